@@ -1,0 +1,430 @@
+//! Documents with their signatures: received, verified, and written (specification, `tuf.md` section 3).
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::canonical::{self, JsonError, Scanner};
+use crate::digest::{Base64, null_is_default};
+use crate::metadata::Metadata;
+use crate::{Expiry, KeyId, PublicKey, RoleName, Version, crypto, tally};
+
+/// Most signatures that a document may carry.
+pub const MAX_SIGNATURES: usize = 1024;
+
+/// One signature over a document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Signature {
+    /// TUF ID of the key.
+    pub key_id: KeyId,
+    /// `ecdsa`, `rsapss`, `eddsa` or, only on reading, others. Lower case.
+    pub method: String,
+    /// The signature itself.
+    pub sig: Vec<u8>,
+}
+
+/// The keys that may sign for a role, and how many of them must.
+#[derive(Clone, Debug)]
+pub struct RoleKeys {
+    role: RoleName,
+    keys: Vec<(KeyId, PublicKey)>,
+    threshold: i64,
+}
+
+impl RoleKeys {
+    /// Keys under the IDs by which their parent document lists them.
+    #[must_use]
+    pub fn new(
+        role: RoleName,
+        keys: impl IntoIterator<Item = (KeyId, PublicKey)>,
+        threshold: i64,
+    ) -> Self {
+        Self {
+            role,
+            keys: keys.into_iter().collect(),
+            threshold,
+        }
+    }
+
+    /// The role.
+    #[must_use]
+    pub const fn role(&self) -> &RoleName {
+        &self.role
+    }
+
+    /// The keys in listed order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &PublicKey> {
+        self.keys.iter().map(|(_, key)| key)
+    }
+
+    /// How many distinct keys must sign. Below 1 nothing satisfies it.
+    #[must_use]
+    pub const fn threshold(&self) -> i64 {
+        self.threshold
+    }
+
+    /// Whether a key with this TUF ID is listed.
+    #[must_use]
+    pub fn contains(&self, id: &KeyId) -> bool {
+        self.find(id).is_some()
+    }
+
+    fn find(&self, id: &KeyId) -> Option<&PublicKey> {
+        self.keys
+            .iter()
+            .find(|(listed, _)| listed == id)
+            .map(|(_, key)| key)
+    }
+}
+
+/// Why bytes are no document.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// Not JSON, or JSON that has no canonical form.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// JSON of another shape.
+    #[error("{0}")]
+    Shape(String),
+    /// `signed` is null or missing.
+    #[error("{role} type metadata invalid: {role} file contained an empty payload")]
+    Empty {
+        /// The role that was read.
+        role: RoleName,
+    },
+    /// More signatures than anyone needs.
+    #[error("{role} carries more than {MAX_SIGNATURES} signatures")]
+    TooManySignatures {
+        /// The role that was read.
+        role: RoleName,
+    },
+}
+
+/// Too few distinct keys of a role signed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("valid signatures did not meet threshold for {role}")]
+pub struct BelowThreshold {
+    /// The role.
+    pub role: RoleName,
+    /// Canonical IDs of the distinct keys that signed validly.
+    pub found: Vec<KeyId>,
+    /// How many are needed.
+    pub needed: i64,
+}
+
+/// Why signatures do not carry a document.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Too few distinct keys signed.
+    #[error(transparent)]
+    BelowThreshold(#[from] BelowThreshold),
+    /// A signing key is listed under an ID that is not its own.
+    #[error("key ID is not valid for key content")]
+    KeyIdMismatch {
+        /// The ID as listed.
+        listed: KeyId,
+    },
+    /// There are no signatures at all.
+    #[error("tuf: data has no signatures")]
+    NoSignatures {
+        /// The role.
+        role: RoleName,
+    },
+}
+
+/// A document as received: parsed, nothing checked. Keeps the received bytes and the message that signatures cover.
+#[derive(Clone, Debug)]
+pub struct Received<T> {
+    role: RoleName,
+    raw: Bytes,
+    message: Bytes,
+    body: T,
+    signatures: Vec<Signature>,
+    conforming: bool,
+}
+
+#[derive(Deserialize)]
+struct WireSignature {
+    #[serde(default)]
+    keyid: Option<KeyId>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    method: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    sig: Base64,
+}
+
+impl<T: Metadata> Received<T> {
+    /// Parses the document of `role` from its complete bytes.
+    ///
+    /// # Errors
+    /// [`ParseError`] for anything that is not one envelope with a payload of the right shape. Structure and signatures
+    /// are not checked here.
+    pub fn parse(role: &RoleName, raw: Bytes) -> Result<Self, ParseError> {
+        tally::parsed();
+        let mut scanner = Scanner::new(&raw)?;
+        let mut message = Vec::new();
+        let mut scratch = Vec::new();
+        let (mut signed_text, mut signatures_text) = (None, None);
+        let (mut unknown_member, mut names) = (false, BTreeSet::new());
+        scanner.expect(b'{', "an object")?;
+        if !scanner.take(b'}') {
+            loop {
+                scanner.white_space();
+                let offset = scanner.offset();
+                if raw.get(offset) != Some(&b'"') {
+                    return Err(JsonError::Syntax {
+                        offset,
+                        expected: "a member name",
+                    }
+                    .into());
+                }
+                scratch.clear();
+                let name = scanner.string(&mut scratch)?;
+                scanner.expect(b':', "':'")?;
+                scanner.white_space();
+                let start = scanner.offset();
+                if name == b"signed" {
+                    message.reserve(raw.len());
+                    message.clear();
+                    scanner.value(&mut message, 1)?;
+                    signed_text = raw.get(start..scanner.offset());
+                } else {
+                    scratch.clear();
+                    scanner.value(&mut scratch, 1)?;
+                    if name == b"signatures" {
+                        signatures_text = raw.get(start..scanner.offset());
+                    } else {
+                        unknown_member = true;
+                    }
+                }
+                if !names.insert(name.clone()) {
+                    return Err(JsonError::Duplicate {
+                        name: String::from_utf8_lossy(&name).into_owned(),
+                        offset,
+                    }
+                    .into());
+                }
+                if scanner.take(b'}') {
+                    break;
+                }
+                scanner.expect(b',', "',' or '}'")?;
+            }
+        }
+        scanner.end()?;
+        let signatures = parse_signatures(role, signatures_text.unwrap_or(b"null"))?;
+        let signed_text = signed_text.filter(|text| *text != b"null");
+        let Some(signed_text) = signed_text else {
+            return Err(ParseError::Empty { role: role.clone() });
+        };
+        if message.first() != Some(&b'{') {
+            return Err(ParseError::Shape(format!(
+                "{role}: signed is not an object"
+            )));
+        }
+        let body: T = serde_json::from_slice(signed_text)
+            .map_err(|e| ParseError::Shape(format!("{role}: {e}")))?;
+        let conforming = !unknown_member;
+        Ok(Self {
+            role: role.clone(),
+            message: message.into(),
+            body,
+            signatures,
+            conforming,
+            raw,
+        })
+    }
+
+    /// The role that the document was read for.
+    #[must_use]
+    pub const fn role(&self) -> &RoleName {
+        &self.role
+    }
+
+    /// The bytes as they came in.
+    #[must_use]
+    pub const fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// The payload. **Nothing about it is checked.**
+    #[must_use]
+    pub const fn unverified(&self) -> &T {
+        &self.body
+    }
+
+    /// The signatures, unchecked.
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// Whether every member is one that the specification lists, so that Go programs re-serialise the document to the
+    /// same canonical form (`tuf.md` section 2.6). White space and member order do not matter here.
+    #[must_use]
+    pub fn is_conforming(&self) -> bool {
+        self.conforming && canonical::to_vec(&self.body).is_ok_and(|ours| ours == self.message)
+    }
+
+    /// Checks the form of the payload.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in Go's words.
+    pub fn validate(&self) -> Result<(), crate::metadata::InvalidStructure> {
+        self.body.validate(&self.role)
+    }
+
+    /// Checks the signatures against `keys`, without giving up the document on failure.
+    ///
+    /// A key counts once, however often and under however many IDs or certificates it signed (security class A8). The
+    /// bytes checked are the canonical form of the received `signed`.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn check_signatures(&self, keys: &RoleKeys) -> Result<(), VerifyError> {
+        if self.signatures.is_empty() {
+            return Err(VerifyError::NoSignatures {
+                role: keys.role.clone(),
+            });
+        }
+        let mut valid: BTreeSet<&KeyId> = BTreeSet::new();
+        for signature in &self.signatures {
+            let Some(key) = keys.find(&signature.key_id) else {
+                continue;
+            };
+            if *key.id() != signature.key_id {
+                return Err(VerifyError::KeyIdMismatch {
+                    listed: signature.key_id.clone(),
+                });
+            }
+            if valid.contains(key.canonical_id()) {
+                continue;
+            }
+            tally::verified();
+            if crypto::verify(key, &signature.method, &signature.sig, &self.message) {
+                valid.insert(key.canonical_id());
+            }
+        }
+        let found = i64::try_from(valid.len()).unwrap_or(i64::MAX);
+        if keys.threshold >= 1 && found >= keys.threshold {
+            return Ok(());
+        }
+        let found = valid.into_iter().cloned().collect();
+        Err(BelowThreshold {
+            role: keys.role.clone(),
+            found,
+            needed: keys.threshold,
+        }
+        .into())
+    }
+
+    /// Checks the signatures against `keys`. The only way to a [`Verified`] document.
+    ///
+    /// # Errors
+    /// [`VerifyError`], see [`Received::check_signatures`].
+    pub fn verify(self, keys: &RoleKeys) -> Result<Verified<T>, VerifyError> {
+        self.check_signatures(keys)?;
+        Ok(Verified { inner: self })
+    }
+}
+
+fn parse_signatures(role: &RoleName, text: &[u8]) -> Result<Vec<Signature>, ParseError> {
+    let wire: Option<Vec<Option<WireSignature>>> = serde_json::from_slice(text)
+        .map_err(|e| ParseError::Shape(format!("{role}: signatures: {e}")))?;
+    let wire = wire.unwrap_or_default();
+    if wire.len() > MAX_SIGNATURES {
+        return Err(ParseError::TooManySignatures { role: role.clone() });
+    }
+    Ok(wire
+        .into_iter()
+        .flatten()
+        .map(|s| Signature {
+            key_id: s.keyid.unwrap_or_else(|| KeyId::from_metadata("")),
+            method: s.method.to_lowercase(),
+            sig: s.sig.0,
+        })
+        .collect())
+}
+
+/// A document that enough distinct keys of its role have signed.
+#[derive(Clone, Debug)]
+pub struct Verified<T> {
+    inner: Received<T>,
+}
+
+impl<T: Metadata> Verified<T> {
+    /// The payload.
+    #[must_use]
+    pub const fn body(&self) -> &T {
+        &self.inner.body
+    }
+
+    /// The role.
+    #[must_use]
+    pub const fn role(&self) -> &RoleName {
+        &self.inner.role
+    }
+
+    /// The bytes as they came in.
+    #[must_use]
+    pub const fn raw(&self) -> &Bytes {
+        &self.inner.raw
+    }
+
+    /// All signatures that the document carries, also those that did not count.
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.inner.signatures
+    }
+
+    /// The document's number.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.inner.body.version()
+    }
+
+    /// End of validity.
+    #[must_use]
+    pub fn expires(&self) -> &Expiry {
+        self.inner.body.expires()
+    }
+
+    /// The document as it was before its signatures were checked.
+    #[must_use]
+    pub const fn received(&self) -> &Received<T> {
+        &self.inner
+    }
+}
+
+/// Writes a complete document in the form that Go re-serialises to the same bytes.
+#[must_use]
+pub fn encode(canonical_signed: &[u8], signatures: &[Signature]) -> Bytes {
+    let mut out = Vec::with_capacity(canonical_signed.len() + 64 + signatures.len() * 200);
+    out.extend_from_slice(b"{\"signed\":");
+    out.extend_from_slice(&canonical::to_file_form(canonical_signed));
+    out.extend_from_slice(b",\"signatures\":[");
+    for (i, signature) in signatures.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"keyid\":");
+        out.extend_from_slice(
+            serde_json::Value::from(signature.key_id.as_str())
+                .to_string()
+                .as_bytes(),
+        );
+        out.extend_from_slice(b",\"method\":");
+        out.extend_from_slice(
+            serde_json::Value::from(signature.method.as_str())
+                .to_string()
+                .as_bytes(),
+        );
+        out.extend_from_slice(b",\"sig\":\"");
+        out.extend_from_slice(data_encoding::BASE64.encode(&signature.sig).as_bytes());
+        out.extend_from_slice(b"\"}");
+    }
+    out.extend_from_slice(b"]}");
+    out.into()
+}

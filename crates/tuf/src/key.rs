@@ -1,0 +1,335 @@
+//! Public keys and their identifiers (specification, `tuf.md` section 4).
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::digest::{Base64, null_is_default};
+use crate::{certificate, crypto};
+
+/// What a public key's bytes are.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum KeyKind {
+    /// ECDSA, as DER `SubjectPublicKeyInfo`.
+    Ecdsa,
+    /// ECDSA inside PEM certificates.
+    EcdsaX509,
+    /// Ed25519, as 32 raw bytes.
+    Ed25519,
+    /// RSA, as DER `SubjectPublicKeyInfo`.
+    Rsa,
+    /// RSA inside PEM certificates.
+    RsaX509,
+    /// A type that verification does not know. Kept as read; never verifies.
+    Other(Box<str>),
+}
+
+impl KeyKind {
+    /// The `keytype` as written in metadata.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Ecdsa => "ecdsa",
+            Self::EcdsaX509 => "ecdsa-x509",
+            Self::Ed25519 => "ed25519",
+            Self::Rsa => "rsa",
+            Self::RsaX509 => "rsa-x509",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether the key's bytes are PEM certificates.
+    #[must_use]
+    pub const fn is_certificate(&self) -> bool {
+        matches!(self, Self::EcdsaX509 | Self::RsaX509)
+    }
+
+    /// The method that writers sign with; `None` for unknown types.
+    #[must_use]
+    pub const fn signature_method(&self) -> Option<&'static str> {
+        match self {
+            Self::Ecdsa | Self::EcdsaX509 => Some("ecdsa"),
+            Self::Rsa | Self::RsaX509 => Some("rsapss"),
+            Self::Ed25519 => Some("eddsa"),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl From<&str> for KeyKind {
+    fn from(name: &str) -> Self {
+        match name {
+            "ecdsa" => Self::Ecdsa,
+            "ecdsa-x509" => Self::EcdsaX509,
+            "ed25519" => Self::Ed25519,
+            "rsa" => Self::Rsa,
+            "rsa-x509" => Self::RsaX509,
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Identifier of a public key: SHA-256 of its canonical JSON, in lower-case hex.
+///
+/// Metadata may carry any text where an ID belongs; such a text never equals a computed ID. [`KeyId::from_str`] accepts
+/// only well-formed IDs and is what names of files and command-line arguments go through.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyId(Arc<str>);
+
+/// A text that is not 64 lower-case hex digits.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("invalid key ID provided: {0}")]
+pub struct InvalidKeyId(pub String);
+
+impl KeyId {
+    /// The ID as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, as prompts show them.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+
+    pub(crate) fn from_metadata(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidKeyId(text.chars().take(300).collect()))
+        }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for KeyId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(Self::from_metadata(&text))
+    }
+}
+
+/// A public key as metadata holds it.
+#[derive(Clone)]
+pub struct PublicKey {
+    kind: KeyKind,
+    public: Arc<[u8]>,
+    id: OnceLock<KeyId>,
+    canonical_id: OnceLock<KeyId>,
+}
+
+/// A file or certificate that holds no key that roles can use.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidPublicKey {
+    /// A certificate that may not sign.
+    #[error("invalid certificate: {0}")]
+    Certificate(#[source] certificate::CertificateError),
+    /// Not PEM at all.
+    #[error("no valid public key found")]
+    NotPem,
+    /// A PEM block of another type.
+    #[error("unsupported PEM block type {0:?}, expected CERTIFICATE or PUBLIC KEY")]
+    PemType(String),
+    /// A key of an algorithm that roles cannot use.
+    #[error("unknown public key format")]
+    UnknownFormat,
+    /// An RSA key whose signatures nobody accepts.
+    #[error("RSA bit length is too short: {0} bits, at least 2048 are needed")]
+    WeakRsa(usize),
+}
+
+impl PublicKey {
+    /// A key from its type and bytes. The bytes are not checked here: a key that is not what its type says never
+    /// verifies a signature.
+    #[must_use]
+    pub fn new(kind: KeyKind, public: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            kind,
+            public: public.into(),
+            id: OnceLock::new(),
+            canonical_id: OnceLock::new(),
+        }
+    }
+
+    /// A key from DER `SubjectPublicKeyInfo`: RSA (2048 bits and more) or ECDSA on a named curve.
+    ///
+    /// # Errors
+    /// [`InvalidPublicKey`] for other algorithms and for weak RSA keys.
+    pub fn from_spki(der: &[u8]) -> Result<Self, InvalidPublicKey> {
+        match crypto::inspect_spki(der).ok_or(InvalidPublicKey::UnknownFormat)? {
+            crypto::SpkiKind::Ecdsa(_) => Ok(Self::new(KeyKind::Ecdsa, der)),
+            crypto::SpkiKind::Rsa(bits) if bits < 2048 => Err(InvalidPublicKey::WeakRsa(bits)),
+            crypto::SpkiKind::Rsa(_) => Ok(Self::new(KeyKind::Rsa, der)),
+        }
+    }
+
+    /// What the bytes are.
+    #[must_use]
+    pub fn kind(&self) -> &KeyKind {
+        &self.kind
+    }
+
+    /// The key's bytes; their form depends on [`PublicKey::kind`].
+    #[must_use]
+    pub fn public_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The TUF key ID: what `keyids`, `keys` and signatures use.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        self.id.get_or_init(|| compute_id(&self.kind, &self.public))
+    }
+
+    /// The ID of the bare key: for certificate keys that of the key inside the first certificate, else the TUF key ID.
+    ///
+    /// Key files, key lists, prompts and thresholds use it.
+    #[must_use]
+    pub fn canonical_id(&self) -> &KeyId {
+        self.canonical_id.get_or_init(|| match self.kind {
+            KeyKind::EcdsaX509 | KeyKind::RsaX509 => certificate::first_spki(&self.public)
+                .and_then(|spki| {
+                    let kind = match crypto::inspect_spki(&spki)? {
+                        crypto::SpkiKind::Ecdsa(_) => KeyKind::Ecdsa,
+                        crypto::SpkiKind::Rsa(_) => KeyKind::Rsa,
+                    };
+                    Some(compute_id(&kind, &spki))
+                })
+                .unwrap_or_else(|| self.id().clone()),
+            KeyKind::Ecdsa | KeyKind::Ed25519 | KeyKind::Rsa | KeyKind::Other(_) => {
+                self.id().clone()
+            }
+        })
+    }
+}
+
+fn compute_id(kind: &KeyKind, public: &[u8]) -> KeyId {
+    let mut text = Vec::with_capacity(public.len() * 4 / 3 + 80);
+    text.extend_from_slice(b"{\"keytype\":\"");
+    for byte in kind.as_str().bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            text.push(b'\\');
+        }
+        text.push(byte);
+    }
+    text.extend_from_slice(b"\",\"keyval\":{\"private\":null,\"public\":\"");
+    text.extend_from_slice(BASE64.encode(public).as_bytes());
+    text.extend_from_slice(b"\"}}");
+    KeyId(HEXLOWER.encode(&crypto::sha256(&text)).into())
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey")
+            .field("kind", &self.kind)
+            .field("id", &self.id().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.public == other.public
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Value<'a>(&'a [u8]);
+        impl Serialize for Value<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut value = serializer.serialize_struct("keyval", 2)?;
+                value.serialize_field("private", &())?;
+                value.serialize_field("public", &BASE64.encode(self.0))?;
+                value.end()
+            }
+        }
+        let mut key = serializer.serialize_struct("key", 2)?;
+        key.serialize_field("keytype", self.kind.as_str())?;
+        key.serialize_field("keyval", &Value(&self.public))?;
+        key.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        struct Value {
+            #[serde(default, deserialize_with = "null_is_default")]
+            public: Base64,
+        }
+        #[derive(Deserialize)]
+        struct Key {
+            #[serde(default, deserialize_with = "null_is_default")]
+            keytype: String,
+            #[serde(default, deserialize_with = "null_is_default")]
+            keyval: Value,
+        }
+        let key = Key::deserialize(deserializer)?;
+        Ok(Self::new(key.keytype.as_str().into(), key.keyval.public.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_ignores_private_parts_order_and_extra_members() {
+        // Key and ID from a real docker trust store (specification, docker-trust.md section 14).
+        let public = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE34Gly2Mo3rq+5Zgh7vrYGZZrQfCmMG8Kxpc41atOKzunOox8RJT8MCnEv+29GhrFWI6g/OlOZbAi7AzeQo7Y1w==";
+        for text in [
+            format!(r#"{{"keytype":"ecdsa","keyval":{{"private":null,"public":"{public}"}}}}"#),
+            format!(
+                r#"{{"keyval":{{"public":"{public}","x":1,"private":"AAAA"}},"y":[],"keytype":"ecdsa"}}"#
+            ),
+        ] {
+            let key: PublicKey = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                key.id().as_str(),
+                "046b3414d5f09b10b24edcdda15c24ff46aa5fbfb19da55f0ba9b1c0ab3d91e0"
+            );
+            assert_eq!(key.canonical_id(), key.id());
+        }
+    }
+}
