@@ -126,7 +126,10 @@ pub fn verify(key: &PublicKey, method: &str, sig: &[u8], message: &[u8]) -> bool
                 block.tag() == "PUBLIC KEY" && verify_rsa(block.contents(), "rsapss", sig, message)
             })
         }
-        (KeyKind::Ed25519, "eddsa") => check(&signature::ED25519, key.public_bytes(), sig, message),
+        // The library also takes SubjectPublicKeyInfo; metadata holds the 32 raw bytes and nothing else.
+        (KeyKind::Ed25519, "eddsa") if key.public_bytes().len() == 32 => {
+            check(&signature::ED25519, key.public_bytes(), sig, message)
+        }
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! Documents with their signatures: received, verified, and written (specification, `tuf.md` section 3).
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -143,7 +144,10 @@ pub struct Received<T> {
     message: Bytes,
     body: T,
     signatures: Vec<Signature>,
-    conforming: bool,
+    /// A member of the envelope or of a signature that the specification does not list.
+    unknown_outside: Option<String>,
+    /// The same for `signed`, found when first asked for: readers never ask.
+    unknown_inside: OnceLock<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -168,7 +172,7 @@ impl<T: Metadata> Received<T> {
         let mut message = Vec::new();
         let mut scratch = Vec::new();
         let (mut signed_text, mut signatures_text) = (None, None);
-        let (mut unknown_member, mut names) = (false, BTreeSet::new());
+        let (mut unknown_outside, mut names) = (None, BTreeSet::new());
         scanner.expect(b'{', "an object")?;
         if !scanner.take(b'}') {
             loop {
@@ -197,7 +201,8 @@ impl<T: Metadata> Received<T> {
                     if name == b"signatures" {
                         signatures_text = raw.get(start..scanner.offset());
                     } else {
-                        unknown_member = true;
+                        unknown_outside
+                            .get_or_insert_with(|| String::from_utf8_lossy(&name).into_owned());
                     }
                 }
                 if !names.insert(name.clone()) {
@@ -214,7 +219,11 @@ impl<T: Metadata> Received<T> {
             }
         }
         scanner.end()?;
-        let signatures = parse_signatures(role, signatures_text.unwrap_or(b"null"))?;
+        let signatures = parse_signatures(
+            role,
+            signatures_text.unwrap_or(b"null"),
+            &mut unknown_outside,
+        )?;
         let signed_text = signed_text.filter(|text| *text != b"null");
         let Some(signed_text) = signed_text else {
             return Err(ParseError::Empty { role: role.clone() });
@@ -226,13 +235,13 @@ impl<T: Metadata> Received<T> {
         }
         let body: T = serde_json::from_slice(signed_text)
             .map_err(|e| ParseError::Shape(format!("{role}: {e}")))?;
-        let conforming = !unknown_member;
         Ok(Self {
             role: role.clone(),
             message: message.into(),
             body,
             signatures,
-            conforming,
+            unknown_outside,
+            unknown_inside: OnceLock::new(),
             raw,
         })
     }
@@ -261,11 +270,30 @@ impl<T: Metadata> Received<T> {
         &self.signatures
     }
 
-    /// Whether every member is one that the specification lists, so that Go programs re-serialise the document to the
-    /// same canonical form (`tuf.md` section 2.6). White space and member order do not matter here.
+    /// Whether Go programs re-serialise the document to the same canonical form (`tuf.md` section 2.6): every member is
+    /// one that the specification lists, and none is missing. White space and member order do not matter here.
     #[must_use]
     pub fn is_conforming(&self) -> bool {
-        self.conforming && canonical::to_vec(&self.body).is_ok_and(|ours| ours == self.message)
+        self.unknown_outside.is_none()
+            && canonical::to_vec(&self.body).is_ok_and(|ours| ours == self.message)
+    }
+
+    /// The first member, at any level, that `tuf.md` section 6 does not list; `custom` data is free and not looked into.
+    ///
+    /// Such members are signed over or ignored by readers, and lost when a Go program writes the document again: a
+    /// server that stores one makes the repository unpublishable (security class A4).
+    #[must_use]
+    pub fn unknown_member(&self) -> Option<&str> {
+        if let Some(name) = &self.unknown_outside {
+            return Some(name);
+        }
+        let inside = self.unknown_inside.get_or_init(|| {
+            if canonical::to_vec(&self.body).is_ok_and(|ours| ours == self.message) {
+                return None;
+            }
+            unknown_in::<T>(&self.message)
+        });
+        inside.as_deref()
     }
 
     /// Checks the form of the payload.
@@ -330,8 +358,53 @@ impl<T: Metadata> Received<T> {
     }
 }
 
-fn parse_signatures(role: &RoleName, text: &[u8]) -> Result<Vec<Signature>, ParseError> {
-    let wire: Option<Vec<Option<WireSignature>>> = serde_json::from_slice(text)
+/// Members of the canonical `signed` text that the structures do not know.
+fn unknown_in<T: Metadata>(message: &[u8]) -> Option<String> {
+    // The canonical form holds control characters raw, which is not JSON.
+    let text: Vec<u8> = message
+        .iter()
+        .flat_map(|&byte| match byte {
+            0..0x20 => format!("\\u{byte:04x}").into_bytes(),
+            _ => vec![byte],
+        })
+        .collect();
+    let mut first = None;
+    let read: Result<T, _> =
+        serde_ignored::deserialize(&mut serde_json::Deserializer::from_slice(&text), |path| {
+            first.get_or_insert_with(|| member_path(&path));
+        });
+    drop(read);
+    first
+}
+
+/// Names and indices from the top to a member, joined with dots.
+fn member_path(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    let (parent, part) = match path {
+        Path::Root => return String::new(),
+        Path::Map { parent, key } => (parent, key.clone()),
+        Path::Seq { parent, index } => (parent, index.to_string()),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => return member_path(parent),
+    };
+    let parent = member_path(parent);
+    if parent.is_empty() {
+        part
+    } else {
+        format!("{parent}.{part}")
+    }
+}
+
+fn parse_signatures(
+    role: &RoleName,
+    text: &[u8],
+    unknown: &mut Option<String>,
+) -> Result<Vec<Signature>, ParseError> {
+    let wire: Option<Vec<Option<WireSignature>>> =
+        serde_ignored::deserialize(&mut serde_json::Deserializer::from_slice(text), |path| {
+            unknown.get_or_insert_with(|| format!("signatures.{}", member_path(&path)));
+        })
         .map_err(|e| ParseError::Shape(format!("{role}: signatures: {e}")))?;
     let wire = wire.unwrap_or_default();
     if wire.len() > MAX_SIGNATURES {

@@ -151,7 +151,8 @@ impl<'de> Deserialize<'de> for KeyId {
 #[derive(Clone)]
 pub struct PublicKey {
     kind: KeyKind,
-    public: Arc<[u8]>,
+    /// `None` is `null`, which has another ID than empty bytes.
+    public: Option<Arc<[u8]>>,
     id: OnceLock<KeyId>,
     canonical_id: OnceLock<KeyId>,
 }
@@ -181,9 +182,13 @@ impl PublicKey {
     /// verifies a signature.
     #[must_use]
     pub fn new(kind: KeyKind, public: impl Into<Arc<[u8]>>) -> Self {
+        Self::from_parts(kind, Some(public.into()))
+    }
+
+    const fn from_parts(kind: KeyKind, public: Option<Arc<[u8]>>) -> Self {
         Self {
             kind,
-            public: public.into(),
+            public,
             id: OnceLock::new(),
             canonical_id: OnceLock::new(),
         }
@@ -210,13 +215,14 @@ impl PublicKey {
     /// The key's bytes; their form depends on [`PublicKey::kind`].
     #[must_use]
     pub fn public_bytes(&self) -> &[u8] {
-        &self.public
+        self.public.as_deref().unwrap_or_default()
     }
 
     /// The TUF key ID: what `keyids`, `keys` and signatures use.
     #[must_use]
     pub fn id(&self) -> &KeyId {
-        self.id.get_or_init(|| compute_id(&self.kind, &self.public))
+        self.id
+            .get_or_init(|| compute_id(&self.kind, self.public.as_deref()))
     }
 
     /// The ID of the bare key: for certificate keys that of the key inside the first certificate, else the TUF key ID.
@@ -225,13 +231,13 @@ impl PublicKey {
     #[must_use]
     pub fn canonical_id(&self) -> &KeyId {
         self.canonical_id.get_or_init(|| match self.kind {
-            KeyKind::EcdsaX509 | KeyKind::RsaX509 => certificate::first_spki(&self.public)
+            KeyKind::EcdsaX509 | KeyKind::RsaX509 => certificate::first_spki(self.public_bytes())
                 .and_then(|spki| {
                     let kind = match crypto::inspect_spki(&spki)? {
                         crypto::SpkiKind::Ecdsa(_) => KeyKind::Ecdsa,
                         crypto::SpkiKind::Rsa(_) => KeyKind::Rsa,
                     };
-                    Some(compute_id(&kind, &spki))
+                    Some(compute_id(&kind, Some(&spki)))
                 })
                 .unwrap_or_else(|| self.id().clone()),
             KeyKind::Ecdsa | KeyKind::Ed25519 | KeyKind::Rsa | KeyKind::Other(_) => {
@@ -241,8 +247,8 @@ impl PublicKey {
     }
 }
 
-fn compute_id(kind: &KeyKind, public: &[u8]) -> KeyId {
-    let mut text = Vec::with_capacity(public.len() * 4 / 3 + 80);
+fn compute_id(kind: &KeyKind, public: Option<&[u8]>) -> KeyId {
+    let mut text = Vec::with_capacity(public.map_or(0, <[u8]>::len) * 4 / 3 + 84);
     text.extend_from_slice(b"{\"keytype\":\"");
     for byte in kind.as_str().bytes() {
         if matches!(byte, b'"' | b'\\') {
@@ -250,9 +256,15 @@ fn compute_id(kind: &KeyKind, public: &[u8]) -> KeyId {
         }
         text.push(byte);
     }
-    text.extend_from_slice(b"\",\"keyval\":{\"private\":null,\"public\":\"");
-    text.extend_from_slice(BASE64.encode(public).as_bytes());
-    text.extend_from_slice(b"\"}}");
+    text.extend_from_slice(b"\",\"keyval\":{\"private\":null,\"public\":");
+    if let Some(public) = public {
+        text.push(b'"');
+        text.extend_from_slice(BASE64.encode(public).as_bytes());
+        text.push(b'"');
+    } else {
+        text.extend_from_slice(b"null");
+    }
+    text.extend_from_slice(b"}}");
     KeyId(HEXLOWER.encode(&crypto::sha256(&text)).into())
 }
 
@@ -275,18 +287,18 @@ impl Eq for PublicKey {}
 
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct Value<'a>(&'a [u8]);
+        struct Value<'a>(Option<&'a [u8]>);
         impl Serialize for Value<'_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut value = serializer.serialize_struct("keyval", 2)?;
                 value.serialize_field("private", &())?;
-                value.serialize_field("public", &BASE64.encode(self.0))?;
+                value.serialize_field("public", &self.0.map(|bytes| BASE64.encode(bytes)))?;
                 value.end()
             }
         }
         let mut key = serializer.serialize_struct("key", 2)?;
         key.serialize_field("keytype", self.kind.as_str())?;
-        key.serialize_field("keyval", &Value(&self.public))?;
+        key.serialize_field("keyval", &Value(self.public.as_deref()))?;
         key.end()
     }
 }
@@ -295,8 +307,8 @@ impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
         struct Value {
-            #[serde(default, deserialize_with = "null_is_default")]
-            public: Base64,
+            #[serde(default)]
+            public: Option<Base64>,
         }
         #[derive(Deserialize)]
         struct Key {
@@ -306,7 +318,10 @@ impl<'de> Deserialize<'de> for PublicKey {
             keyval: Value,
         }
         let key = Key::deserialize(deserializer)?;
-        Ok(Self::new(key.keytype.as_str().into(), key.keyval.public.0))
+        Ok(Self::from_parts(
+            key.keytype.as_str().into(),
+            key.keyval.public.map(|bytes| bytes.0.into()),
+        ))
     }
 }
 
