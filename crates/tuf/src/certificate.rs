@@ -138,6 +138,12 @@ impl Certificate {
         Ok(())
     }
 
+    /// Whether `now` lies within the validity, to the second.
+    #[must_use]
+    pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
+
     /// Whether validity ends within six calendar months: time for a warning.
     #[must_use]
     pub fn is_near_expiry(&self, now: OffsetDateTime) -> bool {

@@ -428,6 +428,11 @@ pub struct Verified<T> {
 }
 
 impl<T: Metadata> Verified<T> {
+    /// For this crate's rules, once [`Received::check_signatures`] has passed with the right keys.
+    pub(crate) const fn from_checked(inner: Received<T>) -> Self {
+        Self { inner }
+    }
+
     /// The payload.
     #[must_use]
     pub const fn body(&self) -> &T {

@@ -20,7 +20,9 @@ pub mod gun;
 pub mod key;
 pub mod metadata;
 pub mod path;
+pub mod pinning;
 pub mod role;
+pub mod rules;
 pub mod tally;
 
 pub use digest::{FileMeta, HashAlgorithm, Hashes};
@@ -32,4 +34,5 @@ pub use gun::{Gun, InvalidGun};
 pub use key::{KeyId, KeyKind, PublicKey};
 pub use metadata::{Delegation, Delegations, Root, Snapshot, Target, Targets, Timestamp, Version};
 pub use path::MetadataPath;
+pub use pinning::{FirstUse, TrustPinning};
 pub use role::{BaseRole, InvalidRole, RoleName};

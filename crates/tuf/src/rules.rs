@@ -1,0 +1,360 @@
+//! What may follow what: the rules that turn received documents into verified ones.
+//!
+//! The update engine and the server's validation of uploads use these functions alike; there is no second set. The
+//! order of the checks is Go's (specification, `tuf.md` section 11), because the first that fails decides the error.
+
+use time::OffsetDateTime;
+
+use crate::certificate::{Bundle, CertificateError, parse_pem_certificates};
+use crate::digest::DigestMismatch;
+use crate::metadata::{InvalidStructure, Metadata};
+use crate::pinning::{PinningError, TrustPinning};
+use crate::{
+    BaseRole, Expiry, Gun, ParseError, Received, RoleKeys, RoleName, Root, Snapshot, Targets,
+    Timestamp, Verified, VerifyError, Version,
+};
+
+/// Largest step by which a version may grow in one upload, and largest distance of an honest roll-back (security
+/// class A3): what lies further apart is a fast-forward attack or the recovery from one.
+pub const MAX_VERSION_JUMP: Version = 1_000_000;
+/// Largest version that may be stored: the width of the column in every server's database.
+pub const MAX_VERSION: Version = i32::MAX as Version;
+
+/// Why a document was refused. `Display` is Go's text where Go has one.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// The same role came twice.
+    #[error("{0} has already been loaded")]
+    AlreadyLoaded(RoleName),
+    /// A certificate among a delegation's keys may not be used.
+    #[error("{source}")]
+    Certificate {
+        /// The delegation.
+        role: RoleName,
+        /// What is wrong with the certificate.
+        source: CertificateError,
+    },
+    /// The parent does not delegate to this role.
+    #[error("tuf: invalid role {0}. delegation does not exist")]
+    NotDelegated(RoleName),
+    /// The bytes are not those that the parent names.
+    #[error(transparent)]
+    Digest(#[from] DigestMismatch),
+    /// Validity is over.
+    #[error("{role} expired at {expiry}")]
+    Expired {
+        /// The role.
+        role: RoleName,
+        /// When its validity ended.
+        expiry: Expiry,
+    },
+    /// Not a document.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A version below one that is already trusted.
+    #[error("version {received} is lower than current version {trusted}")]
+    RolledBack {
+        /// The role.
+        role: RoleName,
+        /// The version that came.
+        received: Version,
+        /// The lowest version acceptable.
+        trusted: Version,
+    },
+    /// The root is not trustworthy.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Too few of the right signatures.
+    #[error(transparent)]
+    Signatures(#[from] VerifyError),
+    /// The document is not well-formed.
+    #[error(transparent)]
+    Structure(#[from] InvalidStructure),
+}
+
+/// Why a root is not trustworthy.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootError {
+    /// No root certificate is valid and names the repository.
+    #[error(
+        "could not validate the path to a trusted root: unable to retrieve valid leaf certificates"
+    )]
+    NoValidLeaf,
+    /// The previous root has no certificate that names the repository.
+    #[error(
+        "could not validate the path to a trusted root: could not retrieve trusted certs from previous root role data"
+    )]
+    NoPreviousLeaf,
+    /// The root is not signed by enough of its own keys.
+    #[error("could not validate the path to a trusted root: failed to validate integrity of roots")]
+    NotSelfSigned,
+    /// The configuration pins other certificates.
+    #[error(
+        "could not validate the path to a trusted root: unable to match any certificates to trust_pinning config"
+    )]
+    NotPinned,
+    /// Pinning could not be applied.
+    #[error("could not validate the path to a trusted root: {0}")]
+    Pinning(#[source] PinningError),
+    /// The root is not signed by enough of the previous root's keys.
+    #[error(
+        "could not rotate trust to a new trusted root: failed to validate data with current trusted certificates"
+    )]
+    Rotation,
+    /// `<n>.root.json` carries another version than `n`.
+    #[error(
+        "could not rotate trust to a new trusted root: {expected}.root carries version {received}"
+    )]
+    WrongVersion {
+        /// The version in the name.
+        expected: Version,
+        /// The version in the document.
+        received: Version,
+    },
+}
+
+/// A refused root, given back so that a chain of roots can still lead to it.
+#[derive(Debug)]
+pub struct RefusedRoot {
+    /// Why.
+    pub error: RuleError,
+    /// The document, when it was well-formed.
+    pub received: Box<Received<Root>>,
+}
+
+/// Whether the validity of certificates counts.
+#[derive(Clone, Copy, Debug)]
+pub enum CertificateTime {
+    /// They must be valid at this moment.
+    At(OffsetDateTime),
+    /// Their validity does not matter: for a root that was trusted before and is only the basis of the next one.
+    Ignored,
+}
+
+impl CertificateTime {
+    const fn moment(self) -> Option<OffsetDateTime> {
+        match self {
+            Self::At(moment) => Some(moment),
+            Self::Ignored => None,
+        }
+    }
+}
+
+/// The bundles of a root's own keys, certificates of the wrong form dropped.
+fn root_bundles(root: &Root) -> Vec<Bundle> {
+    let ids = root
+        .role(BaseRole::Root)
+        .and_then(|role| role.keyids.as_deref())
+        .unwrap_or_default();
+    ids.iter()
+        .filter_map(|id| root.keys.get(id))
+        // A certificate under the label of a bare key is refused: the type says how a key is to be read.
+        .filter(|key| key.kind().is_certificate())
+        .filter_map(|key| Bundle::from_pem(key.public_bytes()))
+        .collect()
+}
+
+/// The keys that may sign the role root: rebuilt from the certificates that name `gun` and are valid, under their
+/// computed IDs (specification, `tuf.md` section 12.1, steps 2 to 5).
+#[must_use]
+pub fn root_role_keys(root: &Root, gun: &Gun, time: CertificateTime) -> RoleKeys {
+    let bundles = valid_bundles(root, gun, time);
+    keys_of(root, bundles.iter())
+}
+
+fn valid_bundles(root: &Root, gun: &Gun, time: CertificateTime) -> Vec<Bundle> {
+    let now = time.moment();
+    let mut bundles = root_bundles(root);
+    bundles.retain(|bundle| bundle.leaf.names(gun) && bundle.leaf.validate(now).is_ok());
+    for bundle in &mut bundles {
+        bundle
+            .intermediates
+            .retain(|certificate| certificate.validate(now).is_ok());
+    }
+    bundles
+}
+
+fn keys_of<'a>(root: &Root, bundles: impl Iterator<Item = &'a Bundle>) -> RoleKeys {
+    let threshold = root.role(BaseRole::Root).map_or(0, |role| role.threshold);
+    let keys = bundles
+        .filter_map(Bundle::to_key)
+        .map(|key| (key.id().clone(), key));
+    RoleKeys::new(RoleName::root(), keys, threshold)
+}
+
+/// The keys by which a later root must be signed: those of `previous` that name `gun`, whatever their validity.
+fn predecessor_keys(previous: &Root, gun: &Gun) -> Option<RoleKeys> {
+    let mut bundles = root_bundles(previous);
+    bundles.retain(|bundle| bundle.leaf.names(gun));
+    (!bundles.is_empty()).then(|| keys_of(previous, bundles.iter()))
+}
+
+/// Everything about a root but its version and expiry: structure, certificates, predecessor, pinning, signatures
+/// (specification, `tuf.md` section 12.1).
+///
+/// `pinning` is `None` where a trusted root stands behind this one and on the server.
+///
+/// # Errors
+/// [`RefusedRoot`] with the first rule that is broken.
+pub fn verify_root(
+    received: Received<Root>,
+    gun: &Gun,
+    time: CertificateTime,
+    previous: Option<&Root>,
+    pinning: Option<&TrustPinning>,
+) -> Result<Verified<Root>, RefusedRoot> {
+    match root_signers(&received, gun, time, previous, pinning) {
+        Err(error) => Err(RefusedRoot {
+            error,
+            received: Box::new(received),
+        }),
+        Ok(keys) => match received.check_signatures(&keys) {
+            Ok(()) => Ok(Verified::from_checked(received)),
+            Err(_) => Err(RefusedRoot {
+                error: RootError::NotSelfSigned.into(),
+                received: Box::new(received),
+            }),
+        },
+    }
+}
+
+/// The keys that must have signed `received` itself, once all that comes before that check has passed.
+fn root_signers(
+    received: &Received<Root>,
+    gun: &Gun,
+    time: CertificateTime,
+    previous: Option<&Root>,
+    pinning: Option<&TrustPinning>,
+) -> Result<RoleKeys, RuleError> {
+    received.validate()?;
+    let root = received.unverified();
+    let bundles = valid_bundles(root, gun, time);
+    if bundles.is_empty() {
+        return Err(RootError::NoValidLeaf.into());
+    }
+    if let Some(previous) = previous {
+        let keys = predecessor_keys(previous, gun).ok_or(RootError::NoPreviousLeaf)?;
+        received
+            .check_signatures(&keys)
+            .map_err(|_| RootError::Rotation)?;
+    }
+    let mut accepted: Vec<&Bundle> = bundles.iter().collect();
+    if let Some(pinning) = pinning {
+        // Pinned paths are judged at the present moment only; without one there is nothing to pin.
+        if let CertificateTime::At(now) = time {
+            accepted = pinning
+                .filter(gun, accepted, now, previous.is_some())
+                .map_err(RootError::Pinning)?;
+        }
+        if accepted.is_empty() {
+            return Err(RootError::NotPinned.into());
+        }
+    }
+    Ok(keys_of(root, accepted.into_iter()))
+}
+
+/// Verifies a timestamp: signatures, then structure.
+///
+/// # Errors
+/// [`RuleError`].
+pub fn verify_timestamp(
+    received: Received<Timestamp>,
+    root: &Root,
+) -> Result<Verified<Timestamp>, RuleError> {
+    signatures_then_structure(received, &root.role_keys(BaseRole::Timestamp))
+}
+
+/// Verifies a snapshot: signatures, then structure.
+///
+/// # Errors
+/// [`RuleError`].
+pub fn verify_snapshot(
+    received: Received<Snapshot>,
+    root: &Root,
+) -> Result<Verified<Snapshot>, RuleError> {
+    signatures_then_structure(received, &root.role_keys(BaseRole::Snapshot))
+}
+
+/// Verifies the document of the role `targets`: signatures, then structure.
+///
+/// # Errors
+/// [`RuleError`].
+pub fn verify_targets(
+    received: Received<Targets>,
+    root: &Root,
+) -> Result<Verified<Targets>, RuleError> {
+    signatures_then_structure(received, &root.role_keys(BaseRole::Targets))
+}
+
+fn signatures_then_structure<T: Metadata>(
+    received: Received<T>,
+    keys: &RoleKeys,
+) -> Result<Verified<T>, RuleError> {
+    let verified = received.verify(keys)?;
+    verified.received().validate()?;
+    Ok(verified)
+}
+
+/// The keys of the delegation `role` in its parent's document, every certificate among them checked.
+///
+/// # Errors
+/// [`RuleError::NotDelegated`], or [`RuleError::Certificate`] for a certificate that is weak or turned upside down,
+/// even when it signed nothing.
+pub fn delegation_keys(parent: &Targets, role: &RoleName) -> Result<RoleKeys, RuleError> {
+    let keys = parent
+        .delegations
+        .role_keys(role)
+        .ok_or_else(|| RuleError::NotDelegated(role.clone()))?;
+    for key in keys
+        .keys()
+        .filter(|key| !matches!(key.kind(), crate::KeyKind::Ed25519))
+    {
+        if !key.public_bytes().starts_with(b"-----BEGIN") {
+            continue;
+        }
+        for certificate in parse_pem_certificates(key.public_bytes()).unwrap_or_default() {
+            certificate
+                .validate(None)
+                .map_err(|source| RuleError::Certificate {
+                    role: role.clone(),
+                    source,
+                })?;
+        }
+    }
+    Ok(keys)
+}
+
+/// Refuses a version below `floor`.
+///
+/// # Errors
+/// [`RuleError::RolledBack`].
+pub fn check_floor(role: &RoleName, received: Version, floor: Version) -> Result<(), RuleError> {
+    if received < floor {
+        return Err(RuleError::RolledBack {
+            role: role.clone(),
+            received,
+            trusted: floor,
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a document whose validity is over.
+///
+/// # Errors
+/// [`RuleError::Expired`].
+pub fn check_expiry(
+    role: &RoleName,
+    expires: &Expiry,
+    now: OffsetDateTime,
+) -> Result<(), RuleError> {
+    if expires.is_over(now) {
+        return Err(RuleError::Expired {
+            role: role.clone(),
+            expiry: expires.clone(),
+        });
+    }
+    Ok(())
+}
