@@ -24,6 +24,7 @@ pub mod pinning;
 pub mod role;
 pub mod rules;
 pub mod tally;
+pub mod update;
 
 pub use digest::{FileMeta, HashAlgorithm, Hashes};
 pub use envelope::{
@@ -36,3 +37,7 @@ pub use metadata::{Delegation, Delegations, Root, Snapshot, Target, Targets, Tim
 pub use path::MetadataPath;
 pub use pinning::{FirstUse, TrustPinning};
 pub use role::{BaseRole, InvalidRole, RoleName};
+pub use update::{
+    Answer, Cached, FailureKind, Fetch, Floors, Mode, Refusal, Scope, Step, TrustedRepository,
+    Unusable, UnusableReason, Update, UpdateError, Warning,
+};

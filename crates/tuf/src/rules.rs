@@ -255,6 +255,17 @@ fn root_signers(
     Ok(keys_of(root, accepted.into_iter()))
 }
 
+/// Common names of the root's valid certificates whose validity ends within six months.
+#[must_use]
+pub fn root_certificates_near_expiry(root: &Root, gun: &Gun, now: OffsetDateTime) -> Vec<String> {
+    let bundles = valid_bundles(root, gun, CertificateTime::At(now));
+    bundles
+        .iter()
+        .filter(|b| b.leaf.is_near_expiry(now))
+        .map(|b| b.leaf.common_name().to_owned())
+        .collect()
+}
+
 /// Verifies a timestamp: signatures, then structure.
 ///
 /// # Errors

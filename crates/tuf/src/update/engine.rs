@@ -1,0 +1,924 @@
+//! The state machine itself.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::trusted::UnusableReason;
+use super::{
+    Answer, Cached, Fetch, Floors, MAX_ROLES, MAX_ROOT_BYTES, MAX_ROOT_CHAIN, MAX_TIMESTAMP_BYTES,
+    Mode, Scope, Step, TrustedRepository, Unusable, UpdateError, Warning,
+};
+use crate::metadata::{Metadata, paths_allow};
+use crate::pinning::TrustPinning;
+use crate::rules::{self, CertificateTime, RefusedRoot, RootError, RuleError};
+use crate::{
+    BaseRole, Expiry, FileMeta, Gun, MetadataPath, Received, RoleKeys, RoleName, Root, Snapshot,
+    Targets, Timestamp, Verified, VerifyError, Version,
+};
+
+/// One update of one repository. See [the module](super).
+#[derive(Debug)]
+pub struct Update {
+    gun: Gun,
+    now: OffsetDateTime,
+    mode: Mode,
+    scope: Scope,
+    pinning: TrustPinning,
+    cached: Cached,
+    /// The snapshot that was cached before this update replaced it.
+    snapshot_before: Option<Bytes>,
+    floors: Floors,
+
+    /// The cached root: what later roots must be linked to, and what vouches for the rest of the cache.
+    old_root: Option<Verified<Root>>,
+    /// Whether pinning decides about the next root: only where no valid cached root stands behind it.
+    pinned: bool,
+    /// The root that the next one must follow.
+    previous_root: Option<Verified<Root>>,
+    /// What a verified snapshot says of the root that belongs to it.
+    wanted_root: Option<FileMeta>,
+
+    root: Option<Verified<Root>>,
+    timestamp: Option<Verified<Timestamp>>,
+    snapshot: Option<Verified<Snapshot>>,
+    targets: BTreeMap<RoleName, Verified<Targets>>,
+    unusable: BTreeMap<RoleName, Unusable>,
+    /// Roles still to be loaded, with their effective paths. The last one is next.
+    work: Vec<(RoleName, Vec<String>)>,
+    from_cache: bool,
+    second_pass: bool,
+
+    state: State,
+    answer: Option<Answer>,
+    out: VecDeque<Step>,
+}
+
+#[derive(Debug)]
+enum State {
+    Start,
+    /// `root.json` at the beginning.
+    BootstrapRoot,
+    /// The timestamp of this pass.
+    Timestamp,
+    /// The snapshot that the timestamp names.
+    Snapshot,
+    /// The snapshot is on its way.
+    SnapshotFetch,
+    /// The next role of the work list.
+    Targets,
+    /// A document of the work list is on its way.
+    TargetsFetch(RoleName, Vec<String>),
+    /// A newer root, after a pass failed.
+    RefreshRoot,
+    /// The roots between the previous one and the newest.
+    Chain(Box<Chain>),
+    Done,
+    Failed,
+}
+
+/// A walk from one root to the newest over those between them.
+#[derive(Debug)]
+struct Chain {
+    next: Version,
+    newest: Box<Received<Root>>,
+    predecessor: Verified<Root>,
+}
+
+/// What a step of the machine did.
+enum Progress {
+    /// Go on.
+    Advance,
+    /// Wait for the answer to the fetch that was just queued.
+    Wait,
+}
+
+type Outcome<T> = Result<T, UpdateError>;
+
+impl Update {
+    /// An update that has not begun.
+    #[must_use]
+    pub fn new(
+        gun: Gun,
+        now: OffsetDateTime,
+        mode: Mode,
+        scope: Scope,
+        pinning: TrustPinning,
+        cached: Cached,
+        floors: Floors,
+    ) -> Self {
+        Self {
+            gun,
+            now,
+            mode,
+            scope,
+            pinning,
+            snapshot_before: cached.snapshot.clone(),
+            cached,
+            floors,
+            old_root: None,
+            pinned: true,
+            previous_root: None,
+            wanted_root: None,
+            root: None,
+            timestamp: None,
+            snapshot: None,
+            targets: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+            work: Vec::new(),
+            from_cache: false,
+            second_pass: false,
+            state: State::Start,
+            answer: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// What to do next. After [`Step::Fetch`] call [`Update::answer`] first.
+    ///
+    /// # Errors
+    /// [`UpdateError`]: the update failed and is over. Documents persisted before stay good.
+    pub fn step(&mut self) -> Outcome<Step> {
+        loop {
+            if let Some(step) = self.out.pop_front() {
+                return Ok(step);
+            }
+            if let Err(error) = self.advance() {
+                self.state = State::Failed;
+                self.out.clear();
+                return Err(error);
+            }
+        }
+    }
+
+    /// The answer to the last [`Step::Fetch`].
+    pub fn answer(&mut self, answer: Answer) {
+        self.answer = Some(answer);
+    }
+
+    /// The version floors as known so far, also after a failure.
+    #[must_use]
+    pub const fn floors(&self) -> &Floors {
+        &self.floors
+    }
+
+    /// Runs until something is queued.
+    fn advance(&mut self) -> Outcome<()> {
+        while self.out.is_empty() {
+            let in_pass = matches!(
+                self.state,
+                State::Timestamp
+                    | State::Snapshot
+                    | State::SnapshotFetch
+                    | State::Targets
+                    | State::TargetsFetch(..)
+            );
+            match self.run_state() {
+                Ok(Progress::Advance) => {}
+                Ok(Progress::Wait) => return Ok(()),
+                Err(_) if in_pass && !self.second_pass => self.begin_refresh()?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn run_state(&mut self) -> Outcome<Progress> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Start => self.bootstrap(),
+            State::BootstrapRoot => self.bootstrap_root(),
+            State::Timestamp => self.load_timestamp(),
+            State::Snapshot => self.load_snapshot(),
+            State::SnapshotFetch => self.snapshot_answered(),
+            State::Targets => self.next_targets(),
+            State::TargetsFetch(role, paths) => self.targets_answered(role, paths),
+            State::RefreshRoot => self.refresh_root(),
+            State::Chain(chain) => self.walk_chain(chain),
+            State::Done | State::Failed => Err(UpdateError::TooMany {
+                what: "steps after the end",
+                limit: 0,
+            }),
+        }
+    }
+
+    // ---- asking ----
+
+    fn fetch(&mut self, path: MetadataPath, max_bytes: u64, then: State) -> Progress {
+        self.answer = None;
+        self.out.push_back(Step::Fetch(Fetch { path, max_bytes }));
+        self.state = then;
+        Progress::Wait
+    }
+
+    /// The bytes of an answer; everything else is an error.
+    fn expect_bytes(&mut self, path: &MetadataPath, max_bytes: u64) -> Outcome<Bytes> {
+        match self.answer.take() {
+            Some(Answer::Bytes(bytes)) if bytes.len() as u64 <= max_bytes => Ok(bytes),
+            Some(Answer::Bytes(_) | Answer::TooLarge) => {
+                Err(UpdateError::TooLarge { path: path.clone() })
+            }
+            Some(Answer::Absent) if path.role().base() == Some(BaseRole::Root) => {
+                Err(UpdateError::NoTrustData {
+                    gun: self.gun.clone(),
+                })
+            }
+            Some(Answer::Absent) => Err(UpdateError::Missing { path: path.clone() }),
+            Some(Answer::Refused(refusal)) => Err(UpdateError::Refused {
+                path: path.clone(),
+                refusal,
+            }),
+            Some(Answer::Unreachable(message)) => Err(UpdateError::Unreachable {
+                path: path.clone(),
+                message,
+            }),
+            None => Err(UpdateError::Unreachable {
+                path: path.clone(),
+                message: "the fetch was not answered".to_owned(),
+            }),
+        }
+    }
+
+    fn persist(&mut self, role: &RoleName, bytes: &Bytes) {
+        match role.base() {
+            Some(BaseRole::Root) => self.cached.root = Some(bytes.clone()),
+            Some(BaseRole::Timestamp) => self.cached.timestamp = Some(bytes.clone()),
+            Some(BaseRole::Snapshot) => self.cached.snapshot = Some(bytes.clone()),
+            Some(BaseRole::Targets) | None => {
+                self.cached.targets.insert(role.clone(), bytes.clone());
+            }
+        }
+        self.out.push_back(Step::Persist {
+            role: role.clone(),
+            bytes: bytes.clone(),
+        });
+    }
+
+    // ---- bootstrap (10.1) ----
+
+    fn bootstrap(&mut self) -> Outcome<Progress> {
+        if let Some(bytes) = self.cached.root.clone() {
+            let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
+            let root = rules::verify_root(
+                received,
+                &self.gun,
+                CertificateTime::At(self.now),
+                None,
+                None,
+            )
+            .map_err(|refused| refused.error)?;
+            self.old_root = Some(root.clone());
+            if root.expires().is_over(self.now) {
+                self.previous_root = Some(root);
+            } else {
+                self.pinned = false;
+                self.root = Some(root);
+            }
+        }
+        if self.root.is_none() || self.mode == Mode::Write {
+            let path = MetadataPath::Current(RoleName::root());
+            return Ok(self.fetch(path, MAX_ROOT_BYTES, State::BootstrapRoot));
+        }
+        self.begin_pass();
+        Ok(Progress::Advance)
+    }
+
+    fn bootstrap_root(&mut self) -> Outcome<Progress> {
+        let bytes = self.expect_bytes(&MetadataPath::Current(RoleName::root()), MAX_ROOT_BYTES)?;
+        if self.root.is_some() {
+            // A write with a valid cached root only asks whether the repository exists.
+            self.begin_pass();
+            return Ok(Progress::Advance);
+        }
+        match self.accept_root(bytes)? {
+            Accepted::Root => self.begin_pass(),
+            Accepted::NeedsChain(newest) => return self.begin_chain(newest),
+        }
+        Ok(Progress::Advance)
+    }
+
+    // ---- roots (10.4, 12) ----
+
+    /// Takes a downloaded root, if it directly follows the previous one.
+    fn accept_root(&mut self, bytes: Bytes) -> Outcome<Accepted> {
+        if let Some(wanted) = &self.wanted_root {
+            wanted
+                .hashes
+                .check("root", &bytes)
+                .map_err(RuleError::from)?;
+        }
+        let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
+        let previous = self.previous_root.as_ref().map(Verified::body);
+        let pinning = self.pinned.then_some(&self.pinning);
+        match rules::verify_root(
+            received,
+            &self.gun,
+            CertificateTime::At(self.now),
+            previous,
+            pinning,
+        ) {
+            Ok(root) => {
+                let floor = self.old_root.as_ref().map_or(1, Verified::version);
+                self.install_root(root, floor)?;
+                Ok(Accepted::Root)
+            }
+            Err(RefusedRoot {
+                error: RuleError::Root(RootError::Rotation),
+                received,
+            }) => Ok(Accepted::NeedsChain(received)),
+            Err(RefusedRoot { error, .. }) => Err(error.into()),
+        }
+    }
+
+    fn install_root(&mut self, root: Verified<Root>, floor: Version) -> Outcome<()> {
+        let role = RoleName::root();
+        rules::check_floor(&role, root.version(), floor.max(self.root_floor()))?;
+        self.admit_expiry(&role, root.expires().clone())?;
+        if self.cached.root.as_ref() != Some(root.raw()) {
+            let bytes = root.raw().clone();
+            self.persist(&role, &bytes);
+        }
+        self.root = Some(root);
+        Ok(())
+    }
+
+    fn root_floor(&self) -> Version {
+        self.floors.version(&RoleName::root()).unwrap_or(1)
+    }
+
+    fn begin_refresh(&mut self) -> Outcome<()> {
+        self.second_pass = true;
+        self.previous_root = self.root.take().or_else(|| self.previous_root.take());
+        self.timestamp = None;
+        self.snapshot = None;
+        self.targets.clear();
+        self.unusable.clear();
+        self.work.clear();
+        self.from_cache = false;
+
+        let wanted_sha256 = self
+            .wanted_root
+            .as_ref()
+            .and_then(|meta| meta.hashes.sha256_hex());
+        let in_cache = match (&self.wanted_root, &self.cached.root) {
+            (Some(wanted), Some(cached)) => wanted.hashes.check("root", cached).is_ok(),
+            _ => false,
+        };
+        if let (true, Some(bytes)) = (in_cache, self.cached.root.clone()) {
+            self.answer = Some(Answer::Bytes(bytes));
+            self.state = State::RefreshRoot;
+        } else {
+            let path = wanted_sha256.map_or_else(
+                || MetadataPath::Current(RoleName::root()),
+                |sha256| MetadataPath::Checksum(RoleName::root(), sha256),
+            );
+            self.fetch(path, self.max_root_bytes(), State::RefreshRoot);
+        }
+        Ok(())
+    }
+
+    fn max_root_bytes(&self) -> u64 {
+        self.wanted_root
+            .as_ref()
+            .and_then(|meta| u64::try_from(meta.length).ok())
+            .unwrap_or(MAX_ROOT_BYTES)
+            .min(MAX_ROOT_BYTES)
+    }
+
+    fn refresh_root(&mut self) -> Outcome<Progress> {
+        let path = self
+            .wanted_root
+            .as_ref()
+            .and_then(|meta| meta.hashes.sha256_hex())
+            .map_or_else(
+                || MetadataPath::Current(RoleName::root()),
+                |sha256| MetadataPath::Checksum(RoleName::root(), sha256),
+            );
+        let bytes = self.expect_bytes(&path, self.max_root_bytes())?;
+        match self.accept_root(bytes)? {
+            Accepted::Root => self.begin_pass(),
+            Accepted::NeedsChain(newest) => return self.begin_chain(newest),
+        }
+        Ok(Progress::Advance)
+    }
+
+    fn begin_chain(&mut self, newest: Box<Received<Root>>) -> Outcome<Progress> {
+        let predecessor = self
+            .previous_root
+            .clone()
+            .ok_or(RuleError::Root(RootError::Rotation))?;
+        let next = predecessor.version().saturating_add(1);
+        if newest.unverified().version().saturating_sub(next) > MAX_ROOT_CHAIN {
+            return Err(UpdateError::TooMany {
+                what: "root versions to walk",
+                limit: MAX_ROOT_CHAIN,
+            });
+        }
+        self.chain_on(Box::new(Chain {
+            next,
+            newest,
+            predecessor,
+        }))
+    }
+
+    fn chain_on(&mut self, chain: Box<Chain>) -> Outcome<Progress> {
+        if chain.next < chain.newest.unverified().version() {
+            let path = MetadataPath::Version(RoleName::root(), chain.next);
+            return Ok(self.fetch(path, MAX_ROOT_BYTES, State::Chain(chain)));
+        }
+        let Chain {
+            newest,
+            predecessor,
+            ..
+        } = *chain;
+        let floor = newest.unverified().version();
+        let time = CertificateTime::At(self.now);
+        let pinning = self.pinned.then_some(&self.pinning);
+        let root = rules::verify_root(*newest, &self.gun, time, Some(predecessor.body()), pinning)
+            .map_err(|refused| refused.error)?;
+        self.install_root(root, floor.max(predecessor.version()))?;
+        self.begin_pass();
+        Ok(Progress::Advance)
+    }
+
+    fn walk_chain(&mut self, mut chain: Box<Chain>) -> Outcome<Progress> {
+        let path = MetadataPath::Version(RoleName::root(), chain.next);
+        let bytes = self.expect_bytes(&path, MAX_ROOT_BYTES)?;
+        let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
+        let time = CertificateTime::At(self.now);
+        let root = rules::verify_root(
+            received,
+            &self.gun,
+            time,
+            Some(chain.predecessor.body()),
+            None,
+        )
+        .map_err(|refused| refused.error)?;
+        rules::check_floor(&RoleName::root(), root.version(), chain.next)?;
+        if root.version() != chain.next {
+            let error = RootError::WrongVersion {
+                expected: chain.next,
+                received: root.version(),
+            };
+            return Err(RuleError::from(error).into());
+        }
+        chain.next = chain.next.saturating_add(1);
+        chain.predecessor = root;
+        self.chain_on(chain)
+    }
+
+    // ---- one pass: timestamp, snapshot, targets (10.3, 10.5) ----
+
+    fn begin_pass(&mut self) {
+        let path = MetadataPath::Current(RoleName::timestamp());
+        self.fetch(path, MAX_TIMESTAMP_BYTES, State::Timestamp);
+    }
+
+    fn trusted_root(&self) -> Outcome<&Verified<Root>> {
+        // Every pass begins with a root; without one there is nothing to trust.
+        self.root.as_ref().ok_or_else(|| UpdateError::NoTrustData {
+            gun: self.gun.clone(),
+        })
+    }
+
+    fn load_timestamp(&mut self) -> Outcome<Progress> {
+        let role = RoleName::timestamp();
+        let path = MetadataPath::Current(role.clone());
+        let cached = self
+            .cached
+            .timestamp
+            .clone()
+            .filter(|bytes| bytes.len() as u64 <= MAX_TIMESTAMP_BYTES);
+        let error = match self.expect_bytes(&path, MAX_TIMESTAMP_BYTES) {
+            Ok(bytes) => {
+                let verified = self.verify_timestamp(bytes, cached.as_ref())?;
+                if cached.as_ref() != Some(verified.raw()) {
+                    self.persist(&role, &verified.raw().clone());
+                }
+                self.timestamp_loaded(verified);
+                return Ok(Progress::Advance);
+            }
+            Err(error) => error,
+        };
+        let falls_back = match &error {
+            UpdateError::Missing { .. } | UpdateError::Unreachable { .. } => true,
+            UpdateError::Refused { refusal, .. } => refusal.status != 400,
+            _ => false,
+        };
+        let Some(bytes) = cached.filter(|_| falls_back) else {
+            return Err(error);
+        };
+        self.out.push_back(Step::Warn(Warning::CachedTimestamp {
+            reason: error.to_string(),
+        }));
+        let verified = self.verify_timestamp(bytes, None)?;
+        self.from_cache = true;
+        self.timestamp_loaded(verified);
+        Ok(Progress::Advance)
+    }
+
+    fn verify_timestamp(
+        &mut self,
+        bytes: Bytes,
+        cached: Option<&Bytes>,
+    ) -> Outcome<Verified<Timestamp>> {
+        let role = RoleName::timestamp();
+        let same = cached == Some(&bytes);
+        let received = Received::parse(&role, bytes).map_err(RuleError::from)?;
+        let root = self.trusted_root()?.body();
+        let keys = root.role_keys(BaseRole::Timestamp);
+        let verified = rules::verify_timestamp(received, root)?;
+        let cached = cached.filter(|_| !same);
+        let floor = self.floor::<Timestamp>(&keys, verified.version(), cached);
+        rules::check_floor(&role, verified.version(), floor)?;
+        self.admit_expiry(&role, verified.expires().clone())?;
+        self.floors.raise(&keys, verified.version());
+        Ok(verified)
+    }
+
+    fn timestamp_loaded(&mut self, verified: Verified<Timestamp>) {
+        self.timestamp = Some(verified);
+        self.state = State::Snapshot;
+    }
+
+    /// Loads the snapshot that the timestamp names from the cache, or asks for it.
+    fn load_snapshot(&mut self) -> Outcome<Progress> {
+        let meta = self.snapshot_meta();
+        let max_bytes = length_of(&RoleName::snapshot(), &meta)?;
+        let cached = self
+            .cached
+            .snapshot
+            .clone()
+            .filter(|bytes| bytes.len() as u64 <= max_bytes);
+        if let Some(bytes) = cached
+            && let Ok(verified) = self.verify_snapshot(bytes, &meta, None)
+        {
+            return Ok(self.snapshot_loaded(verified));
+        }
+        Ok(self.fetch(
+            path_of(&RoleName::snapshot(), &meta),
+            max_bytes,
+            State::SnapshotFetch,
+        ))
+    }
+
+    fn snapshot_answered(&mut self) -> Outcome<Progress> {
+        let role = RoleName::snapshot();
+        let meta = self.snapshot_meta();
+        let bytes = self.expect_bytes(&path_of(&role, &meta), length_of(&role, &meta)?)?;
+        let cached = self.cached.snapshot.clone();
+        let verified = self.verify_snapshot(bytes, &meta, cached.as_ref())?;
+        self.persist(&role, &verified.raw().clone());
+        Ok(self.snapshot_loaded(verified))
+    }
+
+    fn snapshot_meta(&self) -> FileMeta {
+        self.timestamp
+            .as_ref()
+            .and_then(|t| t.body().snapshot().cloned())
+            .unwrap_or_default()
+    }
+
+    fn verify_snapshot(
+        &mut self,
+        bytes: Bytes,
+        meta: &FileMeta,
+        cached: Option<&Bytes>,
+    ) -> Outcome<Verified<Snapshot>> {
+        let role = RoleName::snapshot();
+        meta.hashes
+            .check(role.as_str(), &bytes)
+            .map_err(RuleError::from)?;
+        let received = Received::parse(&role, bytes).map_err(RuleError::from)?;
+        let root = self.trusted_root()?.body();
+        let keys = root.role_keys(BaseRole::Snapshot);
+        let verified = rules::verify_snapshot(received, root)?;
+        let floor = self.floor::<Snapshot>(&keys, verified.version(), cached);
+        rules::check_floor(&role, verified.version(), floor)?;
+        self.admit_expiry(&role, verified.expires().clone())?;
+        // From here on the snapshot is good, so what it says of root is what a refresh must find.
+        self.wanted_root = verified.body().meta.get("root").cloned();
+        if let (Some(meta), Some(root)) = (&self.wanted_root, &self.root) {
+            meta.hashes
+                .check("root", root.raw())
+                .map_err(RuleError::from)?;
+        }
+        self.floors.raise(&keys, verified.version());
+        Ok(verified)
+    }
+
+    fn snapshot_loaded(&mut self, verified: Verified<Snapshot>) -> Progress {
+        self.snapshot = Some(verified);
+        self.work = vec![(RoleName::targets(), vec![String::new()])];
+        self.state = State::Targets;
+        Progress::Advance
+    }
+
+    /// Loads the next role of the work list from the cache, or asks for it.
+    fn next_targets(&mut self) -> Outcome<Progress> {
+        while let Some((role, paths)) = self.work.pop() {
+            let Some(meta) = self.listed(&role) else {
+                self.check_not_dropped(&role)?;
+                continue;
+            };
+            if self.targets.contains_key(&role) || self.unusable.contains_key(&role) {
+                return Err(RuleError::AlreadyLoaded(role).into());
+            }
+            if self.targets.len() + self.unusable.len() >= MAX_ROLES {
+                return Err(UpdateError::TooMany {
+                    what: "targets and delegation roles",
+                    limit: MAX_ROLES as i64,
+                });
+            }
+            let keys = self.targets_keys(&role)?;
+            let max_bytes = length_of(&role, &meta)?;
+            let cached = self
+                .cached
+                .targets
+                .get(&role)
+                .cloned()
+                .filter(|bytes| bytes.len() as u64 <= max_bytes);
+            if let Some(bytes) =
+                cached.filter(|bytes| meta.hashes.check(role.as_str(), bytes).is_ok())
+                && let Ok(Ok(verified)) = self.verify_targets_content(&role, &keys, bytes, None)
+            {
+                self.targets_loaded(&role, &paths, verified)?;
+                continue;
+            }
+            let path = path_of(&role, &meta);
+            return Ok(self.fetch(path, max_bytes, State::TargetsFetch(role, paths)));
+        }
+        self.finish()?;
+        Ok(Progress::Advance)
+    }
+
+    fn targets_answered(&mut self, role: RoleName, paths: Vec<String>) -> Outcome<Progress> {
+        let meta = self.listed(&role).unwrap_or_default();
+        let bytes = self.expect_bytes(&path_of(&role, &meta), length_of(&role, &meta)?)?;
+        let keys = self.targets_keys(&role)?;
+        meta.hashes
+            .check(role.as_str(), &bytes)
+            .map_err(RuleError::from)?;
+        let cached = self.cached.targets.get(&role).cloned();
+        match self.verify_targets_content(&role, &keys, bytes, cached.as_ref())? {
+            Ok(verified) => {
+                self.persist(&role, &verified.raw().clone());
+                self.targets_loaded(&role, &paths, verified)?;
+            }
+            Err(unusable) => {
+                let reason = match &unusable.reason {
+                    UnusableReason::Expired(expiry) => format!("{role} expired at {expiry}"),
+                    UnusableReason::Unsigned(below) => below.to_string(),
+                };
+                self.out.push_back(Step::Warn(Warning::DelegationUnusable {
+                    role: role.clone(),
+                    reason,
+                }));
+                self.unusable.insert(role, *unusable);
+            }
+        }
+        self.state = State::Targets;
+        Ok(Progress::Advance)
+    }
+
+    /// What the snapshot says of a role; nothing when it says nothing useful.
+    fn listed(&self, role: &RoleName) -> Option<FileMeta> {
+        let meta = self.snapshot.as_ref()?.body().meta.get(role.as_str())?;
+        (!meta.hashes.is_empty() || meta.length != 0).then(|| meta.clone())
+    }
+
+    /// A delegation that the cached snapshot listed may leave the snapshot only with a new document of its parent.
+    fn check_not_dropped(&self, role: &RoleName) -> Outcome<()> {
+        let (Some(parent), Some(bytes), Some(old_root)) =
+            (role.parent(), &self.snapshot_before, &self.old_root)
+        else {
+            return Ok(());
+        };
+        let Ok(received) = Received::<Snapshot>::parse(&RoleName::snapshot(), bytes.clone()) else {
+            return Ok(());
+        };
+        let Ok(old) = rules::verify_snapshot(received, old_root.body()) else {
+            return Ok(());
+        };
+        let listed = |name: &RoleName| old.body().meta.get(name.as_str());
+        let parent_unchanged =
+            listed(&parent).map(|m| &m.hashes) == self.listed(&parent).as_ref().map(|m| &m.hashes);
+        if listed(role).is_some_and(|meta| !meta.hashes.is_empty()) && parent_unchanged {
+            return Err(UpdateError::Dropped { role: role.clone() });
+        }
+        Ok(())
+    }
+
+    fn targets_keys(&self, role: &RoleName) -> Outcome<RoleKeys> {
+        let Some(parent) = role.parent() else {
+            return Ok(self.trusted_root()?.body().role_keys(BaseRole::Targets));
+        };
+        let parent = self
+            .targets
+            .get(&parent)
+            .ok_or_else(|| RuleError::NotDelegated(role.clone()))?;
+        Ok(rules::delegation_keys(parent.body(), role)?)
+    }
+
+    /// Verifies what is not about bytes. The inner error is a delegation that is skipped with all below it.
+    fn verify_targets_content(
+        &mut self,
+        role: &RoleName,
+        keys: &RoleKeys,
+        bytes: Bytes,
+        cached: Option<&Bytes>,
+    ) -> Outcome<Result<Verified<Targets>, Box<Unusable>>> {
+        let received = Received::<Targets>::parse(role, bytes).map_err(RuleError::from)?;
+        let floor = self.floor::<Targets>(keys, received.unverified().version, cached);
+        let unusable = |received, reason| Ok(Err(Box::new(Unusable { received, reason })));
+        if role.is_delegation() {
+            received.validate().map_err(RuleError::from)?;
+            rules::check_floor(role, received.unverified().version, floor)?;
+            match received.check_signatures(keys) {
+                Ok(()) => {}
+                Err(VerifyError::BelowThreshold(below)) => {
+                    return unusable(received, UnusableReason::Unsigned(below));
+                }
+                Err(other) => return Err(RuleError::from(other).into()),
+            }
+            let expires = received.unverified().expires.clone();
+            if expires.is_over(self.now) {
+                return unusable(received, UnusableReason::Expired(expires));
+            }
+        } else {
+            received.check_signatures(keys).map_err(RuleError::from)?;
+            received.validate().map_err(RuleError::from)?;
+            rules::check_floor(role, received.unverified().version, floor)?;
+            self.admit_expiry(role, received.unverified().expires.clone())?;
+        }
+        let verified = Verified::from_checked(received);
+        self.floors.raise(keys, verified.version());
+        Ok(Ok(verified))
+    }
+
+    fn targets_loaded(
+        &mut self,
+        role: &RoleName,
+        paths: &[String],
+        verified: Verified<Targets>,
+    ) -> Outcome<()> {
+        let at = self.work.len();
+        for delegation in verified.body().delegations.iter() {
+            let Ok(child) = delegation.role() else {
+                continue;
+            };
+            if child.parent().as_ref() != Some(role) {
+                continue;
+            }
+            let effective = delegation.effective_paths(paths);
+            if let Scope::For(target) = &self.scope
+                && !paths_allow(&effective, target)
+            {
+                continue;
+            }
+            // Inserting each at the same place turns file order into the order of a stack.
+            self.work.insert(at, (child, effective));
+        }
+        self.targets.insert(role.clone(), verified);
+        self.state = State::Targets;
+        Ok(())
+    }
+
+    // ---- the end ----
+
+    fn finish(&mut self) -> Outcome<()> {
+        let missing = || UpdateError::NoTrustData {
+            gun: self.gun.clone(),
+        };
+        let root = self.root.clone().ok_or_else(missing)?;
+        let timestamp = self.timestamp.clone().ok_or_else(missing)?;
+        let snapshot = self.snapshot.clone().ok_or_else(missing)?;
+        let keys = rules::root_role_keys(root.body(), &self.gun, CertificateTime::Ignored);
+        self.floors.raise(&keys, root.version());
+        if self.scope == Scope::All {
+            let delegated: std::collections::BTreeSet<&str> = self
+                .targets
+                .values()
+                .flat_map(|targets| targets.body().delegations.iter())
+                .map(|delegation| delegation.name.as_str())
+                .collect();
+            // What hangs below an unusable role cannot be seen now, so it keeps its floor.
+            let unusable: Vec<&RoleName> = self.unusable.keys().collect();
+            self.floors.retain_delegated(|name| {
+                delegated.contains(name)
+                    || name
+                        .parse::<RoleName>()
+                        .is_ok_and(|role| unusable.iter().any(|above| role.is_below(above)))
+            });
+        }
+        self.warn_near_expiry(&root, &snapshot);
+        self.state = State::Done;
+        self.out.push_back(Step::Done(Box::new(TrustedRepository {
+            gun: self.gun.clone(),
+            root,
+            timestamp,
+            snapshot,
+            targets: std::mem::take(&mut self.targets),
+            unusable: std::mem::take(&mut self.unusable),
+            floors: self.floors.clone(),
+            from_cache: self.from_cache,
+        })));
+        Ok(())
+    }
+
+    fn warn_near_expiry(&mut self, root: &Verified<Root>, snapshot: &Verified<Snapshot>) {
+        for common_name in rules::root_certificates_near_expiry(root.body(), &self.gun, self.now) {
+            self.out
+                .push_back(Step::Warn(Warning::CertificateNearExpiry { common_name }));
+        }
+        let mut expiries: Vec<(RoleName, &Expiry)> = vec![
+            (RoleName::root(), root.expires()),
+            (RoleName::snapshot(), snapshot.expires()),
+        ];
+        expiries.extend(
+            self.targets
+                .iter()
+                .map(|(role, targets)| (role.clone(), targets.expires())),
+        );
+        for (role, expiry) in expiries {
+            if expiry.is_near(self.now) && !expiry.is_over(self.now) {
+                self.out.push_back(Step::Warn(Warning::NearExpiry { role }));
+            }
+        }
+    }
+
+    // ---- floors and expiry ----
+
+    /// The lowest acceptable version: what was remembered, or the cached copy where the role's keys vouch for it.
+    fn floor<T: Metadata>(
+        &self,
+        keys: &RoleKeys,
+        offered: Version,
+        cached: Option<&Bytes>,
+    ) -> Version {
+        let remembered = self.floors.get(keys, offered);
+        let Some(bytes) = cached else {
+            return remembered;
+        };
+        let Ok(old) = Received::<T>::parse(keys.role(), bytes.clone()) else {
+            return remembered;
+        };
+        let version = old.unverified().version();
+        if version <= remembered.max(offered) || old.validate().is_err() {
+            return remembered;
+        }
+        let vouched_now = old.check_signatures(keys).is_ok();
+        let vouched_before = || {
+            let recovering = version.saturating_sub(offered) > rules::MAX_VERSION_JUMP;
+            let base = keys.role().base();
+            !recovering
+                && base
+                    .zip(self.old_root.as_ref())
+                    .is_some_and(|(base, root)| {
+                        old.check_signatures(&root.body().role_keys(base)).is_ok()
+                    })
+        };
+        if vouched_now || vouched_before() {
+            version
+        } else {
+            remembered
+        }
+    }
+
+    /// Refuses what is expired, but for a write, which renews it.
+    fn admit_expiry(&mut self, role: &RoleName, expiry: Expiry) -> Outcome<()> {
+        if let Err(error) = rules::check_expiry(role, &expiry, self.now) {
+            if self.mode == Mode::Read {
+                return Err(error.into());
+            }
+            self.out.push_back(Step::Warn(Warning::Expired {
+                role: role.clone(),
+                expiry,
+            }));
+        }
+        Ok(())
+    }
+}
+
+enum Accepted {
+    Root,
+    NeedsChain(Box<Received<Root>>),
+}
+
+/// The announced length as a bound.
+fn length_of(role: &RoleName, meta: &FileMeta) -> Outcome<u64> {
+    u64::try_from(meta.length)
+        .map(|length| length.min(MAX_ROOT_BYTES))
+        .map_err(|_| UpdateError::InvalidLength {
+            role: role.clone(),
+            length: meta.length,
+        })
+}
+
+/// The name by checksum, or the plain one where no SHA-256 is listed.
+fn path_of(role: &RoleName, meta: &FileMeta) -> MetadataPath {
+    meta.hashes.sha256_hex().map_or_else(
+        || MetadataPath::Current(role.clone()),
+        |sha256| MetadataPath::Checksum(role.clone(), sha256),
+    )
+}
