@@ -1,1 +1,29 @@
-//! testkit
+//! Development only: the real peers, and what tests need around them.
+//!
+//! * [`peer`]: the Go notary server and signer, a registry, our own server, each on a free port, killed when dropped.
+//! * [`user`]: a person with a home, a docker configuration and passphrases, who runs `docker trust`, `notary` and `docker-trust`.
+//! * [`terminal`]: a program on a terminal of its own, for prompts.
+//! * [`image`]: small images and multi-platform indexes, put into a registry without a daemon.
+//! * [`chaos`]: a TLS proxy in front of a server that cuts, delays, truncates, swaps and replays answers (feature `tls`).
+//! * [`certificate`]: certificate authorities for one test (feature `tls`).
+//!
+//! A peer that is not installed makes the caller fail with the command that installs it; nothing is ever skipped.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON values of the kit's own making; a test kit fails loudly"
+)]
+
+#[cfg(feature = "tls")]
+pub mod certificate;
+#[cfg(feature = "tls")]
+pub mod chaos;
+pub mod file;
+pub mod http;
+pub mod image;
+pub mod peer;
+pub mod port;
+pub mod process;
+pub mod program;
+pub mod terminal;
+pub mod user;

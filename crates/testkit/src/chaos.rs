@@ -1,0 +1,333 @@
+//! A TLS proxy in front of a plain server that spoils chosen answers.
+//!
+//! Each request goes upstream on a connection of its own; the whole answer is read, then handed on as the test wants it. Clients see TLS all the
+//! time, so that what they must survive is what an attacker on the server, or a dying server, does.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::certificate::{Identity, server_config};
+use crate::http::{parse_headers, parse_response, split_head};
+
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+const MAX_MESSAGE_BYTES: usize = 128 << 20;
+
+/// What happens to one answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Nothing: it is handed on as it is.
+    None,
+    /// The connection ends without a byte of answer. The server has acted on the request all the same.
+    Cut,
+    /// The request never reaches the server, and the connection ends.
+    Lost,
+    /// The answer comes this much later.
+    Slow(Duration),
+    /// The announced length stays, but only the first half of the body comes before the connection ends.
+    Truncated,
+    /// The first answer that ever came for the same method and path, however old it is.
+    Replayed,
+    /// The newest answer for another path.
+    Swapped(String),
+    /// This status with an empty JSON object.
+    Status(u16),
+    /// 200 and this body.
+    Body(Vec<u8>),
+    /// 200, and bytes without end; the client has to stop reading.
+    Endless,
+}
+
+type Rule = dyn Fn(&str, &str) -> Fault + Send + Sync;
+
+/// A proxy that runs until it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    upstream: SocketAddr,
+    tls: Arc<rustls::ServerConfig>,
+    stopped: AtomicBool,
+    rule: Mutex<Arc<Rule>>,
+    log: Mutex<Vec<String>>,
+    /// Answers by method and path.
+    answers: Mutex<BTreeMap<String, Seen>>,
+}
+
+struct Seen {
+    first: Vec<u8>,
+    newest: Vec<u8>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("upstream", &self.upstream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// Starts one with `identity` as its certificate in front of the plain HTTP server at `upstream`. It is faithful until [`Proxy::set`].
+    ///
+    /// # Errors
+    /// When no port is free or the identity is unusable.
+    pub fn start(upstream: SocketAddr, identity: &Identity) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            upstream,
+            tls: server_config(identity)?,
+            stopped: AtomicBool::new(false),
+            rule: Mutex::new(Arc::new(|_: &str, _: &str| Fault::None)),
+            log: Mutex::default(),
+            answers: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                // A broken connection is what this proxy is for; there is nobody to tell.
+                thread::spawn(move || drop(shared.serve(stream)));
+            }
+        });
+        Ok(Self { address, state })
+    }
+
+    /// From now on, `rule` says for each method and path what happens to the answer.
+    pub fn set(&self, rule: impl Fn(&str, &str) -> Fault + Send + Sync + 'static) {
+        *self
+            .state
+            .rule
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(rule);
+    }
+
+    /// Hands everything on unharmed again.
+    pub fn heal(&self) {
+        self.set(|_, _| Fault::None);
+    }
+
+    /// The requests since the last call, as `METHOD path`.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<String> {
+        std::mem::take(
+            &mut *self
+                .state
+                .log
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Its address as clients are told.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::Relaxed);
+        // Wakes the acceptor, which then sees that it is over.
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+    }
+}
+
+impl State {
+    /// Answers one request on a fresh connection, then closes it.
+    fn serve(&self, stream: TcpStream) -> anyhow::Result<()> {
+        stream.set_read_timeout(Some(TIME_LIMIT))?;
+        stream.set_write_timeout(Some(TIME_LIMIT))?;
+        stream.set_nodelay(true)?;
+        let mut client = StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls))?, stream);
+        let request = read_request(&mut client)?;
+        let line = format!("{} {}", request.method, request.path);
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line.clone());
+
+        let rule = Arc::clone(&self.rule.lock().unwrap_or_else(PoisonError::into_inner));
+        let fault = rule(&request.method, &request.path);
+        if fault == Fault::Lost {
+            return Ok(());
+        }
+        let answer = self.forward(&request)?;
+        let first = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = answers.entry(line).or_insert_with(|| Seen {
+                first: answer.clone(),
+                newest: Vec::new(),
+            });
+            seen.newest.clone_from(&answer);
+            seen.first.clone()
+        };
+        match fault {
+            Fault::None => client.write_all(&answer)?,
+            Fault::Cut | Fault::Lost => return Ok(()),
+            Fault::Slow(delay) => {
+                thread::sleep(delay);
+                client.write_all(&answer)?;
+            }
+            Fault::Truncated => {
+                let body_start = split_head(&answer).map_or(0, |(head, _)| head.len() + 4);
+                let half = body_start + (answer.len() - body_start) / 2;
+                client.write_all(answer.get(..half).unwrap_or(&answer))?;
+                client.flush()?;
+                return Ok(());
+            }
+            Fault::Replayed => client.write_all(&first)?,
+            Fault::Swapped(path) => {
+                let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+                let other = answers
+                    .get(&format!("{} {path}", request.method))
+                    .map(|seen| seen.newest.clone());
+                drop(answers);
+                client.write_all(&other.unwrap_or(answer))?;
+            }
+            Fault::Status(status) => client.write_all(&message(status, b"{}"))?,
+            Fault::Body(body) => client.write_all(&message(200, &body))?,
+            Fault::Endless => {
+                client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+                let chunk = [b' '; 1 << 16];
+                for _ in 0..MAX_MESSAGE_BYTES / chunk.len() {
+                    client.write_all(&chunk)?;
+                }
+            }
+        }
+        client.conn.send_close_notify();
+        client.flush()?;
+        Ok(())
+    }
+
+    /// The server's answer as one message with its length announced and `Connection: close`.
+    fn forward(&self, request: &Request) -> anyhow::Result<Vec<u8>> {
+        let mut upstream = TcpStream::connect_timeout(&self.upstream, TIME_LIMIT)?;
+        upstream.set_read_timeout(Some(TIME_LIMIT))?;
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+            request.method,
+            request.path,
+            request.body.len()
+        );
+        for (name, value) in &request.headers {
+            if !is_about_the_connection(name) {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        head.push_str("\r\n");
+        upstream.write_all(head.as_bytes())?;
+        upstream.write_all(&request.body)?;
+        let mut raw = Vec::new();
+        upstream.read_to_end(&mut raw)?;
+        let response = parse_response(&raw, &request.method)?;
+        let mut answer = format!(
+            "HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n",
+            response.status,
+            response.body.len()
+        );
+        for (name, value) in &response.headers {
+            if !is_about_the_connection(name) {
+                answer.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        answer.push_str("\r\n");
+        Ok([answer.into_bytes(), response.body].concat())
+    }
+}
+
+fn is_about_the_connection(name: &str) -> bool {
+    [
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "keep-alive",
+        "expect",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+fn message(status: u16, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+fn read_request(client: &mut (impl Read + Write)) -> anyhow::Result<Request> {
+    let mut raw = Vec::new();
+    let mut buffer = [0; 1 << 14];
+    loop {
+        if let Some(request) = parse_request(&raw)? {
+            return Ok(request);
+        }
+        anyhow::ensure!(raw.len() < MAX_MESSAGE_BYTES, "request too long");
+        let count = client.read(&mut buffer)?;
+        anyhow::ensure!(count > 0, "the client left in the middle of a request");
+        raw.extend_from_slice(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+/// The request once all of it is there.
+fn parse_request(raw: &[u8]) -> anyhow::Result<Option<Request>> {
+    let Some((head, rest)) = split_head(raw) else {
+        return Ok(None);
+    };
+    let mut lines = head.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (
+        words.next().unwrap_or_default().to_owned(),
+        words.next().context("no path")?.to_owned(),
+    );
+    let headers = parse_headers(lines);
+    let field = |name: &str| {
+        headers
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    };
+    let body = if field("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
+        if !rest.ends_with(b"0\r\n\r\n") {
+            return Ok(None);
+        }
+        crate::http::decode_chunks(rest)?
+    } else {
+        let length: usize = field("content-length").unwrap_or("0").parse()?;
+        match rest.get(..length) {
+            Some(body) => body.to_vec(),
+            None => return Ok(None),
+        }
+    };
+    Ok(Some(Request {
+        method,
+        path,
+        headers,
+        body,
+    }))
+}

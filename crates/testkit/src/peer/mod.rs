@@ -1,0 +1,42 @@
+//! Servers that tests talk to: other projects' and our own, each in a folder and on a port of its own.
+//!
+//! Every one is ready when its constructor returns, and gone when it is dropped.
+
+mod registry;
+#[cfg(feature = "tls")]
+mod trust;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+pub use registry::{Registry, RegistryOptions};
+#[cfg(feature = "tls")]
+pub use trust::{GoSigner, Storage, Transport, TrustServer};
+
+use crate::port;
+use crate::process::{Group, Service};
+
+/// How often a peer is started anew because somebody took its port between the choice and the start.
+const PORT_TRIES: usize = 5;
+
+/// Starts a service on a free port; `prepare` writes its configuration and gives the command.
+fn start_on_free_port(
+    name: &str,
+    log: &Path,
+    group: Group,
+    mut prepare: impl FnMut(SocketAddr) -> anyhow::Result<Command>,
+) -> anyhow::Result<(Service, SocketAddr)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let address = port::free()?;
+        let mut command = prepare(address)?;
+        let mut service = Service::spawn(name, &mut command, log, group)?;
+        match service.wait_listening(address) {
+            Ok(()) => return Ok((service, address)),
+            Err(_) if tries < PORT_TRIES && service.log().contains("address already in use") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Trust servers: Go's `notary-server` and ours behind one type, and Go's `notary-signer`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::certificate::{Authority, Identity};
+use crate::file;
+use crate::http::Client;
+use crate::process::{Group, Service};
+use crate::program::{self, NOTARY_SERVER, NOTARY_SIGNER};
+
+/// Where a trust server keeps its metadata.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Storage {
+    /// Gone when the server stops.
+    Memory,
+    /// A SQLite file in the server's folder. Ours only: the packaged Go server has no SQLite.
+    Sqlite,
+}
+
+/// Whether a trust server's port speaks TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Plain HTTP, for a proxy in front.
+    Plain,
+    /// TLS with a certificate of the server's own authority for `localhost`.
+    Tls,
+}
+
+/// A trust server on a free port.
+#[derive(Debug)]
+pub struct TrustServer {
+    service: Service,
+    address: SocketAddr,
+    transport: Transport,
+    authority: Authority,
+    program: PathBuf,
+    folder: TempDir,
+}
+
+impl TrustServer {
+    /// Starts Go's server on memory, signing timestamps with keys of its own (Ed25519).
+    ///
+    /// # Errors
+    /// When `notary-server` is not installed or does not start.
+    pub fn go() -> anyhow::Result<Self> {
+        Self::start(
+            NOTARY_SERVER.find()?,
+            Transport::Tls,
+            &json!({"type": "local"}),
+            Storage::Memory,
+        )
+    }
+
+    /// Starts Go's server on memory without TLS, for a proxy in front.
+    ///
+    /// # Errors
+    /// When `notary-server` is not installed or does not start.
+    pub fn go_plain() -> anyhow::Result<Self> {
+        Self::start(
+            NOTARY_SERVER.find()?,
+            Transport::Plain,
+            &json!({"type": "local"}),
+            Storage::Memory,
+        )
+    }
+
+    /// Starts Go's server on memory with its keys (ECDSA) in a key service.
+    ///
+    /// # Errors
+    /// When `notary-server` is not installed or does not start.
+    pub fn go_with_signer(signer: &GoSigner) -> anyhow::Result<Self> {
+        Self::start(
+            NOTARY_SERVER.find()?,
+            Transport::Tls,
+            &signer.trust_service(),
+            Storage::Memory,
+        )
+    }
+
+    /// Starts our server from a configuration file, with keys of its own.
+    ///
+    /// # Errors
+    /// When our `notary-server` has not been built or does not start.
+    pub fn ours(storage: Storage) -> anyhow::Result<Self> {
+        Self::start(
+            program::ours("notary-server")?,
+            Transport::Tls,
+            &json!({"type": "local"}),
+            storage,
+        )
+    }
+
+    /// Starts our server without TLS, for a proxy in front.
+    ///
+    /// # Errors
+    /// When our `notary-server` has not been built or does not start.
+    pub fn ours_plain(storage: Storage) -> anyhow::Result<Self> {
+        Self::start(
+            program::ours("notary-server")?,
+            Transport::Plain,
+            &json!({"type": "local"}),
+            storage,
+        )
+    }
+
+    fn start(
+        program: PathBuf,
+        transport: Transport,
+        trust_service: &Value,
+        storage: Storage,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let authority = Authority::new("trust server test CA")?;
+        write_identity(folder.path(), "server", &authority.issue()?)?;
+        let (service, address) = super::start_on_free_port(
+            "notary-server",
+            &folder.path().join("server.log"),
+            Group::Own,
+            |address| {
+                let config = json!({
+                    "server": server_section(address, transport),
+                    "trust_service": trust_service,
+                    "storage": match storage {
+                        Storage::Memory => json!({"backend": "memory"}),
+                        Storage::Sqlite => json!({"backend": "sqlite3", "db_url": folder.path().join("trust.db")}),
+                    },
+                    "logging": {"level": "error"},
+                });
+                file::write(&folder.path().join("server.json"), config.to_string())?;
+                Ok(server_command(&program, folder.path()))
+            },
+        )?;
+        Ok(Self {
+            service,
+            address,
+            transport,
+            authority,
+            program,
+            folder,
+        })
+    }
+
+    /// Kills the server and starts it again on the same folder and port.
+    ///
+    /// # Errors
+    /// When it does not come up again.
+    pub fn crash_and_restart(&mut self) -> anyhow::Result<()> {
+        self.service.kill();
+        let mut command = server_command(&self.program, self.folder.path());
+        self.service = Service::spawn(
+            "notary-server",
+            &mut command,
+            &self.folder.path().join("server.log"),
+            Group::Own,
+        )?;
+        self.service.wait_listening(self.address)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as clients are told, for example `https://localhost:40123`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// The certificate authority that clients must trust, PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// An identity of that authority, for a proxy in front.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn issue(&self) -> anyhow::Result<Identity> {
+        self.authority.issue()
+    }
+
+    /// A client that looks at it directly.
+    ///
+    /// # Errors
+    /// When its own certificate cannot be read.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        match self.transport {
+            Transport::Plain => Ok(Client::plain(self.address)),
+            Transport::Tls => Client::tls(self.address, &self.ca_pem()),
+        }
+    }
+
+    /// A metadata file of a repository as the server gives it out now; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the server does not answer with 200 or 404.
+    pub fn metadata(&self, gun: &str, file_name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = format!("/v2/{gun}/_trust/tuf/{file_name}");
+        let response = self.client()?.get(&path)?;
+        match response.status {
+            200 => Ok(Some(response.body)),
+            404 => Ok(None),
+            status => anyhow::bail!("{path}: status {status}, {}", response.text()),
+        }
+    }
+
+    /// The version number in a metadata file that must be there.
+    ///
+    /// # Errors
+    /// When the file is absent or has no version.
+    pub fn version(&self, gun: &str, role: &str) -> anyhow::Result<u64> {
+        let bytes = self
+            .metadata(gun, &format!("{role}.json"))?
+            .with_context(|| format!("no {role} of {gun}"))?;
+        let document: Value = serde_json::from_slice(&bytes)?;
+        document["signed"]["version"]
+            .as_u64()
+            .with_context(|| format!("no version in {role} of {gun}"))
+    }
+
+    /// The running process.
+    pub fn service(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
+    /// The folder with its configuration, certificate and database.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn server_command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg("-config")
+        .arg(folder.join("server.json"))
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("XDG_DATA_HOME", folder.join("data"));
+    command
+}
+
+fn server_section(address: SocketAddr, transport: Transport) -> Value {
+    let mut section = json!({"http_addr": address.to_string()});
+    if transport == Transport::Tls {
+        section["tls_cert_file"] = json!("server.crt");
+        section["tls_key_file"] = json!("server.key");
+    }
+    section
+}
+
+fn write_identity(folder: &Path, name: &str, identity: &Identity) -> anyhow::Result<()> {
+    file::write(
+        &folder.join(format!("{name}.crt")),
+        &identity.certificate_pem,
+    )?;
+    file::write(&folder.join(format!("{name}.key")), &identity.key_pem)
+}
+
+/// Go's key service on memory, reached with mutual TLS.
+#[derive(Debug)]
+pub struct GoSigner {
+    _service: Service,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl GoSigner {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When `notary-signer` is not installed or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let program = NOTARY_SIGNER.find()?;
+        let folder = tempfile::tempdir()?;
+        let authority = Authority::new("key service test CA")?;
+        file::write(&folder.path().join("ca.crt"), authority.pem())?;
+        write_identity(folder.path(), "signer", &authority.issue()?)?;
+        write_identity(folder.path(), "client", &authority.issue()?)?;
+        let (service, address) = super::start_on_free_port(
+            "notary-signer",
+            &folder.path().join("signer.log"),
+            Group::Own,
+            |address| {
+                let config = json!({
+                    "server": {
+                        "grpc_addr": address.to_string(),
+                        "tls_cert_file": "signer.crt",
+                        "tls_key_file": "signer.key",
+                        "client_ca_file": "ca.crt",
+                    },
+                    "storage": {"backend": "memory"},
+                    "logging": {"level": "error"},
+                });
+                file::write(&folder.path().join("signer.json"), config.to_string())?;
+                let mut command = Command::new(&program);
+                command
+                    .arg("-config")
+                    .arg(folder.path().join("signer.json"));
+                Ok(command)
+            },
+        )?;
+        Ok(Self {
+            _service: service,
+            address,
+            folder,
+        })
+    }
+
+    /// The section `trust_service` of a server that uses it.
+    fn trust_service(&self) -> Value {
+        let file = |name: &str| self.folder.path().join(name);
+        json!({
+            "type": "remote",
+            "hostname": "localhost",
+            "port": self.address.port().to_string(),
+            "key_algorithm": "ecdsa",
+            "tls_ca_file": file("ca.crt"),
+            "tls_client_cert": file("client.crt"),
+            "tls_client_key": file("client.key"),
+        })
+    }
+}

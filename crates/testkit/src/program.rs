@@ -1,0 +1,136 @@
+//! Finding programs: the peers on `PATH`, ours among cargo's build results.
+
+use std::env;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// A program of another project that tests talk to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Program {
+    /// File name looked up on `PATH`.
+    pub name: &'static str,
+    /// Debian package that has it.
+    pub package: &'static str,
+}
+
+/// The docker client. Any version serves as peer; texts are pinned by transcripts, not by the client at hand.
+pub const DOCKER: Program = Program {
+    name: "docker",
+    package: "docker.io",
+};
+/// The image registry.
+pub const DOCKER_REGISTRY: Program = Program {
+    name: "docker-registry",
+    package: "docker-registry",
+};
+/// The Go notary client.
+pub const NOTARY: Program = Program {
+    name: "notary",
+    package: "notary",
+};
+/// The Go notary server.
+pub const NOTARY_SERVER: Program = Program {
+    name: "notary-server",
+    package: "notary",
+};
+/// The Go key service.
+pub const NOTARY_SIGNER: Program = Program {
+    name: "notary-signer",
+    package: "notary",
+};
+/// OpenSSL's command, for key and certificate files made by somebody else.
+pub const OPENSSL: Program = Program {
+    name: "openssl",
+    package: "openssl",
+};
+/// SQLite's shell, to look into databases from outside.
+pub const SQLITE3: Program = Program {
+    name: "sqlite3",
+    package: "sqlite3",
+};
+
+/// Every program of other projects that the tests talk to.
+pub const PEERS: [Program; 7] = [
+    DOCKER,
+    DOCKER_REGISTRY,
+    NOTARY,
+    NOTARY_SERVER,
+    NOTARY_SIGNER,
+    OPENSSL,
+    SQLITE3,
+];
+
+impl Program {
+    /// The program's path.
+    ///
+    /// # Errors
+    /// When it is not on `PATH`; the text has the command that installs it.
+    pub fn find(&self) -> anyhow::Result<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path)
+            .map(|dir| dir.join(self.name))
+            .find(|file| is_executable(file))
+            .with_context(|| {
+                format!(
+                    "{} is not installed; install it with: apt-get install -y {}",
+                    self.name, self.package
+                )
+            })
+    }
+}
+
+/// The path of one of our own programs, as built by cargo.
+///
+/// Looked for in `SIGNET_BIN_DIR`, else beside the running program: tests live in `target/<profile>/deps`, programs in `target/<profile>`.
+///
+/// # Errors
+/// When it has not been built.
+pub fn ours(name: &str) -> anyhow::Result<PathBuf> {
+    let directory = match env::var_os("SIGNET_BIN_DIR") {
+        Some(directory) => PathBuf::from(directory),
+        None => build_directory()?,
+    };
+    let file = directory.join(name);
+    if !is_executable(&file) {
+        bail!(
+            "{} is not built; run `cargo build -p signet-server -p signet-cli`, or everything with `cargo xtask test`",
+            file.display()
+        );
+    }
+    Ok(file)
+}
+
+fn build_directory() -> anyhow::Result<PathBuf> {
+    let running = env::current_exe().context("path of the running program")?;
+    let directory = running
+        .parent()
+        .context("the running program has no folder")?;
+    let directory = if directory.ends_with("deps") || directory.ends_with("examples") {
+        directory.parent().context("deps has no parent folder")?
+    } else {
+        directory
+    };
+    Ok(directory.to_path_buf())
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_names_the_install_command() {
+        let missing = Program {
+            name: "no-such-program-anywhere",
+            package: "some-package",
+        };
+        let text = missing.find().unwrap_err().to_string();
+        assert!(text.ends_with("apt-get install -y some-package"), "{text}");
+    }
+}

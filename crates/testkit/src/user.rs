@@ -1,0 +1,196 @@
+//! A person at a machine: a home folder, a docker configuration, passphrases, and the three programs that work on one trust folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::file;
+use crate::process::{self, COMMAND_LIMIT, Finished};
+use crate::program::{self, DOCKER, NOTARY};
+
+/// A client program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tool {
+    /// The docker client's `docker trust`; arguments follow `trust`.
+    Docker,
+    /// Our `docker-trust`; the same arguments.
+    DockerTrust,
+    /// Go's `notary`.
+    Notary,
+}
+
+/// A person with an empty home, who knows one trust server.
+#[derive(Debug)]
+pub struct User {
+    home: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl User {
+    /// The passphrase of every root key.
+    pub const ROOT_PASSPHRASE: &str = "root-passphrase-1";
+    /// The passphrase of every other key.
+    pub const REPOSITORY_PASSPHRASE: &str = "repository-passphrase-1";
+
+    /// Somebody who uses the trust server at `url` (`https://localhost:PORT`), signed by `ca_pem`, with all passphrases in the environment.
+    ///
+    /// # Errors
+    /// When the home cannot be made.
+    pub fn new(url: &str, ca_pem: &str) -> anyhow::Result<Self> {
+        let mut user = Self::without_passphrases(url, ca_pem)?;
+        user.set(
+            "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE",
+            Self::ROOT_PASSPHRASE,
+        );
+        user.set(
+            "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+            Self::REPOSITORY_PASSPHRASE,
+        );
+        user.set("NOTARY_ROOT_PASSPHRASE", Self::ROOT_PASSPHRASE);
+        for role in ["TARGETS", "SNAPSHOT", "DELEGATION"] {
+            user.set(
+                &format!("NOTARY_{role}_PASSPHRASE"),
+                Self::REPOSITORY_PASSPHRASE,
+            );
+        }
+        Ok(user)
+    }
+
+    /// The same, but every passphrase is asked for on the terminal.
+    ///
+    /// # Errors
+    /// When the home cannot be made.
+    pub fn without_passphrases(url: &str, ca_pem: &str) -> anyhow::Result<Self> {
+        let user = Self {
+            home: tempfile::tempdir()?,
+            environment: BTreeMap::new(),
+        };
+        let mut user = user;
+        user.set("DOCKER_CONTENT_TRUST_SERVER", url);
+        user.trust_authority(url, ca_pem)?;
+        file::write(&user.path(".docker/ca.crt"), ca_pem)?;
+        let notary = json!({
+            "trust_dir": user.path(".docker/trust"),
+            "remote_server": {"url": url, "root_ca": user.path(".docker/ca.crt")},
+        });
+        file::write(&user.path(".notary/config.json"), notary.to_string())?;
+        Ok(user)
+    }
+
+    /// Trusts `ca_pem` for the server at `url`, as docker's `tls` folder says it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn trust_authority(&self, url: &str, ca_pem: &str) -> anyhow::Result<()> {
+        let host = url.trim_start_matches("https://");
+        file::write(&self.path(&format!(".docker/tls/{host}/ca.crt")), ca_pem)
+    }
+
+    /// Writes credentials for a registry into the docker configuration, as `docker login` does without a helper.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn log_in(&self, registry: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        let auth = data_encoding::BASE64.encode(format!("{name}:{password}").as_bytes());
+        file::write(
+            &self.path(".docker/config.json"),
+            json!({"auths": {registry: {"auth": auth}}}).to_string(),
+        )
+    }
+
+    /// Puts our program where the docker client finds it as `docker signet`.
+    ///
+    /// # Errors
+    /// When it has not been built or cannot be linked.
+    pub fn install_plugin(&self) -> anyhow::Result<()> {
+        let folder = self.path(".docker/cli-plugins");
+        std::fs::create_dir_all(&folder)?;
+        Ok(std::os::unix::fs::symlink(
+            program::ours("docker-trust")?,
+            folder.join("docker-signet"),
+        )?)
+    }
+
+    /// Sets a variable for every command from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Removes a variable.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(name);
+    }
+
+    /// The home folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A path below the home folder.
+    #[must_use]
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join(below)
+    }
+
+    /// The trust folder that all three programs share.
+    #[must_use]
+    pub fn trust_dir(&self) -> PathBuf {
+        self.path(".docker/trust")
+    }
+
+    /// A command in this person's home and environment; nothing else of the caller's environment but `PATH` and the language.
+    ///
+    /// # Errors
+    /// When the program is not installed or not built.
+    pub fn command(&self, tool: Tool, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = match tool {
+            Tool::Docker => {
+                let mut command = Command::new(DOCKER.find()?);
+                command.arg("trust");
+                command
+            }
+            Tool::DockerTrust => Command::new(program::ours("docker-trust")?),
+            Tool::Notary => Command::new(NOTARY.find()?),
+        };
+        command.args(arguments);
+        self.dress(&mut command);
+        Ok(command)
+    }
+
+    /// Gives any command this person's home and environment.
+    pub fn dress(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .current_dir(self.home())
+            .env("HOME", self.home())
+            .env("DOCKER_CONFIG", self.path(".docker"))
+            // Nothing in these tests may reach a daemon that happens to run here.
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}", self.path("no-daemon.sock").display()),
+            )
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .envs(&self.environment);
+    }
+
+    /// Runs a command without input.
+    ///
+    /// # Errors
+    /// When the program is missing or hangs. Every exit code is a result.
+    pub fn run(&self, tool: Tool, arguments: &[&str]) -> anyhow::Result<Finished> {
+        process::run(&mut self.command(tool, arguments)?, "", COMMAND_LIMIT)
+    }
+
+    /// Runs a command that must succeed and gives its standard output.
+    ///
+    /// # Errors
+    /// When it exits with anything but 0.
+    pub fn expect(&self, tool: Tool, arguments: &[&str]) -> anyhow::Result<String> {
+        self.run(tool, arguments)?.success()
+    }
+}

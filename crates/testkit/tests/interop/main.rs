@@ -1,0 +1,13 @@
+//! Our programs against the real ones: the docker client, Go's notary client and server, a registry.
+//!
+//! What a repository holds is always judged by the *other* side. Every test has its own server, home and repository; a peer that is not
+//! installed fails the test with the command that installs it.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod judge;
+mod walk;
