@@ -1,1 +1,12 @@
-//! service
+//! What Signet's daemons share: reading a configuration as the Go programs did, TLS, telemetry, metrics, serving HTTP with
+//! limits, health and an orderly end.
+//!
+//! Nothing here knows what trust metadata is. The process environment and the clock are read in [`config`] and in the places
+//! that measure elapsed time, and nowhere else; everything else is handed in by the programs' `main`.
+
+pub mod config;
+pub mod files;
+pub mod health;
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;
