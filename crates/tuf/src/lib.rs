@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod expiry;
 pub mod gun;
 pub mod key;
+pub mod lookup;
 pub mod metadata;
 pub mod path;
 pub mod pinning;
@@ -33,6 +34,7 @@ pub use envelope::{
 pub use expiry::Expiry;
 pub use gun::{Gun, InvalidGun};
 pub use key::{KeyId, KeyKind, PublicKey};
+pub use lookup::{FoundDelegation, FoundTarget};
 pub use metadata::{Delegation, Delegations, Root, Snapshot, Target, Targets, Timestamp, Version};
 pub use path::MetadataPath;
 pub use pinning::{FirstUse, TrustPinning};

@@ -10,7 +10,7 @@ mod timestamp;
 
 pub use root::{Root, RootRole};
 pub use snapshot::Snapshot;
-pub use targets::{Delegation, Delegations, Target, Targets, paths_allow};
+pub use targets::{Delegation, Delegations, Target, Targets};
 pub use timestamp::Timestamp;
 
 use serde::Serialize;

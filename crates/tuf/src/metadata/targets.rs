@@ -154,24 +154,6 @@ impl Delegation {
     }
 }
 
-impl Delegation {
-    /// The paths that hold: those listed that start with one of the parent's effective paths, as plain strings.
-    #[must_use]
-    pub fn effective_paths(&self, parent: &[String]) -> Vec<String> {
-        self.paths
-            .iter()
-            .filter(|path| paths_allow(parent, path))
-            .cloned()
-            .collect()
-    }
-}
-
-/// Whether `name` starts with one of `paths`. `""` covers everything, no paths cover nothing, `*` is literal.
-#[must_use]
-pub fn paths_allow(paths: &[String], name: &str) -> bool {
-    paths.iter().any(|path| name.starts_with(path.as_str()))
-}
-
 impl Targets {
     /// An empty document, version 0: the first signing makes it 1.
     #[must_use]

@@ -10,7 +10,8 @@ use super::{
     Answer, Cached, Fetch, Floors, MAX_ROLES, MAX_ROOT_BYTES, MAX_ROOT_CHAIN, MAX_TIMESTAMP_BYTES,
     Mode, Scope, Step, TrustedRepository, Unusable, UpdateError, Warning,
 };
-use crate::metadata::{Metadata, paths_allow};
+use crate::lookup::{self, Paths};
+use crate::metadata::Metadata;
 use crate::pinning::TrustPinning;
 use crate::rules::{self, CertificateTime, RefusedRoot, RootError, RuleError};
 use crate::{
@@ -46,7 +47,7 @@ pub struct Update {
     targets: BTreeMap<RoleName, Verified<Targets>>,
     unusable: BTreeMap<RoleName, Unusable>,
     /// Roles still to be loaded, with their effective paths. The last one is next.
-    work: Vec<(RoleName, Vec<String>)>,
+    work: Vec<(RoleName, Paths)>,
     from_cache: bool,
     second_pass: bool,
 
@@ -69,7 +70,7 @@ enum State {
     /// The next role of the work list.
     Targets,
     /// A document of the work list is on its way.
-    TargetsFetch(RoleName, Vec<String>),
+    TargetsFetch(RoleName, Paths),
     /// A newer root, after a pass failed.
     RefreshRoot,
     /// The roots between the previous one and the newest.
@@ -192,7 +193,7 @@ impl Update {
             State::Snapshot => self.load_snapshot(),
             State::SnapshotFetch => self.snapshot_answered(),
             State::Targets => self.next_targets(),
-            State::TargetsFetch(role, paths) => self.targets_answered(role, paths),
+            State::TargetsFetch(role, paths) => self.targets_answered(role, &paths),
             State::RefreshRoot => self.refresh_root(),
             State::Chain(chain) => self.walk_chain(chain),
             State::Done | State::Failed => Err(UpdateError::TooMany {
@@ -609,7 +610,7 @@ impl Update {
 
     fn snapshot_loaded(&mut self, verified: Verified<Snapshot>) -> Progress {
         self.snapshot = Some(verified);
-        self.work = vec![(RoleName::targets(), vec![String::new()])];
+        self.work = vec![(RoleName::targets(), Paths::everything())];
         self.state = State::Targets;
         Progress::Advance
     }
@@ -652,7 +653,7 @@ impl Update {
         Ok(Progress::Advance)
     }
 
-    fn targets_answered(&mut self, role: RoleName, paths: Vec<String>) -> Outcome<Progress> {
+    fn targets_answered(&mut self, role: RoleName, paths: &Paths) -> Outcome<Progress> {
         let meta = self.listed(&role).unwrap_or_default();
         let bytes = self.expect_bytes(&path_of(&role, &meta), length_of(&role, &meta)?)?;
         let keys = self.targets_keys(&role)?;
@@ -663,7 +664,7 @@ impl Update {
         match self.verify_targets_content(&role, &keys, bytes, cached.as_ref())? {
             Ok(verified) => {
                 self.persist(&role, &verified.raw().clone());
-                self.targets_loaded(&role, &paths, verified)?;
+                self.targets_loaded(&role, paths, verified)?;
             }
             Err(unusable) => {
                 let reason = match &unusable.reason {
@@ -759,26 +760,19 @@ impl Update {
     fn targets_loaded(
         &mut self,
         role: &RoleName,
-        paths: &[String],
+        paths: &Paths,
         verified: Verified<Targets>,
     ) -> Outcome<()> {
-        let at = self.work.len();
-        for delegation in verified.body().delegations.iter() {
-            let Ok(child) = delegation.role() else {
-                continue;
-            };
-            if child.parent().as_ref() != Some(role) {
-                continue;
-            }
-            let effective = delegation.effective_paths(paths);
-            if let Scope::For(target) = &self.scope
-                && !paths_allow(&effective, target)
-            {
-                continue;
-            }
-            // Inserting each at the same place turns file order into the order of a stack.
-            self.work.insert(at, (child, effective));
-        }
+        let mut next: Vec<(RoleName, Paths)> = lookup::children(role, verified.body())
+            .map(|(child, entry)| (child, paths.restrict(&entry.paths)))
+            .filter(|(_, effective)| match &self.scope {
+                Scope::All => true,
+                Scope::For(target) => effective.allow(target),
+            })
+            .collect();
+        // The last one of the work list is next.
+        next.reverse();
+        self.work.append(&mut next);
         self.targets.insert(role.clone(), verified);
         self.state = State::Targets;
         Ok(())

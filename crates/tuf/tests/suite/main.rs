@@ -1,4 +1,6 @@
 //! Tests of the TUF core as a whole: vectors recorded from the Go programs, attacks, and properties.
 
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod vectors;

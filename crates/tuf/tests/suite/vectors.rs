@@ -60,7 +60,7 @@ fn signed_text(file: &[u8]) -> Box<RawValue> {
 
 fn check_file<T: Metadata>(
     name: &str,
-    raw: Bytes,
+    raw: &Bytes,
     expected: &ExpectedFile,
     keys: &BTreeMap<String, PublicKey>,
 ) {
@@ -77,7 +77,7 @@ fn check_file<T: Metadata>(
         "{name}"
     );
 
-    let meta = FileMeta::of(&raw);
+    let meta = FileMeta::of(raw);
     assert_eq!(meta.length, expected.length, "{name}");
     assert_eq!(meta.hashes.sha256_hex().unwrap(), expected.sha256, "{name}");
     assert_eq!(
@@ -89,10 +89,10 @@ fn check_file<T: Metadata>(
     let written = canonical::to_vec(body).unwrap();
     assert_eq!(
         envelope::encode(&written, document.signatures()),
-        raw,
+        *raw,
         "{name} re-serialises to other bytes"
     );
-    let text = signed_text(&raw);
+    let text = signed_text(raw);
     let message = canonical::canonicalize(text.get().as_bytes()).unwrap();
     assert_eq!(written, message, "{name}");
     assert_eq!(message.len(), expected.canonical_signed_length, "{name}");
@@ -138,10 +138,10 @@ fn check_repository(folder: &str) {
     for (name, file) in &expected.files {
         let raw = Bytes::from(read(&format!("{folder}/{name}")));
         match file.role.as_str() {
-            "root" => check_file::<Root>(name, raw, file, &keys),
-            "snapshot" => check_file::<Snapshot>(name, raw, file, &keys),
-            "timestamp" => check_file::<Timestamp>(name, raw, file, &keys),
-            _ => check_file::<Targets>(name, raw, file, &keys),
+            "root" => check_file::<Root>(name, &raw, file, &keys),
+            "snapshot" => check_file::<Snapshot>(name, &raw, file, &keys),
+            "timestamp" => check_file::<Timestamp>(name, &raw, file, &keys),
+            _ => check_file::<Targets>(name, &raw, file, &keys),
         }
     }
 }
