@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::canonical::{self, JsonError, Scanner};
 use crate::digest::{Base64, null_is_default};
 use crate::metadata::Metadata;
-use crate::{Expiry, KeyId, PublicKey, RoleName, Version, crypto, tally};
+use crate::{BaseRole, Expiry, KeyId, PublicKey, RoleName, Version, crypto, tally};
 
 /// Most signatures that a document may carry.
 pub const MAX_SIGNATURES: usize = 1024;
@@ -95,6 +95,12 @@ pub enum ParseError {
         /// The role that was read.
         role: RoleName,
     },
+    /// Neither a payload nor signatures.
+    #[error("tuf: data has no signatures")]
+    NoSignatures {
+        /// The role that was read.
+        role: RoleName,
+    },
     /// More signatures than anyone needs.
     #[error("{role} carries more than {MAX_SIGNATURES} signatures")]
     TooManySignatures {
@@ -173,6 +179,9 @@ impl<T: Metadata> Received<T> {
         let mut scratch = Vec::new();
         let (mut signed_text, mut signatures_text) = (None, None);
         let (mut unknown_outside, mut names) = (None, BTreeSet::new());
+        if raw.trim_ascii() == b"null" {
+            return Err(ParseError::NoSignatures { role: role.clone() });
+        }
         scanner.expect(b'{', "an object")?;
         if !scanner.take(b'}') {
             loop {
@@ -226,7 +235,15 @@ impl<T: Metadata> Received<T> {
         )?;
         let signed_text = signed_text.filter(|text| *text != b"null");
         let Some(signed_text) = signed_text else {
-            return Err(ParseError::Empty { role: role.clone() });
+            // Go looks for signatures before it looks for what they cover, but for root.
+            let role = role.clone();
+            return Err(
+                if signatures.is_empty() && role.base() != Some(BaseRole::Root) {
+                    ParseError::NoSignatures { role }
+                } else {
+                    ParseError::Empty { role }
+                },
+            );
         };
         if message.first() != Some(&b'{') {
             return Err(ParseError::Shape(format!(

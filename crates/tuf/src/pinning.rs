@@ -52,24 +52,28 @@ pub enum PinningError {
 }
 
 impl TrustPinning {
-    /// The bundles of `leaves` that the configuration accepts for `gun`.
+    /// The `keys` whose bundles the configuration accepts for `gun`.
     ///
     /// # Errors
     /// [`PinningError`] when the configuration itself decides.
-    pub(crate) fn filter<'a>(
+    pub(crate) fn filter<'a, T>(
         &self,
         gun: &Gun,
-        leaves: Vec<&'a Bundle>,
+        keys: Vec<&'a T>,
+        bundle_of: impl Fn(&'a T) -> &'a Bundle,
         now: OffsetDateTime,
         has_previous: bool,
-    ) -> Result<Vec<&'a Bundle>, PinningError> {
+    ) -> Result<Vec<&'a T>, PinningError> {
         if let Some(ids) = self.pinned_ids(gun) {
-            let listed = |bundle: &&Bundle| {
+            let listed = |bundle: &Bundle| {
                 bundle
                     .to_key()
                     .is_some_and(|key| ids.iter().any(|id| *id == *key.id().as_str()))
             };
-            return Ok(leaves.into_iter().filter(listed).collect());
+            return Ok(keys
+                .into_iter()
+                .filter(|key| listed(bundle_of(key)))
+                .collect());
         }
         let ca = self
             .ca
@@ -89,15 +93,15 @@ impl TrustPinning {
             if anchors.is_empty() {
                 return Err(PinningError::CaInvalid);
             }
-            return Ok(leaves
+            return Ok(keys
                 .into_iter()
-                .filter(|bundle| leads_to(bundle, &anchors, now))
+                .filter(|key| leads_to(bundle_of(key), &anchors, now))
                 .collect());
         }
         if self.first_use == FirstUse::Deny && !has_previous {
             return Err(PinningError::FirstUseDenied);
         }
-        Ok(leaves)
+        Ok(keys)
     }
 
     /// The IDs pinned for `gun`: those of its exact name, else those of the longest prefix with a `*`.

@@ -142,17 +142,29 @@ impl CertificateTime {
     }
 }
 
-/// The bundles of a root's own keys, certificates of the wrong form dropped.
-fn root_bundles(root: &Root) -> Vec<Bundle> {
+/// A root key's certificates.
+struct RootCertificates {
+    bundle: Bundle,
+    /// Whether the key's type says that it is certificates. Under the label of a bare key they are no key: the type
+    /// says how a key is to be read.
+    labelled: bool,
+}
+
+/// The certificates of a root's own keys, those of the wrong form dropped.
+fn root_certificates(root: &Root) -> Vec<RootCertificates> {
     let ids = root
         .role(BaseRole::Root)
         .and_then(|role| role.keyids.as_deref())
         .unwrap_or_default();
     ids.iter()
         .filter_map(|id| root.keys.get(id))
-        // A certificate under the label of a bare key is refused: the type says how a key is to be read.
-        .filter(|key| key.kind().is_certificate())
-        .filter_map(|key| Bundle::from_pem(key.public_bytes()))
+        .filter_map(|key| {
+            let bundle = Bundle::from_pem(key.public_bytes())?;
+            Some(RootCertificates {
+                bundle,
+                labelled: key.kind().is_certificate(),
+            })
+        })
         .collect()
 }
 
@@ -160,35 +172,35 @@ fn root_bundles(root: &Root) -> Vec<Bundle> {
 /// computed IDs (specification, `tuf.md` section 12.1, steps 2 to 5).
 #[must_use]
 pub fn root_role_keys(root: &Root, gun: &Gun, time: CertificateTime) -> RoleKeys {
-    let bundles = valid_bundles(root, gun, time);
-    keys_of(root, bundles.iter())
+    keys_of(root, valid_certificates(root, gun, time).iter())
 }
 
-fn valid_bundles(root: &Root, gun: &Gun, time: CertificateTime) -> Vec<Bundle> {
+fn valid_certificates(root: &Root, gun: &Gun, time: CertificateTime) -> Vec<RootCertificates> {
     let now = time.moment();
-    let mut bundles = root_bundles(root);
-    bundles.retain(|bundle| bundle.leaf.names(gun) && bundle.leaf.validate(now).is_ok());
-    for bundle in &mut bundles {
-        bundle
+    let mut found = root_certificates(root);
+    found.retain(|key| key.bundle.leaf.names(gun) && key.bundle.leaf.validate(now).is_ok());
+    for key in &mut found {
+        key.bundle
             .intermediates
             .retain(|certificate| certificate.validate(now).is_ok());
     }
-    bundles
+    found
 }
 
-fn keys_of<'a>(root: &Root, bundles: impl Iterator<Item = &'a Bundle>) -> RoleKeys {
+fn keys_of<'a>(root: &Root, certificates: impl Iterator<Item = &'a RootCertificates>) -> RoleKeys {
     let threshold = root.role(BaseRole::Root).map_or(0, |role| role.threshold);
-    let keys = bundles
-        .filter_map(Bundle::to_key)
+    let keys = certificates
+        .filter(|key| key.labelled)
+        .filter_map(|key| key.bundle.to_key())
         .map(|key| (key.id().clone(), key));
     RoleKeys::new(RoleName::root(), keys, threshold)
 }
 
 /// The keys by which a later root must be signed: those of `previous` that name `gun`, whatever their validity.
 fn predecessor_keys(previous: &Root, gun: &Gun) -> Option<RoleKeys> {
-    let mut bundles = root_bundles(previous);
-    bundles.retain(|bundle| bundle.leaf.names(gun));
-    (!bundles.is_empty()).then(|| keys_of(previous, bundles.iter()))
+    let mut found = root_certificates(previous);
+    found.retain(|key| key.bundle.leaf.names(gun));
+    (!found.is_empty()).then(|| keys_of(previous, found.iter()))
 }
 
 /// Everything about a root but its version and expiry: structure, certificates, predecessor, pinning, signatures
@@ -230,8 +242,8 @@ fn root_signers(
 ) -> Result<RoleKeys, RuleError> {
     received.validate()?;
     let root = received.unverified();
-    let bundles = valid_bundles(root, gun, time);
-    if bundles.is_empty() {
+    let certificates = valid_certificates(root, gun, time);
+    if certificates.is_empty() {
         return Err(RootError::NoValidLeaf.into());
     }
     if let Some(previous) = previous {
@@ -240,12 +252,12 @@ fn root_signers(
             .check_signatures(&keys)
             .map_err(|_| RootError::Rotation)?;
     }
-    let mut accepted: Vec<&Bundle> = bundles.iter().collect();
+    let mut accepted: Vec<&RootCertificates> = certificates.iter().collect();
     if let Some(pinning) = pinning {
         // Pinned paths are judged at the present moment only; without one there is nothing to pin.
         if let CertificateTime::At(now) = time {
             accepted = pinning
-                .filter(gun, accepted, now, previous.is_some())
+                .filter(gun, accepted, |key| &key.bundle, now, previous.is_some())
                 .map_err(RootError::Pinning)?;
         }
         if accepted.is_empty() {
@@ -258,11 +270,11 @@ fn root_signers(
 /// Common names of the root's valid certificates whose validity ends within six months.
 #[must_use]
 pub fn root_certificates_near_expiry(root: &Root, gun: &Gun, now: OffsetDateTime) -> Vec<String> {
-    let bundles = valid_bundles(root, gun, CertificateTime::At(now));
-    bundles
+    valid_certificates(root, gun, CertificateTime::At(now))
         .iter()
-        .filter(|b| b.leaf.is_near_expiry(now))
-        .map(|b| b.leaf.common_name().to_owned())
+        .map(|key| &key.bundle.leaf)
+        .filter(|leaf| leaf.is_near_expiry(now))
+        .map(|leaf| leaf.common_name().to_owned())
         .collect()
 }
 

@@ -25,6 +25,7 @@
 
 mod engine;
 mod floors;
+mod roots;
 mod trusted;
 
 use std::collections::BTreeMap;

@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 
 use super::trusted::UnusableReason;
 use super::{
-    Answer, Cached, Fetch, Floors, MAX_ROLES, MAX_ROOT_BYTES, MAX_ROOT_CHAIN, MAX_TIMESTAMP_BYTES,
-    Mode, Scope, Step, TrustedRepository, Unusable, UpdateError, Warning,
+    Answer, Cached, Fetch, Floors, MAX_ROLES, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES, Mode, Scope,
+    Step, TrustedRepository, Unusable, UpdateError, Warning,
 };
 use crate::lookup::{self, Paths};
 use crate::metadata::Metadata;
 use crate::pinning::TrustPinning;
-use crate::rules::{self, CertificateTime, RefusedRoot, RootError, RuleError};
+use crate::rules::{self, CertificateTime, RuleError};
 use crate::{
     BaseRole, Expiry, FileMeta, Gun, MetadataPath, Received, RoleKeys, RoleName, Root, Snapshot,
     Targets, Timestamp, Verified, VerifyError, Version,
@@ -22,42 +22,42 @@ use crate::{
 /// One update of one repository. See [the module](super).
 #[derive(Debug)]
 pub struct Update {
-    gun: Gun,
-    now: OffsetDateTime,
-    mode: Mode,
+    pub(super) gun: Gun,
+    pub(super) now: OffsetDateTime,
+    pub(super) mode: Mode,
     scope: Scope,
-    pinning: TrustPinning,
-    cached: Cached,
+    pub(super) pinning: TrustPinning,
+    pub(super) cached: Cached,
     /// The snapshot that was cached before this update replaced it.
     snapshot_before: Option<Bytes>,
-    floors: Floors,
+    pub(super) floors: Floors,
 
     /// The cached root: what later roots must be linked to, and what vouches for the rest of the cache.
-    old_root: Option<Verified<Root>>,
+    pub(super) old_root: Option<Verified<Root>>,
     /// Whether pinning decides about the next root: only where no valid cached root stands behind it.
-    pinned: bool,
+    pub(super) pinned: bool,
     /// The root that the next one must follow.
-    previous_root: Option<Verified<Root>>,
+    pub(super) previous_root: Option<Verified<Root>>,
     /// What a verified snapshot says of the root that belongs to it.
-    wanted_root: Option<FileMeta>,
+    pub(super) wanted_root: Option<FileMeta>,
 
-    root: Option<Verified<Root>>,
-    timestamp: Option<Verified<Timestamp>>,
-    snapshot: Option<Verified<Snapshot>>,
-    targets: BTreeMap<RoleName, Verified<Targets>>,
-    unusable: BTreeMap<RoleName, Unusable>,
+    pub(super) root: Option<Verified<Root>>,
+    pub(super) timestamp: Option<Verified<Timestamp>>,
+    pub(super) snapshot: Option<Verified<Snapshot>>,
+    pub(super) targets: BTreeMap<RoleName, Verified<Targets>>,
+    pub(super) unusable: BTreeMap<RoleName, Unusable>,
     /// Roles still to be loaded, with their effective paths. The last one is next.
-    work: Vec<(RoleName, Paths)>,
-    from_cache: bool,
-    second_pass: bool,
+    pub(super) work: Vec<(RoleName, Paths)>,
+    pub(super) from_cache: bool,
+    pub(super) second_pass: bool,
 
-    state: State,
-    answer: Option<Answer>,
+    pub(super) state: State,
+    pub(super) answer: Option<Answer>,
     out: VecDeque<Step>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Start,
     /// `root.json` at the beginning.
     BootstrapRoot,
@@ -81,21 +81,21 @@ enum State {
 
 /// A walk from one root to the newest over those between them.
 #[derive(Debug)]
-struct Chain {
-    next: Version,
-    newest: Box<Received<Root>>,
-    predecessor: Verified<Root>,
+pub(super) struct Chain {
+    pub(super) next: Version,
+    pub(super) newest: Box<Received<Root>>,
+    pub(super) predecessor: Verified<Root>,
 }
 
 /// What a step of the machine did.
-enum Progress {
+pub(super) enum Progress {
     /// Go on.
     Advance,
     /// Wait for the answer to the fetch that was just queued.
     Wait,
 }
 
-type Outcome<T> = Result<T, UpdateError>;
+pub(super) type Outcome<T> = Result<T, UpdateError>;
 
 impl Update {
     /// An update that has not begun.
@@ -205,7 +205,7 @@ impl Update {
 
     // ---- asking ----
 
-    fn fetch(&mut self, path: MetadataPath, max_bytes: u64, then: State) -> Progress {
+    pub(super) fn fetch(&mut self, path: MetadataPath, max_bytes: u64, then: State) -> Progress {
         self.answer = None;
         self.out.push_back(Step::Fetch(Fetch { path, max_bytes }));
         self.state = then;
@@ -213,7 +213,7 @@ impl Update {
     }
 
     /// The bytes of an answer; everything else is an error.
-    fn expect_bytes(&mut self, path: &MetadataPath, max_bytes: u64) -> Outcome<Bytes> {
+    pub(super) fn expect_bytes(&mut self, path: &MetadataPath, max_bytes: u64) -> Outcome<Bytes> {
         match self.answer.take() {
             Some(Answer::Bytes(bytes)) if bytes.len() as u64 <= max_bytes => Ok(bytes),
             Some(Answer::Bytes(_) | Answer::TooLarge) => {
@@ -240,7 +240,7 @@ impl Update {
         }
     }
 
-    fn persist(&mut self, role: &RoleName, bytes: &Bytes) {
+    pub(super) fn persist(&mut self, role: &RoleName, bytes: &Bytes) {
         match role.base() {
             Some(BaseRole::Root) => self.cached.root = Some(bytes.clone()),
             Some(BaseRole::Timestamp) => self.cached.timestamp = Some(bytes.clone()),
@@ -255,222 +255,9 @@ impl Update {
         });
     }
 
-    // ---- bootstrap (10.1) ----
-
-    fn bootstrap(&mut self) -> Outcome<Progress> {
-        if let Some(bytes) = self.cached.root.clone() {
-            let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
-            let root = rules::verify_root(
-                received,
-                &self.gun,
-                CertificateTime::At(self.now),
-                None,
-                None,
-            )
-            .map_err(|refused| refused.error)?;
-            self.old_root = Some(root.clone());
-            if root.expires().is_over(self.now) {
-                self.previous_root = Some(root);
-            } else {
-                self.pinned = false;
-                self.root = Some(root);
-            }
-        }
-        if self.root.is_none() || self.mode == Mode::Write {
-            let path = MetadataPath::Current(RoleName::root());
-            return Ok(self.fetch(path, MAX_ROOT_BYTES, State::BootstrapRoot));
-        }
-        self.begin_pass();
-        Ok(Progress::Advance)
-    }
-
-    fn bootstrap_root(&mut self) -> Outcome<Progress> {
-        let bytes = self.expect_bytes(&MetadataPath::Current(RoleName::root()), MAX_ROOT_BYTES)?;
-        if self.root.is_some() {
-            // A write with a valid cached root only asks whether the repository exists.
-            self.begin_pass();
-            return Ok(Progress::Advance);
-        }
-        match self.accept_root(bytes)? {
-            Accepted::Root => self.begin_pass(),
-            Accepted::NeedsChain(newest) => return self.begin_chain(newest),
-        }
-        Ok(Progress::Advance)
-    }
-
-    // ---- roots (10.4, 12) ----
-
-    /// Takes a downloaded root, if it directly follows the previous one.
-    fn accept_root(&mut self, bytes: Bytes) -> Outcome<Accepted> {
-        if let Some(wanted) = &self.wanted_root {
-            wanted
-                .hashes
-                .check("root", &bytes)
-                .map_err(RuleError::from)?;
-        }
-        let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
-        let previous = self.previous_root.as_ref().map(Verified::body);
-        let pinning = self.pinned.then_some(&self.pinning);
-        match rules::verify_root(
-            received,
-            &self.gun,
-            CertificateTime::At(self.now),
-            previous,
-            pinning,
-        ) {
-            Ok(root) => {
-                let floor = self.old_root.as_ref().map_or(1, Verified::version);
-                self.install_root(root, floor)?;
-                Ok(Accepted::Root)
-            }
-            Err(RefusedRoot {
-                error: RuleError::Root(RootError::Rotation),
-                received,
-            }) => Ok(Accepted::NeedsChain(received)),
-            Err(RefusedRoot { error, .. }) => Err(error.into()),
-        }
-    }
-
-    fn install_root(&mut self, root: Verified<Root>, floor: Version) -> Outcome<()> {
-        let role = RoleName::root();
-        rules::check_floor(&role, root.version(), floor.max(self.root_floor()))?;
-        self.admit_expiry(&role, root.expires().clone())?;
-        if self.cached.root.as_ref() != Some(root.raw()) {
-            let bytes = root.raw().clone();
-            self.persist(&role, &bytes);
-        }
-        self.root = Some(root);
-        Ok(())
-    }
-
-    fn root_floor(&self) -> Version {
-        self.floors.version(&RoleName::root()).unwrap_or(1)
-    }
-
-    fn begin_refresh(&mut self) -> Outcome<()> {
-        self.second_pass = true;
-        self.previous_root = self.root.take().or_else(|| self.previous_root.take());
-        self.timestamp = None;
-        self.snapshot = None;
-        self.targets.clear();
-        self.unusable.clear();
-        self.work.clear();
-        self.from_cache = false;
-
-        let wanted_sha256 = self
-            .wanted_root
-            .as_ref()
-            .and_then(|meta| meta.hashes.sha256_hex());
-        let in_cache = match (&self.wanted_root, &self.cached.root) {
-            (Some(wanted), Some(cached)) => wanted.hashes.check("root", cached).is_ok(),
-            _ => false,
-        };
-        if let (true, Some(bytes)) = (in_cache, self.cached.root.clone()) {
-            self.answer = Some(Answer::Bytes(bytes));
-            self.state = State::RefreshRoot;
-        } else {
-            let path = wanted_sha256.map_or_else(
-                || MetadataPath::Current(RoleName::root()),
-                |sha256| MetadataPath::Checksum(RoleName::root(), sha256),
-            );
-            self.fetch(path, self.max_root_bytes(), State::RefreshRoot);
-        }
-        Ok(())
-    }
-
-    fn max_root_bytes(&self) -> u64 {
-        self.wanted_root
-            .as_ref()
-            .and_then(|meta| u64::try_from(meta.length).ok())
-            .unwrap_or(MAX_ROOT_BYTES)
-            .min(MAX_ROOT_BYTES)
-    }
-
-    fn refresh_root(&mut self) -> Outcome<Progress> {
-        let path = self
-            .wanted_root
-            .as_ref()
-            .and_then(|meta| meta.hashes.sha256_hex())
-            .map_or_else(
-                || MetadataPath::Current(RoleName::root()),
-                |sha256| MetadataPath::Checksum(RoleName::root(), sha256),
-            );
-        let bytes = self.expect_bytes(&path, self.max_root_bytes())?;
-        match self.accept_root(bytes)? {
-            Accepted::Root => self.begin_pass(),
-            Accepted::NeedsChain(newest) => return self.begin_chain(newest),
-        }
-        Ok(Progress::Advance)
-    }
-
-    fn begin_chain(&mut self, newest: Box<Received<Root>>) -> Outcome<Progress> {
-        let predecessor = self
-            .previous_root
-            .clone()
-            .ok_or(RuleError::Root(RootError::Rotation))?;
-        let next = predecessor.version().saturating_add(1);
-        if newest.unverified().version().saturating_sub(next) > MAX_ROOT_CHAIN {
-            return Err(UpdateError::TooMany {
-                what: "root versions to walk",
-                limit: MAX_ROOT_CHAIN,
-            });
-        }
-        self.chain_on(Box::new(Chain {
-            next,
-            newest,
-            predecessor,
-        }))
-    }
-
-    fn chain_on(&mut self, chain: Box<Chain>) -> Outcome<Progress> {
-        if chain.next < chain.newest.unverified().version() {
-            let path = MetadataPath::Version(RoleName::root(), chain.next);
-            return Ok(self.fetch(path, MAX_ROOT_BYTES, State::Chain(chain)));
-        }
-        let Chain {
-            newest,
-            predecessor,
-            ..
-        } = *chain;
-        let floor = newest.unverified().version();
-        let time = CertificateTime::At(self.now);
-        let pinning = self.pinned.then_some(&self.pinning);
-        let root = rules::verify_root(*newest, &self.gun, time, Some(predecessor.body()), pinning)
-            .map_err(|refused| refused.error)?;
-        self.install_root(root, floor.max(predecessor.version()))?;
-        self.begin_pass();
-        Ok(Progress::Advance)
-    }
-
-    fn walk_chain(&mut self, mut chain: Box<Chain>) -> Outcome<Progress> {
-        let path = MetadataPath::Version(RoleName::root(), chain.next);
-        let bytes = self.expect_bytes(&path, MAX_ROOT_BYTES)?;
-        let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
-        let time = CertificateTime::At(self.now);
-        let root = rules::verify_root(
-            received,
-            &self.gun,
-            time,
-            Some(chain.predecessor.body()),
-            None,
-        )
-        .map_err(|refused| refused.error)?;
-        rules::check_floor(&RoleName::root(), root.version(), chain.next)?;
-        if root.version() != chain.next {
-            let error = RootError::WrongVersion {
-                expected: chain.next,
-                received: root.version(),
-            };
-            return Err(RuleError::from(error).into());
-        }
-        chain.next = chain.next.saturating_add(1);
-        chain.predecessor = root;
-        self.chain_on(chain)
-    }
-
     // ---- one pass: timestamp, snapshot, targets (10.3, 10.5) ----
 
-    fn begin_pass(&mut self) {
+    pub(super) fn begin_pass(&mut self) {
         let path = MetadataPath::Current(RoleName::timestamp());
         self.fetch(path, MAX_TIMESTAMP_BYTES, State::Timestamp);
     }
@@ -622,8 +409,12 @@ impl Update {
                 self.check_not_dropped(&role)?;
                 continue;
             };
-            if self.targets.contains_key(&role) || self.unusable.contains_key(&role) {
+            if self.targets.contains_key(&role) {
                 return Err(RuleError::AlreadyLoaded(role).into());
+            }
+            // compat: a role listed twice is an error only once it is loaded; twice unusable is unusable.
+            if self.unusable.contains_key(&role) {
+                continue;
             }
             if self.targets.len() + self.unusable.len() >= MAX_ROLES {
                 return Err(UpdateError::TooMany {
@@ -880,7 +671,7 @@ impl Update {
     }
 
     /// Refuses what is expired, but for a write, which renews it.
-    fn admit_expiry(&mut self, role: &RoleName, expiry: Expiry) -> Outcome<()> {
+    pub(super) fn admit_expiry(&mut self, role: &RoleName, expiry: Expiry) -> Outcome<()> {
         if let Err(error) = rules::check_expiry(role, &expiry, self.now) {
             if self.mode == Mode::Read {
                 return Err(error.into());
@@ -892,11 +683,6 @@ impl Update {
         }
         Ok(())
     }
-}
-
-enum Accepted {
-    Root,
-    NeedsChain(Box<Received<Root>>),
 }
 
 /// The announced length as a bound.
