@@ -1,2 +1,46 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks. `cargo xtask` lists them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for developers at a terminal"
+)]
+
+mod cargo;
+mod demo;
+mod packages;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+Tasks:
+  test [ARGS]   Install missing peers, then run all tests; ARGS go to `cargo test`
+  demo          Start a trust server and a registry, sign an image, verify it, and see a forged tag refused
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match task.as_deref() {
+        Some("test") => test::run(&rest),
+        Some("demo") if rest.is_empty() => demo::run(),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some(_) => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
