@@ -7,6 +7,10 @@
 pub mod config;
 pub mod files;
 pub mod health;
+pub mod listen;
+pub mod local_ca;
 pub mod metrics;
+pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,439 @@
+//! The TLS side of a server: certificates from PEM files, client certificates by the rules of Go, reload without a restart.
+//!
+//! TLS 1.2 and 1.3 with AEAD suites; HTTP/2 and HTTP/1.1 are offered. The error texts are those of the Go programs.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+    UnixTime,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error as RustlsError,
+    RootCertStore, ServerConfig, SignatureScheme, client::danger::HandshakeSignatureValid,
+};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode as _, Encode as _, asn1::ObjectIdentifier};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+use zeroize::Zeroizing;
+
+/// Makes aws-lc the cryptographic provider of the process. To be called first in `main`; a second call changes nothing.
+pub fn install_crypto_provider() {
+    // An error says that there is one already.
+    let _ = default_provider().install_default();
+}
+
+/// The PEM files of a TLS server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Files {
+    /// The certificate, followed by those between it and its root.
+    pub certificate: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
+    /// Switches on client certificates: each must be in this file or be issued by one that is.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A TLS configuration that can be loaded again while connections use it.
+pub struct Tls {
+    files: Files,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`] when one cannot be read or used; there is no falling back to less.
+    pub fn load(files: Files) -> Result<Self, TlsError> {
+        let current = RwLock::new(Arc::new(server_config(&files)?));
+        Ok(Self { files, current })
+    }
+
+    /// Reads the files again, for connections that begin after it.
+    ///
+    /// # Errors
+    /// [`TlsError`] when one cannot be read or used; what was loaded before stays in use then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = Arc::new(server_config(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The configuration for a connection that begins now.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Why a server has no TLS.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// There is nothing in the file of client certificates.
+    #[error("failed to append certificates from PEM file: {path:?}")]
+    EmptyClientCa {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The certificate or its key does not exist.
+    #[error("Could not load X509 key pair (cert: {certificate:?}, key: {key:?}): open {}: {}", missing.display(), crate::files::reason(source))]
+    Missing {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// The one that is missing.
+        missing: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The certificate and its key cannot be used.
+    #[error(
+        "Error reading X509 key pair (cert: {certificate:?}, key: {key:?}): {fault}. Make sure the key is not encrypted."
+    )]
+    Pair {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// Why.
+        fault: PairFault,
+    },
+    /// The library refused.
+    #[error("TLS cannot be set up")]
+    Setup(#[source] RustlsError),
+    /// The file of client certificates cannot be read.
+    #[error("could not read CA certificate {path:?}: open {}: {}", path.display(), crate::files::reason(source))]
+    UnreadableClientCa {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a certificate and its key. The texts are those of Go's TLS library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairFault {
+    /// The certificate is not one.
+    #[error("x509: malformed certificate")]
+    Certificate,
+    /// A certificate stands where the key should.
+    #[error("tls: found a certificate rather than a key in the PEM for the private key")]
+    CertificateAsKey,
+    /// The key cannot be read: encrypted, or of a kind that is not known.
+    #[error("tls: failed to parse private key")]
+    Key,
+    /// The key belongs to another certificate.
+    #[error("tls: private key does not match public key")]
+    KeyMismatch,
+    /// The key is of another type than that of the certificate.
+    #[error("tls: private key type does not match public key type")]
+    KeyTypeMismatch,
+    /// A key stands where the certificate should.
+    #[error(
+        "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched"
+    )]
+    KeyAsCertificate,
+    /// No certificate among the PEM blocks.
+    #[error(
+        "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [{0}]"
+    )]
+    NoCertificateBlock(String),
+    /// No PEM block where the certificate should be.
+    #[error("tls: failed to find any PEM data in certificate input")]
+    NoCertificatePem,
+    /// No key among the PEM blocks.
+    #[error(
+        "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the following types: [{0}]"
+    )]
+    NoKeyBlock(String),
+    /// No PEM block where the key should be.
+    #[error("tls: failed to find any PEM data in key input")]
+    NoKeyPem,
+    /// The file exists and cannot be read.
+    #[error("open {}: {}", path.display(), crate::files::reason(source))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+fn server_config(files: &Files) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(default_provider());
+    let pair = load_pair(files, &provider)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Setup)?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            builder.with_client_cert_verifier(Arc::new(ListedClients::load(path, &provider)?))
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Clients come back with a new connection per command: tickets spare both sides the signature.
+    config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
+    config.send_tls13_tickets = 1;
+    Ok(config)
+}
+
+fn load_pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let (certificate, key) = (files.certificate.clone(), files.key.clone());
+    let read = |path: &Path| {
+        std::fs::read(path).map(Zeroizing::new).map_err(|source| {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            if source.kind() == io::ErrorKind::NotFound {
+                TlsError::Missing {
+                    certificate,
+                    key,
+                    missing: path.to_owned(),
+                    source,
+                }
+            } else {
+                TlsError::Pair {
+                    certificate,
+                    key,
+                    fault: PairFault::Unreadable {
+                        path: path.to_owned(),
+                        source,
+                    },
+                }
+            }
+        })
+    };
+    let (chain, secret) = (read(&certificate)?, read(&key)?);
+    parse_pair(&chain, &secret, provider).map_err(|fault| TlsError::Pair {
+        certificate,
+        key,
+        fault,
+    })
+}
+
+fn parse_pair(
+    chain: &[u8],
+    secret: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, PairFault> {
+    let chain = parse_chain(chain)?;
+    let leaf = chain
+        .first()
+        .and_then(|der| Certificate::from_der(der).ok())
+        .ok_or(PairFault::Certificate)?;
+    let key = parse_key(secret)?;
+    let signer = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|_| PairFault::Key)?;
+    let ours = signer.public_key().ok_or(PairFault::Key)?;
+    let theirs = leaf
+        .tbs_certificate()
+        .subject_public_key_info()
+        .to_der()
+        .map_err(|_| PairFault::Certificate)?;
+    if ours.as_ref() != theirs {
+        let same_type = x509_cert::spki::SubjectPublicKeyInfoRef::from_der(ours.as_ref())
+            .is_ok_and(|info| {
+                info.algorithm.oid
+                    == leaf
+                        .tbs_certificate()
+                        .subject_public_key_info()
+                        .algorithm
+                        .oid
+            });
+        return Err(if same_type {
+            PairFault::KeyMismatch
+        } else {
+            PairFault::KeyTypeMismatch
+        });
+    }
+    Ok(CertifiedKey::new(chain, signer))
+}
+
+fn parse_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PairFault> {
+    let blocks = pem::parse_many(text).unwrap_or_default();
+    let mut skipped = Vec::new();
+    let mut chain = Vec::new();
+    for block in blocks {
+        if block.tag() == "CERTIFICATE" {
+            chain.push(CertificateDer::from(block.into_contents()));
+        } else {
+            skipped.push(block.tag().to_owned());
+        }
+    }
+    match skipped.as_slice() {
+        _ if !chain.is_empty() => Ok(chain),
+        [] => Err(PairFault::NoCertificatePem),
+        [only] if only.ends_with("PRIVATE KEY") => Err(PairFault::KeyAsCertificate),
+        several => Err(PairFault::NoCertificateBlock(several.join(" "))),
+    }
+}
+
+fn parse_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PairFault> {
+    let blocks = pem::parse_many(text).unwrap_or_default();
+    let mut skipped = Vec::new();
+    for block in blocks {
+        let tag = block.tag().to_owned();
+        let content = Zeroizing::new(block.into_contents());
+        // The copies that are handed on are wiped by their type.
+        let der = match tag.as_str() {
+            "PRIVATE KEY" => PrivateKeyDer::from(PrivatePkcs8KeyDer::from(content.as_slice())),
+            "RSA PRIVATE KEY" => PrivateKeyDer::from(PrivatePkcs1KeyDer::from(content.as_slice())),
+            "EC PRIVATE KEY" => PrivateKeyDer::from(PrivateSec1KeyDer::from(content.as_slice())),
+            tag if tag.ends_with(" PRIVATE KEY") => return Err(PairFault::Key),
+            _ => {
+                skipped.push(tag);
+                continue;
+            }
+        };
+        return Ok(der.clone_key());
+    }
+    match skipped.as_slice() {
+        [] => Err(PairFault::NoKeyPem),
+        [only] if only == "CERTIFICATE" => Err(PairFault::CertificateAsKey),
+        several => Err(PairFault::NoKeyBlock(several.join(" "))),
+    }
+}
+
+/// Accepts the clients whose certificate is in a file or is issued by one that is.
+///
+/// As in Go, a certificate in the file is an anchor whatever its basic constraints say, and a client may present exactly
+/// that certificate: common set-ups give the server's own certificate here. WebPKI's verifier knows anchors as issuers only,
+/// hence the comparison before it.
+#[derive(Debug)]
+struct ListedClients {
+    listed: Vec<CertificateDer<'static>>,
+    issued: Arc<dyn ClientCertVerifier>,
+}
+
+impl ListedClients {
+    fn load(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let text = std::fs::read(path).map_err(|source| TlsError::UnreadableClientCa {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut roots = RootCertStore::empty();
+        let mut listed = Vec::new();
+        for block in pem::parse_many(&text).unwrap_or_default() {
+            if block.tag() == "CERTIFICATE" {
+                let der = CertificateDer::from(block.into_contents());
+                // What is no certificate is left out, as Go does; an empty file is an error below.
+                if roots.add(der.clone()).is_ok() {
+                    listed.push(der);
+                }
+            }
+        }
+        if listed.is_empty() {
+            return Err(TlsError::EmptyClientCa {
+                path: path.to_owned(),
+            });
+        }
+        let issued =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .build()
+                .map_err(|error| TlsError::Setup(RustlsError::General(error.to_string())))?;
+        Ok(Self { listed, issued })
+    }
+}
+
+impl ClientCertVerifier for ListedClients {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.issued.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, RustlsError> {
+        if self
+            .listed
+            .iter()
+            .any(|listed| listed.as_ref() == end_entity.as_ref())
+        {
+            return check_listed(end_entity, now).map(|()| ClientCertVerified::assertion());
+        }
+        self.issued
+            .verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        self.issued.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        self.issued.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.issued.supported_verify_schemes()
+    }
+}
+
+/// What remains to be checked of a certificate that is listed itself: its time and what it may be used for.
+fn check_listed(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), RustlsError> {
+    let refuse = |reason| Err(RustlsError::InvalidCertificate(reason));
+    let Ok(certificate) = Certificate::from_der(der) else {
+        return refuse(CertificateError::BadEncoding);
+    };
+    let validity = certificate.tbs_certificate().validity();
+    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
+        return refuse(CertificateError::NotValidYet);
+    }
+    if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
+        return refuse(CertificateError::Expired);
+    }
+    match certificate
+        .tbs_certificate()
+        .get_extension::<ExtendedKeyUsage>()
+    {
+        Ok(None) => Ok(()),
+        Ok(Some((_, usage)))
+            if usage
+                .0
+                .iter()
+                .any(|purpose| [CLIENT_AUTH, ANY_USAGE].contains(purpose)) =>
+        {
+            Ok(())
+        }
+        Ok(Some(_)) => refuse(CertificateError::InvalidPurpose),
+        Err(_) => refuse(CertificateError::BadEncoding),
+    }
+}
+
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
