@@ -20,6 +20,11 @@ pub const DOCKER: Program = Program {
     name: "docker",
     package: "docker.io",
 };
+/// The Docker daemon.
+pub const DOCKERD: Program = Program {
+    name: "dockerd",
+    package: "docker.io",
+};
 /// The image registry.
 pub const DOCKER_REGISTRY: Program = Program {
     name: "docker-registry",
@@ -52,8 +57,9 @@ pub const SQLITE3: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 7] = [
+pub const PEERS: [Program; 8] = [
     DOCKER,
+    DOCKERD,
     DOCKER_REGISTRY,
     NOTARY,
     NOTARY_SERVER,

@@ -16,6 +16,8 @@ use crate::program::{self, DOCKER, NOTARY};
 pub enum Tool {
     /// The docker client's `docker trust`; arguments follow `trust`.
     Docker,
+    /// The docker client itself.
+    DockerItself,
     /// Our `docker-trust`; the same arguments.
     DockerTrust,
     /// Go's `notary`.
@@ -153,6 +155,7 @@ impl User {
                 command.arg("trust");
                 command
             }
+            Tool::DockerItself => Command::new(DOCKER.find()?),
             Tool::DockerTrust => Command::new(program::ours("docker-trust")?),
             Tool::Notary => Command::new(NOTARY.find()?),
         };

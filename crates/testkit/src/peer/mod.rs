@@ -2,6 +2,7 @@
 //!
 //! Every one is ready when its constructor returns, and gone when it is dropped.
 
+mod daemon;
 mod registry;
 #[cfg(feature = "tls")]
 mod trust;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+pub use daemon::Daemon;
 pub use registry::{Registry, RegistryOptions};
 #[cfg(feature = "tls")]
 pub use trust::{GoSigner, Storage, Transport, TrustServer};

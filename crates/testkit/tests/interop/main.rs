@@ -9,5 +9,6 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod daemon;
 mod judge;
 mod walk;
