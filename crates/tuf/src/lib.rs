@@ -14,6 +14,7 @@ pub mod canonical;
 pub mod certificate;
 pub mod crypto;
 pub mod digest;
+pub mod editor;
 pub mod envelope;
 pub mod expiry;
 pub mod gun;
@@ -28,6 +29,9 @@ pub mod tally;
 pub mod update;
 
 pub use digest::{FileMeta, HashAlgorithm, Hashes};
+pub use editor::{
+    Changed, Draft, EditError, EditWarning, InsufficientSignatures, RepositoryEditor, SignedFile,
+};
 pub use envelope::{
     BelowThreshold, ParseError, Received, RoleKeys, Signature, Verified, VerifyError,
 };

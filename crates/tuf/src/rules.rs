@@ -197,7 +197,7 @@ fn keys_of<'a>(root: &Root, certificates: impl Iterator<Item = &'a RootCertifica
 }
 
 /// The keys by which a later root must be signed: those of `previous` that name `gun`, whatever their validity.
-fn predecessor_keys(previous: &Root, gun: &Gun) -> Option<RoleKeys> {
+pub(crate) fn predecessor_keys(previous: &Root, gun: &Gun) -> Option<RoleKeys> {
     let mut found = root_certificates(previous);
     found.retain(|key| key.bundle.leaf.names(gun));
     (!found.is_empty()).then(|| keys_of(previous, found.iter()))
