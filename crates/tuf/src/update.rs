@@ -6,12 +6,12 @@
 //!
 //! ```no_run
 //! # use signet_tuf::*;
-//! # fn fetch(_: &Fetch) -> Answer { Answer::Absent }
+//! # fn download(_: &Fetch) -> Answer { Answer::Absent }
 //! # fn store(_: &RoleName, _: &[u8]) {}
 //! # fn run(mut update: Update) -> Result<Box<TrustedRepository>, UpdateError> {
 //! loop {
 //!     match update.step()? {
-//!         Step::Fetch(fetch) => update.answer(self::fetch(&fetch)),
+//!         Step::Fetch(fetch) => update.answer(download(&fetch)),
 //!         Step::Persist { role, bytes } => store(&role, &bytes),
 //!         Step::Warn(warning) => eprintln!("{warning}"),
 //!         Step::Done(repository) => return Ok(repository),
