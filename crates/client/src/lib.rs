@@ -1,1 +1,22 @@
-//! client
+//! One trust repository from the user's side: open, update, look up, stage changes, publish.
+//!
+//! What is true of a repository is decided by `signet-tuf`; this crate brings it what it asks for. [`Repository`] drives
+//! the update over a [`Remote`] (the trust server's HTTP API) and a [`cache`], keeps staged changes in a
+//! [`Changelist`](changelist::Changelist) that Go notary shares, and publishes: as one transaction, tried again from the
+//! new state when another publisher was faster.
+//!
+//! The crate prints nothing and reads neither clock nor environment, but for what its libraries read: proxies and the
+//! system's certificates. Warnings are data; errors say of what [kind](ErrorKind) they are.
+
+pub mod cache;
+pub mod changelist;
+pub mod error;
+pub mod http;
+pub mod layout;
+mod random;
+pub mod remote;
+pub mod repository;
+
+pub use error::{Error, ErrorKind};
+pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Remote, RemoteOptions};
+pub use repository::{Clock, Options, Repository};

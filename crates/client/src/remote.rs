@@ -1,0 +1,509 @@
+//! The HTTP API of a trust server (specification, `tuf.md` section 9 and `server.md` sections 6 to 8).
+//!
+//! Every answer is bounded in bytes and in time. What kind of failure it was is kept: no answer, an untrusted
+//! certificate, a refused login, an error status. Only the first may ever be taken for an outage.
+
+mod answer;
+mod authorize;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Method, Response, StatusCode};
+use signet_tuf::update::{Answer, Fetch, Refusal};
+use signet_tuf::{BaseRole, Gun, MetadataPath, PublicKey};
+use tokio::sync::OnceCell;
+use url::Url;
+
+pub use answer::Validation;
+pub use authorize::{Access, AuthorizationError, Authorizer, Challenge};
+pub use upload::Part;
+
+use crate::http::{self, HttpError, TlsOptions};
+
+/// Limits on time and size of a server's answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Longest wait for the probe `GET /v2/`. Default 5 s.
+    pub ping: Duration,
+    /// Longest silence: before an answer begins, and between two parts of it. Default 30 s.
+    pub silence: Duration,
+    /// Longest time for one request and its whole answer. Default 10 minutes.
+    pub total: Duration,
+    /// Slowest rate, in bytes per second, that an answer may have once `silence` is over. Default 4096.
+    pub min_rate: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(5),
+            silence: http::READ_TIMEOUT,
+            total: Duration::from_secs(600),
+            min_rate: 4096,
+        }
+    }
+}
+
+/// How to reach a trust server.
+#[derive(Clone)]
+pub struct RemoteOptions {
+    /// Its address, `https://host[:port][/prefix]`.
+    pub server: Url,
+    /// TLS.
+    pub tls: TlsOptions,
+    /// What the client calls itself, for example `Docker-Client/28.2.2 (linux)`.
+    pub user_agent: String,
+    /// Where `Authorization` headers come from.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
+    /// What the command needs to be allowed.
+    pub access: Access,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl RemoteOptions {
+    /// A server with everything else at its default: system roots, no authorisation, read access.
+    #[must_use]
+    pub fn new(server: Url, user_agent: impl Into<String>) -> Self {
+        Self {
+            server,
+            tls: TlsOptions::default(),
+            user_agent: user_agent.into(),
+            authorizer: None,
+            access: Access::Pull,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RemoteOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteOptions")
+            .field("server", &self.server.as_str())
+            .field("tls", &self.tls)
+            .field("access", &self.access)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A trust server. Connections are kept and reused while it lives.
+pub struct Remote {
+    client: reqwest::Client,
+    base: Url,
+    host: String,
+    authorizer: Option<Arc<dyn Authorizer>>,
+    access: Access,
+    limits: Limits,
+    ping: OnceCell<Result<Ping, String>>,
+}
+
+/// What `GET /v2/` answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ping {
+    /// The status.
+    pub status: u16,
+    /// What the server wants to see, from its `WWW-Authenticate` headers; empty unless the status is 401.
+    pub challenges: Vec<Challenge>,
+}
+
+/// Why a request brought no document.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// The server does not have it (404).
+    #[error("{what} trust data unavailable.  Has a notary repository been initialized?")]
+    Absent {
+        /// What was asked for.
+        what: String,
+    },
+    /// No `Authorization` could be had.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    /// The answer is not what it must be: too long, or no key.
+    #[error("trust server returned a bad response.")]
+    BadResponse {
+        /// What was asked for.
+        what: String,
+    },
+    /// The server answered with an error status.
+    #[error("{refusal}")]
+    Refused {
+        /// The answer.
+        refusal: Refusal,
+        /// The server's error code, for example `VERSION`.
+        code: Option<String>,
+        /// What an upload broke, where the server says so.
+        validation: Option<Validation>,
+    },
+    /// The server's certificate is not trusted, or TLS failed otherwise. Never an outage: someone did answer.
+    #[error("{message}")]
+    Tls {
+        /// What happened.
+        message: String,
+    },
+    /// No answer, or not all of it in time.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened.
+        message: String,
+    },
+}
+
+impl RemoteError {
+    /// Whether the server refused an upload because it has newer documents.
+    #[must_use]
+    pub fn is_version_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: Some(code), .. } if code == "VERSION")
+    }
+}
+
+impl Remote {
+    /// Prepares connections; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`HttpError`] when the TLS options are unusable.
+    pub fn new(options: RemoteOptions) -> Result<Self, HttpError> {
+        let mut base = options.server;
+        // A trailing slash would give `//v2/`, which servers redirect (`docker-trust.md` section 3.2).
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        base.set_query(None);
+        base.set_fragment(None);
+        let host = match (base.host_str(), base.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let client = http::builder(&base, &options.tls, &options.user_agent)?
+            .build()
+            .map_err(HttpError::Client)?;
+        Ok(Self {
+            client,
+            base,
+            host,
+            authorizer: options.authorizer,
+            access: options.access,
+            limits: options.limits,
+            ping: OnceCell::new(),
+        })
+    }
+
+    /// The server's `host[:port]`, as messages name it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The server's address, without a slash at its end.
+    #[must_use]
+    pub fn server(&self) -> &Url {
+        &self.base
+    }
+
+    /// Asks once whether the server is there and what it wants to see. `Err` holds what the network said.
+    ///
+    /// # Errors
+    /// [`RemoteError::Tls`]: an untrusted certificate is no outage.
+    pub async fn ping(&self) -> Result<Result<&Ping, &str>, RemoteError> {
+        let result = self
+            .ping
+            .get_or_try_init(|| async {
+                match self.send_ping().await {
+                    Ok(ping) => Ok(Ok(ping)),
+                    Err(RemoteError::Unreachable { message }) => Ok(Err(message)),
+                    Err(other) => Err(other),
+                }
+            })
+            .await?;
+        Ok(result.as_ref().map_err(String::as_str))
+    }
+
+    async fn send_ping(&self) -> Result<Ping, RemoteError> {
+        let request = self
+            .client
+            .get(self.url(&["v2", ""]))
+            .timeout(self.limits.ping);
+        let response = request.send().await.map_err(transport_error)?;
+        let status = response.status();
+        let challenges = if status == StatusCode::UNAUTHORIZED {
+            Challenge::all(response.headers())
+        } else {
+            Vec::new()
+        };
+        // Read, so that the connection can be used again.
+        self.body(response, MAX_ERROR_BYTES).await?;
+        Ok(Ping {
+            status: status.as_u16(),
+            challenges,
+        })
+    }
+
+    /// Fetches a document for an update.
+    ///
+    /// # Errors
+    /// [`RemoteError::Tls`] and [`RemoteError::Authorization`], which are no answers. Everything else is an [`Answer`].
+    pub async fn fetch(&self, gun: &Gun, fetch: &Fetch) -> Result<Answer, RemoteError> {
+        match self.document(gun, &fetch.path, fetch.max_bytes).await {
+            Ok(bytes) => Ok(Answer::Bytes(bytes)),
+            Err(RemoteError::Absent { .. }) => Ok(Answer::Absent),
+            Err(RemoteError::BadResponse { .. }) => Ok(Answer::TooLarge),
+            Err(RemoteError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal)),
+            Err(RemoteError::Unreachable { message }) => Ok(Answer::Unreachable(message)),
+            Err(error @ (RemoteError::Authorization(_) | RemoteError::Tls { .. })) => Err(error),
+        }
+    }
+
+    /// The bytes of a document, cut at `max_bytes` where the server announces no length. **Nothing about them is checked.**
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn document(
+        &self,
+        gun: &Gun,
+        path: &MetadataPath,
+        max_bytes: u64,
+    ) -> Result<Bytes, RemoteError> {
+        let response = self
+            .send(gun, Method::GET, &format!("{path}.json"), None)
+            .await?;
+        let response = self.success(response, &path.to_string()).await?;
+        if response.content_length().is_some_and(|n| n > max_bytes) {
+            return Err(RemoteError::BadResponse {
+                what: path.to_string(),
+            });
+        }
+        self.body(response, max_bytes).await
+    }
+
+    /// The key that the server will sign `role` with.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn key(&self, gun: &Gun, role: BaseRole) -> Result<PublicKey, RemoteError> {
+        self.key_request(gun, Method::GET, role).await
+    }
+
+    /// Has the server make a new key for `role`. It takes effect when a root that names it is published.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn rotate_key(&self, gun: &Gun, role: BaseRole) -> Result<PublicKey, RemoteError> {
+        self.key_request(gun, Method::POST, role).await
+    }
+
+    async fn key_request(
+        &self,
+        gun: &Gun,
+        method: Method,
+        role: BaseRole,
+    ) -> Result<PublicKey, RemoteError> {
+        let what = format!("{role} key");
+        let body = (method == Method::POST).then(|| (Bytes::new(), None));
+        let response = self.send(gun, method, &format!("{role}.key"), body).await?;
+        let response = self.success(response, &what).await?;
+        let bad = || RemoteError::BadResponse { what: what.clone() };
+        if response.content_length().is_some_and(|n| n > MAX_KEY_BYTES) {
+            return Err(bad());
+        }
+        let bytes = self.body(response, MAX_KEY_BYTES).await?;
+        let key: PublicKey = serde_json::from_slice(&bytes).map_err(|_| bad())?;
+        // A root that names an unusable key could never be signed for again.
+        if key.public_bytes().is_empty() || key.kind().signature_method().is_none() {
+            return Err(bad());
+        }
+        Ok(key)
+    }
+
+    /// Uploads documents in one request: all are taken or none.
+    ///
+    /// # Errors
+    /// [`RemoteError`]; [`RemoteError::is_version_conflict`] when another publisher was faster.
+    pub async fn upload(&self, gun: &Gun, parts: &[Part<'_>]) -> Result<(), RemoteError> {
+        let (body, content_type) = upload::multipart(parts);
+        let response = self
+            .send(gun, Method::POST, "", Some((body, Some(content_type))))
+            .await?;
+        let response = self.success(response, "POST metadata endpoint").await?;
+        self.body(response, MAX_ERROR_BYTES).await.map(drop)
+    }
+
+    /// Removes all documents of `gun` from the server. A GUN that it does not know is no error.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub async fn delete(&self, gun: &Gun) -> Result<(), RemoteError> {
+        let response = self.send(gun, Method::DELETE, "", None).await?;
+        let response = self.success(response, "DELETE metadata endpoint").await?;
+        self.body(response, MAX_ERROR_BYTES).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        gun: &Gun,
+        method: Method,
+        name: &str,
+        body: Option<(Bytes, Option<String>)>,
+    ) -> Result<Response, RemoteError> {
+        let ping = self
+            .ping()
+            .await?
+            .map_err(|message| RemoteError::Unreachable {
+                message: message.to_owned(),
+            })?;
+        let mut segments = vec!["v2"];
+        segments.extend(gun.as_str().split('/'));
+        segments.extend(["_trust", "tuf"]);
+        segments.extend(name.split('/'));
+        let mut request = self
+            .client
+            .request(method, self.url(&segments))
+            .timeout(self.limits.total);
+        if let Some(authorizer) = &self.authorizer {
+            let header = authorizer
+                .authorize(gun, self.access, &ping.challenges)
+                .await?;
+            if let Some(mut header) = header {
+                header.set_sensitive(true);
+                request = request.header(AUTHORIZATION, header);
+            }
+        }
+        let uploads = body.as_ref().is_some_and(|(body, _)| !body.is_empty());
+        if let Some((body, content_type)) = body {
+            request = request.body(body);
+            if let Some(content_type) = content_type {
+                request = request.header(CONTENT_TYPE, content_type);
+            }
+        }
+        let answer = async { request.send().await.map_err(transport_error) };
+        if uploads {
+            // How long the body may take depends on the line; the whole request is bounded by `total`.
+            return answer.await;
+        }
+        tokio::time::timeout(self.limits.silence, answer)
+            .await
+            .unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    /// Turns everything but 200 into an error.
+    async fn success(&self, response: Response, what: &str) -> Result<Response, RemoteError> {
+        let status = response.status();
+        match status {
+            StatusCode::OK => Ok(response),
+            StatusCode::NOT_FOUND => {
+                self.body(response, MAX_ERROR_BYTES).await?;
+                Err(RemoteError::Absent {
+                    what: what.to_owned(),
+                })
+            }
+            _ => {
+                let body = self.body(response, MAX_ERROR_BYTES).await?;
+                Err(answer::refusal(status.as_u16(), &body))
+            }
+        }
+    }
+
+    /// Reads at most `max_bytes`, watching the clock.
+    async fn body(&self, mut response: Response, max_bytes: u64) -> Result<Bytes, RemoteError> {
+        let announced = response.content_length().unwrap_or(0).min(max_bytes);
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(1 << 20));
+        let started = tokio::time::Instant::now();
+        loop {
+            let chunk = tokio::time::timeout(self.limits.silence, response.chunk())
+                .await
+                .map_err(|_| self.silent())?
+                .map_err(transport_error)?;
+            let Some(chunk) = chunk else {
+                return Ok(body.into());
+            };
+            let room = usize::try_from(max_bytes).unwrap_or(usize::MAX) - body.len();
+            if chunk.len() > room {
+                // Cut here, as Go does. The connection is of no further use.
+                body.extend(chunk.iter().take(room));
+                return Ok(body.into());
+            }
+            body.extend_from_slice(&chunk);
+            self.check_rate(started.elapsed(), body.len())?;
+        }
+    }
+
+    /// Whoever sends a byte now and then must not keep a command for hours.
+    fn check_rate(&self, elapsed: Duration, received: usize) -> Result<(), RemoteError> {
+        let due = elapsed.saturating_sub(self.limits.silence).as_secs_f64()
+            * f64::from(self.limits.min_rate);
+        #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+        let received = received as f64;
+        if received < due {
+            return Err(RemoteError::Unreachable {
+                message: format!("{} sends its answer too slowly", self.host),
+            });
+        }
+        Ok(())
+    }
+
+    fn silent(&self) -> RemoteError {
+        RemoteError::Unreachable {
+            message: format!(
+                "{} did not answer within {} s",
+                self.host,
+                self.limits.silence.as_secs()
+            ),
+        }
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote")
+            .field("server", &self.base.as_str())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells a failed network from failed TLS.
+fn transport_error(error: reqwest::Error) -> RemoteError {
+    let error = error.without_url();
+    let mut message = String::new();
+    let mut tls = false;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = next {
+        let mut inner = None;
+        tls |= cause.is::<rustls::Error>();
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            inner = io.get_ref();
+            tls |= inner.is_some_and(|inner| inner.is::<rustls::Error>());
+        }
+        let text = cause.to_string();
+        if !message.ends_with(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+        next = cause
+            .source()
+            .or_else(|| inner.map(|e| e as &(dyn std::error::Error + 'static)));
+    }
+    if tls {
+        RemoteError::Tls { message }
+    } else {
+        RemoteError::Unreachable { message }
+    }
+}
+
+/// Most bytes of an answer that holds a key.
+const MAX_KEY_BYTES: u64 = 256 << 10;
+/// Most bytes of an answer that holds an error. Go reads 1 KiB.
+const MAX_ERROR_BYTES: u64 = 4 << 10;

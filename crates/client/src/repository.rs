@@ -1,0 +1,247 @@
+//! A trust repository: opened, updated, asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
+use signet_tuf::{Gun, TrustPinning, TrustedRepository};
+use time::OffsetDateTime;
+
+use crate::cache::{Cache, FolderCache, MemoryCache};
+use crate::changelist::Changelist;
+use crate::layout::{FileError, Layout, Lock, LockError};
+use crate::{Error, Remote};
+
+/// Tells the time: the system's clock in programs, a fixed one in tests.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> OffsetDateTime;
+}
+
+impl<F: Fn() -> OffsetDateTime + Send + Sync> Clock for F {
+    fn now(&self) -> OffsetDateTime {
+        self()
+    }
+}
+
+/// What a repository is opened with.
+pub struct Options {
+    /// Its name.
+    pub gun: Gun,
+    /// The folder that remembers it, for example `~/.docker/trust`; `None` remembers nothing beyond this process.
+    pub trust_dir: Option<PathBuf>,
+    /// Its server.
+    pub remote: Arc<Remote>,
+    /// Which first roots are trusted.
+    pub pinning: TrustPinning,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long a write waits for other commands on the same repository. Reads wait a tenth of it and then go on without
+    /// remembering anything. Default 60 s.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// A repository with everything else at its default: first roots are trusted on first use.
+    #[must_use]
+    pub fn new(
+        gun: Gun,
+        trust_dir: impl Into<PathBuf>,
+        remote: Arc<Remote>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            gun,
+            trust_dir: Some(trust_dir.into()),
+            remote,
+            pinning: TrustPinning::default(),
+            clock,
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("gun", &self.gun)
+            .field("trust_dir", &self.trust_dir)
+            .field("remote", &self.remote)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One trust repository from the user's side.
+pub struct Repository {
+    pub(crate) gun: Gun,
+    pub(crate) remote: Arc<Remote>,
+    pub(crate) pinning: TrustPinning,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cache: Box<dyn Cache>,
+    pub(crate) layout: Option<Layout>,
+    pub(crate) patience: Duration,
+    pub(crate) trusted: Option<(Mode, Scope, Box<TrustedRepository>)>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Repository {
+    /// Opens a repository. Nothing is read or sent yet.
+    ///
+    /// # Errors
+    /// [`Error::NestedGun`] when the trust directory has no safe place for it.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let layout = options
+            .trust_dir
+            .as_deref()
+            .map(|dir| Layout::new(dir, &options.gun))
+            .transpose()?;
+        let cache: Box<dyn Cache> = match &layout {
+            Some(layout) => Box::new(FolderCache::new(layout.clone())),
+            None => Box::new(MemoryCache::default()),
+        };
+        Ok(Self {
+            gun: options.gun,
+            remote: options.remote,
+            pinning: options.pinning,
+            clock: options.clock,
+            cache,
+            layout,
+            patience: options.patience,
+            trusted: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn gun(&self) -> &Gun {
+        &self.gun
+    }
+
+    /// Its server.
+    #[must_use]
+    pub const fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    /// The changes staged on disk; `None` when nothing is remembered on disk.
+    #[must_use]
+    pub fn changelist(&self) -> Option<Changelist> {
+        self.layout.as_ref().map(Changelist::new)
+    }
+
+    /// The state that the last update in this process ended in.
+    #[must_use]
+    pub fn trusted(&self) -> Option<&TrustedRepository> {
+        self.trusted.as_ref().map(|(_, _, trusted)| &**trusted)
+    }
+
+    /// What people should know, gathered since the last call.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Brings what is known up to date with the server and checks all of it.
+    ///
+    /// # Errors
+    /// [`Error`]; its [kind](Error::kind) tells a failed network from a refusal, from a repository that does not exist,
+    /// and from documents that must not be trusted.
+    pub async fn update(&mut self, mode: Mode, scope: Scope) -> Result<&TrustedRepository, Error> {
+        let lock = self.lock(mode).await?;
+        let remember = self.layout.is_none() || lock.is_some();
+        self.trusted = None;
+        let trusted = self.run_update(mode, scope.clone(), remember).await?;
+        drop(lock);
+        let (_, _, trusted) = self.trusted.insert((mode, scope, trusted));
+        Ok(trusted)
+    }
+
+    async fn run_update(
+        &mut self,
+        mode: Mode,
+        scope: Scope,
+        remember: bool,
+    ) -> Result<Box<TrustedRepository>, Error> {
+        let mut update = Update::new(
+            self.gun.clone(),
+            self.clock.now(),
+            mode,
+            scope,
+            self.pinning.clone(),
+            self.cache.load()?,
+            self.cache.floors()?,
+        );
+        loop {
+            match update.step().map_err(|error| self.update_error(error))? {
+                Step::Fetch(fetch) => {
+                    let answer: Answer = self.remote.fetch(&self.gun, &fetch).await?;
+                    update.answer(answer);
+                }
+                Step::Persist { role, bytes } => {
+                    if remember {
+                        self.remembered(self.cache.store(&role, &bytes), mode)?;
+                    }
+                }
+                Step::Warn(warning) => self.warnings.push(warning),
+                Step::Done(trusted) => {
+                    if remember {
+                        self.remembered(self.cache.store_floors(trusted.floors()), mode)?;
+                    }
+                    return Ok(trusted);
+                }
+            }
+        }
+    }
+
+    /// A read needs no writable trust directory, as in Go.
+    fn remembered(&self, result: Result<(), FileError>, mode: Mode) -> Result<(), Error> {
+        match (result, mode) {
+            (Err(error), Mode::Read) => {
+                tracing::debug!(gun = %self.gun, %error, cause = %error.source, "could not remember {}", self.gun);
+                Ok(())
+            }
+            (result, _) => Ok(result?),
+        }
+    }
+
+    /// Waits for other commands on the same repository. `None` when there is nothing to lock, or when a read goes on
+    /// without.
+    async fn lock(&self, mode: Mode) -> Result<Option<Lock>, Error> {
+        let Some(layout) = &self.layout else {
+            return Ok(None);
+        };
+        let patience = match mode {
+            Mode::Read => self.patience / 10,
+            Mode::Write => self.patience,
+        };
+        match layout.lock(patience).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error @ (LockError::Busy { .. } | LockError::File(_))) if mode == Mode::Read => {
+                tracing::debug!(gun = %self.gun, %error, "reading {} without remembering it", self.gun);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn update_error(&self, error: UpdateError) -> Error {
+        match error {
+            UpdateError::NoTrustData { gun } => Error::NoTrustData {
+                server: self.remote.host().to_owned(),
+                gun,
+            },
+            other => Error::Update(other),
+        }
+    }
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository")
+            .field("gun", &self.gun)
+            .field("remote", &self.remote)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
