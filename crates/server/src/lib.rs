@@ -1,1 +1,26 @@
-//! server
+//! `notary-server`: stores, validates and serves the trust metadata of repositories.
+//!
+//! [`App`] is the whole service without its surroundings: it is given a [`store::MetadataStore`], a
+//! [`trust::TrustService`], [`Settings`] and a [`Clock`], and answers HTTP requests that someone else has accepted.
+//! Listening, TLS, configuration, logs, metrics and health belong to the program around it.
+//!
+//! * [`http`] is the only part that knows paths, status codes and error codes.
+//! * `upload` decides what may be stored, with the rules of [`signet_tuf`]; it is one more verifier, whose trust is the
+//!   stored root.
+//! * `renewal` signs timestamps and snapshots again before they expire.
+//! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
+
+pub mod http;
+pub mod settings;
+pub mod store;
+pub mod trust;
+
+mod app;
+mod current;
+mod gate;
+mod renewal;
+mod seal;
+mod upload;
+
+pub use app::App;
+pub use settings::{Clock, Limits, MaxAge, Settings};

@@ -108,18 +108,37 @@ impl Hashes {
     /// # Errors
     /// [`DigestMismatch`] when one differs or none is known.
     pub fn check(&self, name: &str, bytes: &[u8]) -> Result<(), DigestMismatch> {
+        self.check_with(name, |algorithm, expected| {
+            tally::hashed();
+            match algorithm {
+                HashAlgorithm::Sha256 => crypto::sha256(bytes)[..] == *expected,
+                HashAlgorithm::Sha512 => crypto::sha512(bytes)[..] == *expected,
+            }
+        })
+    }
+
+    /// Checks digests that were computed before, as by [`Hashes::of`], against every known digest listed.
+    ///
+    /// # Errors
+    /// [`DigestMismatch`] when one differs or none is known.
+    pub fn check_digests(&self, name: &str, computed: &Self) -> Result<(), DigestMismatch> {
+        self.check_with(name, |algorithm, expected| {
+            computed.digest(algorithm) == Some(expected)
+        })
+    }
+
+    fn check_with(
+        &self,
+        name: &str,
+        is_equal: impl Fn(HashAlgorithm, &[u8]) -> bool,
+    ) -> Result<(), DigestMismatch> {
         let mut known = false;
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha512] {
             let Some(expected) = self.digest(algorithm) else {
                 continue;
             };
             known = true;
-            tally::hashed();
-            let equal = match algorithm {
-                HashAlgorithm::Sha256 => crypto::sha256(bytes)[..] == *expected,
-                HashAlgorithm::Sha512 => crypto::sha512(bytes)[..] == *expected,
-            };
-            if !equal {
+            if !is_equal(algorithm, expected) {
                 return Err(DigestMismatch::Differs {
                     algorithm,
                     name: name.to_owned(),

@@ -1,0 +1,153 @@
+//! The service as one value.
+
+use std::fmt;
+use std::sync::Arc;
+
+use signet_tuf::rules::{self, CertificateTime};
+use signet_tuf::{Gun, PublicKey, Received, RoleName, Root};
+use time::{Duration, OffsetDateTime};
+use tracing::Instrument as _;
+
+use crate::current::{Library, Served, View};
+use crate::http::{Headers, ManagedRole};
+use crate::settings::{Clock, Settings};
+use crate::store::{MetadataStore, StoreError};
+use crate::trust::{TrustError, TrustService};
+
+/// Everything that answers requests. One value serves all connections; [`App::handle`] is the way in.
+pub struct App {
+    library: Library,
+    trust: Arc<dyn TrustService>,
+    settings: Settings,
+    headers: Headers,
+    clock: Clock,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a public key cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error("the stored root cannot be read")]
+    Root,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+impl App {
+    /// A service on this store, which no other process may write to, and these keys.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn MetadataStore>,
+        trust: Arc<dyn TrustService>,
+        settings: Settings,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            library: Library::new(store, settings.limits.cache_bytes),
+            trust,
+            headers: Headers::new(settings.max_age),
+            settings,
+            clock,
+        })
+    }
+
+    /// The store, for health reports.
+    #[must_use]
+    pub fn store(&self) -> &dyn MetadataStore {
+        self.library.store()
+    }
+
+    /// The keys, also for health reports.
+    #[must_use]
+    pub fn trust(&self) -> &dyn TrustService {
+        &*self.trust
+    }
+
+    /// What the operator has set.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    pub(crate) fn renewal_margin(&self) -> Duration {
+        Duration::try_from(self.settings.limits.renew_before).unwrap_or(Duration::ZERO)
+    }
+
+    /// Runs `work` to its end even if the client goes away. `None` when it panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(outcome) => Some(outcome),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                None
+            }
+        }
+    }
+
+    /// The stored root: the one that the current snapshot names or, where that names none that is there, the newest.
+    /// `None` only when there is no root at all (defect D7).
+    pub(crate) async fn stored_root(
+        &self,
+        gun: &Gun,
+        view: &View,
+    ) -> Result<Option<Arc<Served>>, StoreError> {
+        let role = RoleName::root();
+        if let Some(current) = self.library.current(gun, view, &role).await? {
+            return Ok(Some(current));
+        }
+        let newest = self.library.store().newest(gun, &role).await?;
+        Ok(newest.map(Served::new))
+    }
+
+    /// The server's public key for a role: one that the root lists and the server holds, else one for the next root.
+    pub(crate) async fn public_key(
+        &self,
+        gun: &Gun,
+        role: ManagedRole,
+    ) -> Result<PublicKey, KeyError> {
+        let view = self.library.view(gun).await?;
+        if let Some(stored) = self.stored_root(gun, &view).await? {
+            let received = Received::<Root>::parse(&RoleName::root(), stored.document.data.clone());
+            let root = received
+                .ok()
+                .and_then(|r| rules::verify_root(r, gun, CertificateTime::Ignored, None, None).ok())
+                .ok_or(KeyError::Root)?;
+            for key in root.body().role_keys(role.base()).keys() {
+                if let Some(held) = self.trust.find_key(key.id()).await? {
+                    return Ok(held);
+                }
+            }
+        }
+        Ok(self.trust.create_key(gun, role).await?)
+    }
+
+    /// Deletes everything about a repository but its keys.
+    pub(crate) async fn delete(&self, gun: &Gun) -> Result<bool, StoreError> {
+        let _inside = self.library.gates().enter(gun).await;
+        self.library.delete(gun, self.now()).await
+    }
+}

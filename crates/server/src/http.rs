@@ -1,0 +1,17 @@
+//! The HTTP API (specification, `server.md` sections 3 to 8): the only part that knows paths, status codes and error
+//! codes.
+
+mod changefeed;
+mod error;
+mod keys;
+mod metadata;
+mod path;
+mod router;
+mod update;
+
+pub use error::{ApiError, ErrorCode};
+pub use path::{ManagedRole, MetadataName, Operation, Route};
+pub use router::Response;
+
+pub(crate) use metadata::{Headers, http_date};
+pub(crate) use path::percent_decode;

@@ -1,0 +1,190 @@
+//! Refusals as the clients know them (specification, `server.md` section 6): the only place that maps what went wrong
+//! to status codes and error codes.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::router::Response;
+
+/// The kinds of errors that clients tell apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorCode {
+    /// The GUN is none that this server takes.
+    InvalidGun,
+    /// A parameter of the changefeed is not understood.
+    InvalidParameters,
+    /// A part is named after no role.
+    InvalidRole,
+    /// The update breaks a rule.
+    InvalidUpdate,
+    /// A part is no document.
+    MalformedJson,
+    /// The body is not what was announced, or too large.
+    MalformedUpload,
+    /// No such document.
+    MetadataNotFound,
+    /// A part is not named.
+    NoFilename,
+    /// The keys are out of reach for now.
+    Unavailable,
+    /// Anything that is the server's own fault.
+    Unknown,
+    /// The store failed while writing.
+    Updating,
+    /// The version exists already.
+    Version,
+}
+
+impl ErrorCode {
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+        match self {
+            Self::InvalidGun => (
+                BAD,
+                "INVALID_GUN",
+                "The server does not support actions on images of this name.",
+            ),
+            Self::InvalidParameters => (
+                BAD,
+                "INVALID_PARAMETERS",
+                "The parameters provided are not valid.",
+            ),
+            Self::InvalidRole => (
+                BAD,
+                "INVALID_ROLE",
+                "The role you are attempting to operate on is invalid.",
+            ),
+            Self::InvalidUpdate => (
+                BAD,
+                "INVALID_UPDATE",
+                "Update sent by the client is invalid.",
+            ),
+            Self::MalformedJson => (
+                BAD,
+                "MALFORMED_JSON",
+                "JSON sent by the client could not be parsed by the server",
+            ),
+            Self::MalformedUpload => (
+                BAD,
+                "MALFORMED_UPLOAD",
+                "The body of your request is malformed.",
+            ),
+            Self::MetadataNotFound => (
+                StatusCode::NOT_FOUND,
+                "METADATA_NOT_FOUND",
+                "You have requested metadata that does not exist.",
+            ),
+            Self::NoFilename => (BAD, "NO_FILENAME", "No file/role name provided."),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN", "unknown error"),
+            Self::Unknown => (FAULT, "UNKNOWN", "unknown error"),
+            Self::Updating => (
+                FAULT,
+                "UPDATING",
+                "An error has occurred while updating the TUF repository.",
+            ),
+            Self::Version => (
+                BAD,
+                "VERSION",
+                "A newer version of metadata is already available.",
+            ),
+        }
+    }
+}
+
+/// A refusal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ApiError {
+    code: ErrorCode,
+    /// JSON text.
+    detail: Option<String>,
+}
+
+impl ApiError {
+    /// An error without `detail`.
+    #[must_use]
+    pub const fn new(code: ErrorCode) -> Self {
+        Self { code, detail: None }
+    }
+
+    /// An error with `detail`. One that cannot be written is left out.
+    #[must_use]
+    pub fn with_detail<T: Serialize + ?Sized>(code: ErrorCode, detail: &T) -> Self {
+        Self {
+            code,
+            detail: serde_json::to_string(detail).ok(),
+        }
+    }
+
+    /// An error with the empty `detail`.
+    #[must_use]
+    pub fn with_empty_detail(code: ErrorCode) -> Self {
+        Self {
+            code,
+            detail: Some("{}".to_owned()),
+        }
+    }
+
+    /// The document, or the repository, is not there.
+    #[must_use]
+    pub fn no_such_document() -> Self {
+        Self::with_empty_detail(ErrorCode::MetadataNotFound)
+    }
+
+    /// The server's own fault. What it was belongs into the log, not into the answer (defect D15).
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::with_empty_detail(ErrorCode::Unknown)
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        let (status, code, message) = self.code.parts();
+        let mut body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}""#);
+        if let Some(detail) = &self.detail {
+            body.push_str(r#","detail":"#);
+            body.push_str(detail);
+        }
+        body.push_str("}]}\n");
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let code = code.to_ascii_lowercase().replace('_', " ");
+        if status.is_server_error() {
+            tracing::error!("{code}: {message}: {detail}");
+        } else {
+            tracing::info!("{code}: {message}: {detail}");
+        }
+        let mut response = http::Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            const { HeaderValue::from_static("application/json; charset=utf-8") },
+        );
+        response
+    }
+}
+
+/// Cuts `text` so that its JSON form has at most `max` bytes.
+pub(super) fn cut(text: &str, max: usize) -> &str {
+    let mut length = 0;
+    for (at, c) in text.char_indices() {
+        length += match c {
+            '"' | '\\' => 2,
+            c if c < ' ' => 6,
+            c => c.len_utf8(),
+        };
+        if length > max {
+            return text.get(..at).unwrap_or_default();
+        }
+    }
+    text
+}

@@ -1,0 +1,232 @@
+//! Reading and deleting documents (specification, `server.md` sections 7.2, 7.3 and 7.6).
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LAST_MODIFIED, PRAGMA};
+use http::{HeaderMap, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use signet_tuf::{BaseRole, Gun, RoleName, Version};
+use time::{OffsetDateTime, UtcOffset};
+
+use super::error::{ApiError, ErrorCode};
+use super::path::MetadataName;
+use super::router::{Response, empty};
+use crate::app::App;
+use crate::current::Served;
+use crate::settings::MaxAge;
+use crate::store::{Sha256, StoreError};
+
+/// Header values that are the same in every answer, made once.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    current: CacheHeaders,
+    consistent: CacheHeaders,
+}
+
+#[derive(Debug)]
+struct CacheHeaders {
+    cache_control: HeaderValue,
+    uncached: bool,
+}
+
+impl CacheHeaders {
+    fn new(max_age: u32, suffix: &str) -> Self {
+        let never = HeaderValue::from_static("max-age=0, no-cache, no-store");
+        let text = format!("public, max-age={max_age}, s-maxage={max_age}{suffix}");
+        Self {
+            cache_control: match max_age {
+                0 => never,
+                _ => HeaderValue::try_from(text).unwrap_or(never),
+            },
+            uncached: max_age == 0,
+        }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(CACHE_CONTROL, self.cache_control.clone());
+        if self.uncached {
+            headers.insert(PRAGMA, const { HeaderValue::from_static("no-cache") });
+        }
+    }
+}
+
+impl Headers {
+    pub(crate) fn new(max_age: MaxAge) -> Self {
+        Self {
+            current: CacheHeaders::new(max_age.current, ", must-revalidate"),
+            consistent: CacheHeaders::new(max_age.consistent, ""),
+        }
+    }
+}
+
+/// A moment as HTTP writes it: `Sun, 22 Nov 2026 19:16:52 GMT`.
+pub(crate) fn http_date(moment: OffsetDateTime) -> HeaderValue {
+    let m = moment.to_offset(UtcOffset::UTC);
+    let (weekday, month) = (m.weekday().to_string(), m.month().to_string());
+    let text = format!(
+        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+        weekday.get(..3).unwrap_or_default(),
+        m.day(),
+        month.get(..3).unwrap_or_default(),
+        m.year(),
+        m.hour(),
+        m.minute(),
+        m.second()
+    );
+    HeaderValue::try_from(text)
+        .unwrap_or(const { HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT") })
+}
+
+/// Answers with a document.
+pub(super) async fn read(
+    app: &Arc<App>,
+    gun: &Gun,
+    role: Option<&RoleName>,
+    name: &MetadataName,
+) -> Result<Response, ApiError> {
+    let (found, headers) = match name {
+        MetadataName::Current => {
+            let found = match role {
+                Some(role) => current(app, gun, role).await,
+                None => Ok(None),
+            };
+            (found, &app.headers().current)
+        }
+        MetadataName::Checksum(hex) => {
+            let found = match (role, parse_sha256(hex)) {
+                (Some(role), Some(checksum)) => by_checksum(app, gun, role, &checksum).await,
+                _ => Ok(None),
+            };
+            (found, &app.headers().consistent)
+        }
+        MetadataName::Version(digits) => {
+            let version = parse_version(digits)?;
+            let found = match role {
+                Some(role) if version > 0 => by_version(app, gun, role, version).await,
+                _ => Ok(None),
+            };
+            (found, &app.headers().consistent)
+        }
+    };
+    let served = match found {
+        Ok(Some(served)) => served,
+        Ok(None) => {
+            tracing::debug!(%gun, "404 GET role");
+            return Err(ApiError::no_such_document());
+        }
+        Err(error) => {
+            tracing::error!(%gun, error = &error as &dyn std::error::Error, "500 GET role");
+            return Err(ApiError::internal());
+        }
+    };
+    let mut response = http::Response::new(Full::new(served.document.data.clone()));
+    let map = response.headers_mut();
+    map.reserve(4);
+    map.insert(
+        CONTENT_TYPE,
+        const { HeaderValue::from_static("application/json") },
+    );
+    map.insert(LAST_MODIFIED, served.last_modified.clone());
+    headers.apply(map);
+    Ok(response)
+}
+
+async fn current(
+    app: &Arc<App>,
+    gun: &Gun,
+    role: &RoleName,
+) -> Result<Option<Arc<Served>>, StoreError> {
+    let view = match role.base() {
+        Some(BaseRole::Timestamp | BaseRole::Snapshot) => app.fresh_view(gun).await?,
+        Some(BaseRole::Root | BaseRole::Targets) | None => app.library().view(gun).await?,
+    };
+    app.library().current(gun, &view, role).await
+}
+
+async fn by_checksum(
+    app: &App,
+    gun: &Gun,
+    role: &RoleName,
+    checksum: &Sha256,
+) -> Result<Option<Arc<Served>>, StoreError> {
+    let view = app.library().view(gun).await?;
+    app.library().by_checksum(gun, &view, role, checksum).await
+}
+
+async fn by_version(
+    app: &App,
+    gun: &Gun,
+    role: &RoleName,
+    version: Version,
+) -> Result<Option<Arc<Served>>, StoreError> {
+    let view = app.library().view(gun).await?;
+    app.library().by_version(gun, &view, role, version).await
+}
+
+/// SHA-256 in hex of either case. Documents are not found by longer digests.
+fn parse_sha256(hex: &str) -> Option<Sha256> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+    bytes.try_into().ok()
+}
+
+/// The version that decimal digits stand for; what 64 bits cannot hold gets the answer of Go's parser.
+fn parse_version(digits: &str) -> Result<Version, ApiError> {
+    #[derive(Serialize)]
+    struct Overflow<'a> {
+        #[serde(rename = "Func")]
+        func: &'static str,
+        #[serde(rename = "Num")]
+        num: &'a str,
+        #[serde(rename = "Err")]
+        err: Nothing,
+    }
+    #[derive(Serialize)]
+    struct Nothing {}
+    digits.parse().map_err(|_| {
+        let detail = Overflow {
+            func: "Atoi",
+            num: digits.get(..64).unwrap_or(digits),
+            err: Nothing {},
+        };
+        ApiError::with_detail(ErrorCode::MetadataNotFound, &detail)
+    })
+}
+
+/// Deletes a repository.
+pub(super) async fn delete(app: &Arc<App>, gun: Gun) -> Result<Response, ApiError> {
+    let (task, name) = (Arc::clone(app), gun.clone());
+    let outcome = app.run(async move { task.delete(&name).await }).await;
+    match outcome {
+        Some(Ok(existed)) => {
+            if existed {
+                tracing::info!(%gun, "trust data deleted for {gun}");
+            }
+            Ok(empty(StatusCode::OK))
+        }
+        Some(Err(error)) => {
+            tracing::error!(%gun, error = &error as &dyn std::error::Error, "500 DELETE repository");
+            Err(ApiError::internal())
+        }
+        None => Err(ApiError::internal()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        assert_eq!(
+            http_date(datetime!(2026-11-22 20:16:52.9 +1)),
+            "Sun, 22 Nov 2026 19:16:52 GMT"
+        );
+        assert_eq!(
+            http_date(crate::store::ZERO_TIME),
+            "Mon, 01 Jan 0001 00:00:00 GMT"
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! Receiving updates (specification, `server.md` section 8.1) and saying why they were refused (8.6).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyDataStream;
+use multer::{Constraints, Multipart, SizeLimit};
+use serde::Serialize;
+use signet_tuf::Gun;
+
+use super::error::{ApiError, ErrorCode, cut};
+use super::router::{Response, empty};
+use crate::app::App;
+use crate::settings::Limits;
+use crate::store::StoreError;
+use crate::trust::TrustError;
+use crate::upload::{Part, Rejection, UpdateError};
+
+/// Most bytes of a message in a refusal: clients read 1024 bytes of the whole answer.
+const MAX_MESSAGE: usize = 700;
+
+/// Validates and stores an update.
+pub(super) async fn update<B>(
+    app: &Arc<App>,
+    gun: Gun,
+    request: Request<B>,
+) -> Result<Response, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let (parts, refused) = receive(&head.headers, body, &app.settings().limits).await?;
+    let (task, name) = (Arc::clone(app), gun.clone());
+    // An update that has begun comes to its end, whether or not the client waits for it.
+    let outcome = app
+        .run(async move {
+            let submission = task.parse(parts).await?;
+            match refused {
+                Some(refused) => Ok(Err(refused)),
+                None => task.update(&name, submission).await.map(Ok),
+            }
+        })
+        .await;
+    match outcome {
+        Some(Ok(Ok(()))) => Ok(empty(StatusCode::OK)),
+        Some(Ok(Err(refused))) => Err(refused),
+        Some(Err(error)) => Err(refusal(&gun, &error)),
+        None => Err(ApiError::internal()),
+    }
+}
+
+/// Reads the parts of a body up to the first whose name is refused, and the rest of the body: a client that is still
+/// sending would not see the answer.
+async fn receive<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: &Limits,
+) -> Result<(Vec<Part>, Option<ApiError>), ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let malformed = || {
+        tracing::info!("400 POST unable to parse TUF data");
+        ApiError::new(ErrorCode::MalformedUpload)
+    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let boundary = content_type.and_then(boundary).ok_or_else(malformed)?;
+    if body.size_hint().lower() > limits.max_upload_bytes {
+        return Err(malformed());
+    }
+    let chunks = BodyDataStream::new(body);
+    let size = SizeLimit::new().whole_stream(limits.max_upload_bytes);
+    let multipart =
+        Multipart::with_constraints(chunks, boundary, Constraints::new().size_limit(size));
+    let reading = read_parts(multipart, limits.max_upload_parts);
+    match tokio::time::timeout(limits.upload_time, reading).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the body of an update is broken"
+            );
+            Err(malformed())
+        }
+        Err(_elapsed) => Err(malformed()),
+    }
+}
+
+async fn read_parts(
+    mut multipart: Multipart<'_>,
+    max_parts: usize,
+) -> Result<(Vec<Part>, Option<ApiError>), multer::Error> {
+    let (mut parts, mut refused) = (Vec::new(), None);
+    while let Some(mut field) = multipart.next_field().await? {
+        if refused.is_none() {
+            if parts.len() == max_parts {
+                refused = Some(ApiError::new(ErrorCode::MalformedUpload));
+            } else {
+                match part_role(field.file_name()) {
+                    Ok(role) => {
+                        let data = field.bytes().await?;
+                        parts.push(Part { role, data });
+                        continue;
+                    }
+                    Err(error) => refused = Some(error),
+                }
+            }
+        }
+        while field.chunk().await?.is_some() {}
+    }
+    Ok((parts, refused))
+}
+
+/// The role that a part is named after. Never reduced to its last segment: delegations contain slashes.
+fn part_role(file_name: Option<&str>) -> Result<signet_tuf::RoleName, ApiError> {
+    let name = file_name.unwrap_or_default();
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    if name.is_empty() {
+        tracing::info!("400 POST empty role");
+        return Err(ApiError::new(ErrorCode::NoFilename));
+    }
+    name.parse().map_err(|_| {
+        let name = cut(name, MAX_MESSAGE);
+        tracing::info!("400 POST invalid role: {}", name.escape_debug());
+        ApiError::with_detail(ErrorCode::InvalidRole, name)
+    })
+}
+
+/// The boundary in the `Content-Type` of a multipart body of any kind.
+fn boundary(content_type: &str) -> Option<String> {
+    let (kind, parameters) = content_type.split_once(';')?;
+    if !kind
+        .trim()
+        .get(.."multipart/".len())?
+        .eq_ignore_ascii_case("multipart/")
+    {
+        return None;
+    }
+    let mut rest = parameters;
+    loop {
+        let (name, value) = rest.split_once('=')?;
+        let (value, tail) = parameter_value(value)?;
+        if name.trim().eq_ignore_ascii_case("boundary") {
+            // RFC 2046, section 5.1.1.
+            return (1..=70).contains(&value.len()).then_some(value);
+        }
+        rest = tail.trim_start().strip_prefix(';')?;
+    }
+}
+
+/// A parameter's value, quoted or not, and what follows it.
+fn parameter_value(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start();
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(';').unwrap_or(text.len());
+        let (value, tail) = text.split_at_checked(end)?;
+        return Some((value.trim_end().to_owned(), tail));
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, quoted.get(at + 1..)?)),
+            '\\' => value.push(chars.next()?.1),
+            _ => value.push(c),
+        }
+    }
+    None
+}
+
+/// The answer to an update that was not stored.
+fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
+    #[derive(Serialize)]
+    struct Detail<'a> {
+        #[serde(rename = "Name")]
+        name: &'static str,
+        #[serde(rename = "Error")]
+        error: Reason<'a>,
+    }
+    #[derive(Serialize)]
+    struct Reason<'a> {
+        #[serde(rename = "Missing", skip_serializing_if = "Option::is_none")]
+        missing: Option<&'static str>,
+        #[serde(rename = "Msg")]
+        msg: &'a str,
+    }
+    match error {
+        UpdateError::MalformedJson { .. } => {
+            tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST malformed update JSON");
+            ApiError::new(ErrorCode::MalformedJson)
+        }
+        UpdateError::Rejected(rejection) => {
+            tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST error validating update");
+            let (name, missing) = match rejection {
+                Rejection::Root(_)
+                | Rejection::RootStep { .. }
+                | Rejection::TimestampKeyMissing => ("ErrBadRoot", None),
+                Rejection::Targets(_) | Rejection::TargetsJump { .. } => ("ErrBadTargets", None),
+                Rejection::Snapshot(_) | Rejection::SnapshotJump { .. } => ("ErrBadSnapshot", None),
+                Rejection::SnapshotKeyMissing => ("ErrBadHierarchy", Some("snapshot")),
+                Rejection::NoRoot | Rejection::TargetsMissing => ("ErrValidation", None),
+                Rejection::StoredUnusable { .. } => {
+                    return ApiError::new(ErrorCode::InvalidUpdate);
+                }
+            };
+            let message = rejection.to_string();
+            let msg = cut(&message, MAX_MESSAGE);
+            let error = Reason { missing, msg };
+            ApiError::with_detail(ErrorCode::InvalidUpdate, &Detail { name, error })
+        }
+        UpdateError::Store(StoreError::Conflict) => {
+            tracing::info!(%gun, "400 POST old version error");
+            ApiError::with_empty_detail(ErrorCode::Version)
+        }
+        UpdateError::Store(_) | UpdateError::Unwritable(_) => {
+            tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST error applying update request");
+            ApiError::new(ErrorCode::Updating)
+        }
+        UpdateError::Trust(TrustError::Unavailable(_)) => {
+            tracing::error!(%gun, error = error as &dyn std::error::Error, "503 POST cannot sign");
+            ApiError::with_empty_detail(ErrorCode::Unavailable)
+        }
+        UpdateError::Trust(_) | UpdateError::Panicked => {
+            tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST cannot sign");
+            ApiError::internal()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_boundary_of_any_multipart() {
+        for (content_type, expected) in [
+            ("multipart/form-data; boundary=abc", Some("abc")),
+            (
+                "Multipart/Mixed;charset=utf-8; Boundary=\"a;\\\"b\"; x=y",
+                Some("a;\"b"),
+            ),
+            ("multipart/form-data;boundary=abc ; charset=x", Some("abc")),
+            ("multipart/form-data", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/form-data; boundary=\"abc", None),
+            ("application/json; boundary=abc", None),
+            ("é", None),
+        ] {
+            assert_eq!(
+                boundary(content_type).as_deref(),
+                expected,
+                "{content_type}"
+            );
+        }
+        assert_eq!(
+            boundary(&format!("multipart/x; boundary={}", "a".repeat(71))),
+            None
+        );
+    }
+}

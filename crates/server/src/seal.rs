@@ -1,0 +1,125 @@
+//! Snapshots and timestamps that the server signs (specification, `server.md` section 8.5).
+
+use std::collections::BTreeSet;
+
+use signet_tuf::expiry::{SNAPSHOT_LIFETIME, TIMESTAMP_LIFETIME};
+use signet_tuf::metadata::Metadata;
+use signet_tuf::{
+    BaseRole, Expiry, FileMeta, HashAlgorithm, Root, Signature, Snapshot, Timestamp, Version,
+    canonical, envelope,
+};
+use time::OffsetDateTime;
+
+use crate::store::{NewDocument, Sha256};
+use crate::trust::{TrustError, TrustService};
+
+/// Why the server cannot sign a role.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    /// It holds too few of the role's keys.
+    #[error("the server holds {held} of the {needed} keys that {role} needs")]
+    KeysMissing {
+        role: BaseRole,
+        held: usize,
+        needed: i64,
+    },
+    /// The document cannot be written.
+    #[error("the document cannot be written")]
+    Encoding(#[source] serde_json::Error),
+    /// The keys are out of reach.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+/// A document that the server has signed.
+#[derive(Debug)]
+pub(crate) struct Sealed<T> {
+    pub(crate) body: T,
+    pub(crate) document: NewDocument,
+    /// Length and digests of its bytes.
+    pub(crate) meta: FileMeta,
+}
+
+/// Signs a snapshot that says `body`, as version `version`.
+pub(crate) async fn snapshot(
+    trust: &dyn TrustService,
+    root: &Root,
+    mut body: Snapshot,
+    version: Version,
+    now: OffsetDateTime,
+) -> Result<Sealed<Snapshot>, SealError> {
+    body.set_version(version);
+    body.set_expires(Expiry::at(now + SNAPSHOT_LIFETIME));
+    seal(trust, root, body).await
+}
+
+/// Signs a timestamp for the snapshot with these digests, as version `version`.
+pub(crate) async fn timestamp(
+    trust: &dyn TrustService,
+    root: &Root,
+    snapshot: FileMeta,
+    version: Version,
+    now: OffsetDateTime,
+) -> Result<Sealed<Timestamp>, SealError> {
+    let mut body = Timestamp::new(snapshot, Expiry::at(now + TIMESTAMP_LIFETIME));
+    body.set_version(version);
+    seal(trust, root, body).await
+}
+
+/// Signs with every key of the role that is held. Fewer than the threshold would make a document that no client
+/// accepts, so they are refused.
+async fn seal<T: Metadata>(
+    trust: &dyn TrustService,
+    root: &Root,
+    body: T,
+) -> Result<Sealed<T>, SealError> {
+    let message = canonical::to_vec(&body).map_err(SealError::Encoding)?;
+    let keys = root.role_keys(T::BASE);
+    let mut seen = BTreeSet::new();
+    let mut signatures = Vec::new();
+    for key in keys.keys() {
+        // A key listed under an ID that is not its own never counts for clients.
+        if !keys.contains(key.id()) || !seen.insert(key.canonical_id().clone()) {
+            continue;
+        }
+        let Some(method) = key.kind().signature_method() else {
+            continue;
+        };
+        if trust.find_key(key.id()).await?.is_none() {
+            continue;
+        }
+        signatures.push(Signature {
+            key_id: key.id().clone(),
+            method: method.to_owned(),
+            sig: trust.sign(key.id(), &message).await?,
+        });
+    }
+    let needed = keys.threshold();
+    if signatures.is_empty() || i64::try_from(signatures.len()).unwrap_or(i64::MAX) < needed {
+        return Err(SealError::KeysMissing {
+            role: T::BASE,
+            held: signatures.len(),
+            needed,
+        });
+    }
+    let data = envelope::encode(&message, &signatures);
+    let meta = FileMeta::of(&data);
+    Ok(Sealed {
+        document: NewDocument {
+            role: T::BASE.into(),
+            version: body.version(),
+            sha256: sha256_of(&meta),
+            data,
+        },
+        meta,
+        body,
+    })
+}
+
+/// The SHA-256 digest in `meta`, which [`FileMeta::of`] has put there.
+pub(crate) fn sha256_of(meta: &FileMeta) -> Sha256 {
+    meta.hashes
+        .digest(HashAlgorithm::Sha256)
+        .and_then(|digest| digest.try_into().ok())
+        .unwrap_or_default()
+}

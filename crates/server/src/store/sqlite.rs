@@ -1,0 +1,519 @@
+//! Storage in an SQLite file, with the tables that the Go server's code makes there (specification, `server.md`
+//! section 9.4).
+//!
+//! One process owns the file: an advisory lock beside it refuses a second server, so that what this process wrote last
+//! is what is current. Other programs may read the file at any time.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use rustix::fs::{FlockOperation, flock};
+use signet_tuf::{Gun, RoleName, Version, crypto};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Row, Sqlite, Transaction};
+use time::OffsetDateTime;
+
+use super::sql_time;
+use super::{
+    Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, Revision, Sha256,
+    StoreError, Window,
+};
+
+/// Keeps everything in an SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    /// The one connection that writes: writers queue here and never meet a locked database.
+    writer: SqlitePool,
+    /// Held for as long as the store lives.
+    _lock: File,
+}
+
+/// Why an SQLite file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// SQLite refused the file or its contents.
+    #[error("cannot open the SQLite database {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file or its lock cannot be created or opened.
+    #[error("cannot open {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process serves this file.
+    #[error("the SQLite database {} is in use by another server", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Neither a path nor a `file:` URL of one.
+    #[error("{0:?} names no file; an SQLite database is given as a path or a file: URL")]
+    Location(String),
+}
+
+const READERS: u32 = 4;
+/// How long to wait for another program that writes to the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const CREATE_TUF_FILES: &str = r#"CREATE TABLE "tuf_files" ("id" integer primary key autoincrement,"created_at" datetime,"updated_at" datetime,"deleted_at" datetime,"gun" varchar(255) NOT NULL,"role" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"data" longblob NOT NULL)"#;
+const CREATE_CHANGEFEED: &str = r#"CREATE TABLE "changefeed" ("id" integer primary key autoincrement not null,"created_at" datetime,"gun" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"category" varchar(20) NOT NULL)"#;
+
+/// What to create where it is missing: a table, and the statements that make it. The indexes come with their tables
+/// only, so that a database that another program made keeps its schema.
+const SCHEMA: [(&str, &[&str]); 2] = [
+    (
+        "tuf_files",
+        &[
+            CREATE_TUF_FILES,
+            "CREATE INDEX idx_tuf_files_deleted_at ON \"tuf_files\"(deleted_at)",
+            "CREATE UNIQUE INDEX idx_gun ON \"tuf_files\"(\"gun\", \"role\", \"version\")",
+            "CREATE INDEX idx_tuf_files_sha256 ON \"tuf_files\"(sha256)",
+        ],
+    ),
+    (
+        "changefeed",
+        &[
+            CREATE_CHANGEFEED,
+            "CREATE INDEX idx_changefeed_gun ON \"changefeed\"(gun)",
+        ],
+    ),
+];
+
+impl SqliteStore {
+    /// Opens the file, creating it (readable by its owner only) and its tables when missing.
+    ///
+    /// `location` is a path or a `file:` URL; the directory must exist.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(location: &str) -> Result<Self, OpenError> {
+        let path = parse_location(location)?;
+        let in_file = |path: &Path, source| OpenError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let opened = open_private(&path).map_err(|e| in_file(&path, e))?;
+        drop(opened);
+        // Through links to the real file, so that two names for it find the same lock.
+        let path = path.canonicalize().map_err(|e| in_file(&path, e))?;
+        let lock_path = with_suffix(&path, ".lock");
+        let lock = open_private(&lock_path).map_err(|e| in_file(&lock_path, e))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::InUse { path }),
+            Err(e) => return Err(in_file(&lock_path, e.into())),
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged update survives a power failure.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(false)
+            .busy_timeout(BUSY_TIMEOUT);
+        let in_database = |source| OpenError::Database {
+            path: path.clone(),
+            source,
+        };
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(in_database)?;
+        create_tables(&writer).await.map_err(in_database)?;
+        let readers = pool(READERS)
+            .connect_with(options)
+            .await
+            .map_err(in_database)?;
+        Ok(Self {
+            readers,
+            writer,
+            _lock: lock,
+        })
+    }
+
+    /// The connections to the file, for other tables in it.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Closes the file: waits for what is being written and folds the write-ahead log into it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn parse_location(location: &str) -> Result<PathBuf, OpenError> {
+    let refused = || OpenError::Location(location.to_owned());
+    let path = match location.strip_prefix("file:") {
+        None => location.to_owned(),
+        Some(url) => {
+            let url = url.split(['?', '#']).next().unwrap_or_default();
+            let path = match url.strip_prefix("//") {
+                None => url,
+                Some(rest) => rest
+                    .find('/')
+                    .filter(|slash| matches!(rest.get(..*slash), Some("" | "localhost")))
+                    .and_then(|slash| rest.get(slash..))
+                    .ok_or_else(refused)?,
+            };
+            crate::http::percent_decode(path)
+                .ok_or_else(refused)?
+                .into_owned()
+        }
+    };
+    if path.is_empty() || path.contains('\0') || path.contains(":memory:") {
+        return Err(refused());
+    }
+    Ok(path.into())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+async fn create_tables(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    for (table, statements) in SCHEMA {
+        let found = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?")
+            .bind(table)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if found.is_none() {
+            for statement in statements {
+                sqlx::query(*statement).execute(&mut *transaction).await?;
+            }
+        }
+    }
+    transaction.commit().await
+}
+
+const NEWEST: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
+    WHERE gun = ? AND role = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const NEWEST_REVISION: &str = "SELECT version, sha256 FROM tuf_files \
+    WHERE gun = ? AND role = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const BY_VERSION: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
+    WHERE gun = ? AND role = ? AND version = ? AND deleted_at IS NULL";
+const BY_CHECKSUM: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
+    WHERE gun = ? AND role = ? AND sha256 = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const SUPERSEDED: &str = "SELECT 1 FROM tuf_files WHERE gun = ? AND role = ? AND version >= ? AND deleted_at IS NULL LIMIT 1";
+const INSERT_FILE: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) \
+    VALUES (?1, ?1, NULL, ?2, ?3, ?4, ?5, ?6)";
+const INSERT_CHANGE: &str =
+    "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)";
+const CHANGES_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
+    FROM changefeed WHERE id > ? ORDER BY id LIMIT ?";
+const CHANGES_OF_GUN_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
+    FROM changefeed WHERE gun = ? AND id > ? ORDER BY id LIMIT ?";
+const CHANGES_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
+    FROM changefeed WHERE id < ? ORDER BY id DESC LIMIT ?";
+const CHANGES_OF_GUN_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
+    FROM changefeed WHERE gun = ? AND id < ? ORDER BY id DESC LIMIT ?";
+
+fn read_document(row: &SqliteRow) -> Result<Document, StoreError> {
+    let damaged = |reason| StoreError::Damaged {
+        id: row.try_get("id").unwrap_or_default(),
+        reason,
+    };
+    let data: Vec<u8> = row.try_get("data")?;
+    let sha256 = match row.try_get::<Option<String>, _>("sha256")? {
+        None => crypto::sha256(&data),
+        Some(hex) => parse_sha256(&hex).ok_or_else(|| damaged("its checksum is none"))?,
+    };
+    let role: String = row.try_get("role")?;
+    Ok(Document {
+        role: role.parse().map_err(|_| damaged("its role is none"))?,
+        version: row.try_get("version")?,
+        sha256,
+        data: data.into(),
+        stored_at: sql_time::parse(row.try_get("created_at")?),
+    })
+}
+
+fn parse_sha256(hex: &str) -> Option<Sha256> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+    bytes.try_into().ok()
+}
+
+fn read_change(row: &SqliteRow) -> Result<Change, sqlx::Error> {
+    let sha256: Option<String> = row.try_get("sha256")?;
+    Ok(Change {
+        id: row.try_get("id")?,
+        created_at: sql_time::parse(row.try_get("created_at")?),
+        gun: row.try_get("gun")?,
+        version: row.try_get("version")?,
+        sha256: sha256.unwrap_or_default(),
+        category: row.try_get("category")?,
+    })
+}
+
+async fn record(
+    transaction: &mut Transaction<'_, Sqlite>,
+    gun: &Gun,
+    version: Version,
+    sha256: &str,
+    category: ChangeCategory,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(INSERT_CHANGE)
+        .bind(sql_time::write(now))
+        .bind(gun.as_str())
+        .bind(version)
+        .bind(sha256)
+        .bind(category.as_str())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+#[async_trait]
+impl MetadataStore for SqliteStore {
+    async fn newest(&self, gun: &Gun, role: &RoleName) -> Result<Option<Document>, StoreError> {
+        let row = sqlx::query(NEWEST)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read_document).transpose()
+    }
+
+    async fn newest_version(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+    ) -> Result<Option<Version>, StoreError> {
+        let row = sqlx::query(NEWEST_REVISION)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(|row| row.try_get("version")).transpose()?)
+    }
+
+    async fn by_version(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        version: Version,
+    ) -> Result<Option<Document>, StoreError> {
+        let row = sqlx::query(BY_VERSION)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .bind(version)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read_document).transpose()
+    }
+
+    async fn by_checksum(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        sha256: &Sha256,
+    ) -> Result<Option<Document>, StoreError> {
+        let row = sqlx::query(BY_CHECKSUM)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .bind(HEXLOWER.encode(sha256))
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(read_document).transpose()
+    }
+
+    async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
+        let gun = commit.gun.as_str();
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let newest = sqlx::query(NEWEST_REVISION)
+            .bind(gun)
+            .bind(RoleName::timestamp().as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let unchanged = match (&newest, commit.base) {
+            (None, None) => true,
+            (Some(row), Some(Revision { version, sha256 })) => {
+                let stored: Option<String> = row.try_get("sha256")?;
+                row.try_get::<Version, _>("version")? == version
+                    && stored.is_none_or(|hex| parse_sha256(&hex) == Some(sha256))
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        if !unchanged {
+            return Err(StoreError::Conflict);
+        }
+        let now = sql_time::write(commit.now);
+        for new in commit.documents {
+            if !(1..=MAX_VERSION).contains(&new.version) {
+                return Err(StoreError::Conflict);
+            }
+            let superseded = sqlx::query(SUPERSEDED)
+                .bind(gun)
+                .bind(new.role.as_str())
+                .bind(new.version)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if superseded.is_some() {
+                return Err(StoreError::Conflict);
+            }
+            sqlx::query(INSERT_FILE)
+                .bind(&now)
+                .bind(gun)
+                .bind(new.role.as_str())
+                .bind(new.version)
+                .bind(HEXLOWER.encode(&new.sha256))
+                .bind(new.data.as_ref())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        if let Some(new) = commit.timestamp() {
+            let sha256 = HEXLOWER.encode(&new.sha256);
+            let update = ChangeCategory::Update;
+            record(
+                &mut transaction,
+                commit.gun,
+                new.version,
+                &sha256,
+                update,
+                commit.now,
+            )
+            .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let existed = sqlx::query("DELETE FROM tuf_files WHERE gun = ?")
+            .bind(gun.as_str())
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected()
+            > 0;
+        if existed {
+            let deletion = ChangeCategory::Deletion;
+            record(&mut transaction, gun, 0, "", deletion, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(existed)
+    }
+
+    async fn changes(
+        &self,
+        gun: Option<&Gun>,
+        window: Window,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        let (statement, bound) = match (window, gun) {
+            (Window::After(id), None) => (CHANGES_AFTER, id),
+            (Window::After(id), Some(_)) => (CHANGES_OF_GUN_AFTER, id),
+            (Window::Before(id), None) => (CHANGES_BEFORE, id.unwrap_or(i64::MAX)),
+            (Window::Before(id), Some(_)) => (CHANGES_OF_GUN_BEFORE, id.unwrap_or(i64::MAX)),
+        };
+        let mut query = sqlx::query(statement);
+        if let Some(gun) = gun {
+            query = query.bind(gun.as_str());
+        }
+        let rows = query
+            .bind(bound)
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        let mut changes = rows
+            .iter()
+            .map(read_change)
+            .collect::<Result<Vec<_>, sqlx::Error>>()?;
+        if matches!(window, Window::Before(_)) {
+            changes.reverse();
+        }
+        Ok(changes)
+    }
+
+    async fn guns(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT gun FROM tuf_files WHERE gun > ? AND deleted_at IS NULL ORDER BY gun LIMIT ?",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
+        let guns = rows.iter().map(|row| row.try_get("gun"));
+        Ok(guns.collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    async fn prune(&self, gun: &Gun, role: &RoleName, below: Version) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM tuf_files WHERE gun = ? AND role = ? AND version < ?")
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .bind(below)
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM tuf_files LIMIT 1")
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_paths_and_file_urls() {
+        for (location, path) in [
+            ("/var/lib/x.db", "/var/lib/x.db"),
+            ("x.db", "x.db"),
+            ("file:x.db?mode=rwc", "x.db"),
+            ("file:/var/a%20b.db", "/var/a b.db"),
+            ("file:///var/x.db?cache=shared", "/var/x.db"),
+            ("file://localhost/var/x.db", "/var/x.db"),
+        ] {
+            assert_eq!(parse_location(location).unwrap(), Path::new(path));
+        }
+        for location in [
+            "",
+            "file:",
+            "file://host/x",
+            ":memory:",
+            "file::memory:",
+            "file:%00",
+        ] {
+            assert!(parse_location(location).is_err(), "{location}");
+        }
+    }
+}
