@@ -1,6 +1,10 @@
 //! Tests of the TUF core as a whole: vectors recorded from the Go programs, attacks, and properties.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod vectors;
