@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::file;
 use crate::process::{self, COMMAND_LIMIT, Finished};
-use crate::program::{self, DOCKER, NOTARY};
+use crate::program::{self, DOCKER, NOTARY, OPENSSL};
 
 /// A client program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -186,7 +186,31 @@ impl User {
     /// # Errors
     /// When the program is missing or hangs. Every exit code is a result.
     pub fn run(&self, tool: Tool, arguments: &[&str]) -> anyhow::Result<Finished> {
-        process::run(&mut self.command(tool, arguments)?, "", COMMAND_LIMIT)
+        self.run_with_input(tool, arguments, "")
+    }
+
+    /// Runs a command with this standard input.
+    ///
+    /// # Errors
+    /// When the program is missing or hangs. Every exit code is a result.
+    pub fn run_with_input(
+        &self,
+        tool: Tool,
+        arguments: &[&str],
+        input: &str,
+    ) -> anyhow::Result<Finished> {
+        process::run(&mut self.command(tool, arguments)?, input, COMMAND_LIMIT)
+    }
+
+    /// Runs OpenSSL in the home folder, for key and certificate files made by somebody else. It must succeed.
+    ///
+    /// # Errors
+    /// When it is not installed or fails.
+    pub fn openssl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(OPENSSL.find()?);
+        command.args(arguments);
+        self.dress(&mut command);
+        process::run(&mut command, "", COMMAND_LIMIT)?.success()
     }
 
     /// Runs a command that must succeed and gives its standard output.

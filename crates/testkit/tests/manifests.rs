@@ -1,6 +1,10 @@
 //! Who may depend on whom, and which outside crate has which home: the table in `ARCHITECTURE.md`, kept by reading cargo's metadata.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail loudly"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -135,3 +135,32 @@ pub(crate) fn list_delegations(user: &User, gun: &str) -> Vec<Delegated> {
     rows.sort();
     rows
 }
+
+impl Listed {
+    /// What is expected for a signed image.
+    pub(crate) fn new(tag: &str, image: &signet_testkit::image::Image, role: &str) -> Self {
+        Self {
+            name: tag.to_owned(),
+            digest: image.digest_hex(),
+            size: image.size().try_into().unwrap(),
+            role: role.to_owned(),
+        }
+    }
+}
+
+/// The IDs of a user's private keys with this role, from the key files themselves.
+pub(crate) fn key_ids(user: &User, role: &str) -> BTreeSet<String> {
+    let Ok(files) = std::fs::read_dir(user.trust_dir().join("private")) else {
+        return BTreeSet::new();
+    };
+    files
+        .map(|file| file.unwrap().path())
+        .filter(|path| {
+            std::fs::read_to_string(path)
+                .unwrap()
+                .lines()
+                .any(|line| line == format!("role: {role}"))
+        })
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}

@@ -1,4 +1,4 @@
-//! Our programs against the real ones: the docker client, Go's notary client and server, a registry.
+//! Our programs against the real ones: the docker client and daemon, Go's notary client and server, a registry.
 //!
 //! What a repository holds is always judged by the *other* side. Every test has its own server, home and repository; a peer that is not
 //! installed fails the test with the command that installs it.
@@ -9,6 +9,12 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod crash;
 mod daemon;
+mod faults;
+mod go_client;
 mod judge;
+mod keys;
+mod mixed;
+mod plugin;
 mod walk;
