@@ -355,7 +355,7 @@ mod tests {
             ),
             (
                 vec![r#"Basic, Bearer realm="https://auth.example/token", service="reg""#],
-                vec![Challenge::Basic { realm: None }, t.clone()],
+                vec![Challenge::Basic { realm: None }, t],
             ),
             (
                 vec![r#"Negotiate dG9rZW4=, Basic realm="a", NTLM"#],

@@ -263,11 +263,11 @@ impl StoredAuth {
             Some(auth) => Self::decode(&auth)?,
             None => Self {
                 username: username.map(|name| name.to_string()),
-                password: password.map(secret),
+                password: password.as_ref().map(secret),
                 identity_token: None,
             },
         };
-        stored.identity_token = identity_token.map(secret);
+        stored.identity_token = identity_token.as_ref().map(secret);
         Ok(stored)
     }
 
@@ -299,16 +299,16 @@ pub(crate) fn parse_auth_config(
     if text.len() as u64 > MAX_CONFIG_BYTES {
         return Err(ConfigFault::TooLarge);
     }
-    let mut auths = BTreeMap::new();
-    let Some(object_text) = first_value(text)? else {
-        return Ok(auths);
+    let Some(value) = first_value(text)? else {
+        return Ok(BTreeMap::new());
     };
-    let fields = members(object_text, "value of type configfile.configEnv")?;
+    let fields = members(value, "value of type configfile.configEnv")?;
     refuse_unknown(&fields, "auths")?;
     let entries = object(
         fields.get("auths").copied(),
         "struct field configEnv.auths of type map[string]configfile.configEnvAuth",
     )?;
+    let mut encoded = Vec::with_capacity(entries.len());
     for (key, entry) in entries {
         let fields = object(
             Some(entry),
@@ -319,18 +319,20 @@ pub(crate) fn parse_auth_config(
             fields.get("auth").copied(),
             "struct field configEnvAuth.auths.auth of type string",
         )?;
+        encoded.push((key, auth));
+    }
+    let rest = text.trim_ascii_start().get(value.len()..);
+    if rest.is_some_and(|rest| !rest.trim_ascii().is_empty()) {
+        return Err(ConfigFault::MoreThanOne);
+    }
+    let mut auths = BTreeMap::new();
+    for (key, auth) in encoded {
         let Some(auth) = auth else {
             return Err(ConfigFault::MissingAuth { key });
         };
         auths.insert(key, StoredAuth::decode(&auth)?);
     }
-    let used = text.trim_ascii_start().len() - object_text.len();
-    let rest = text.get(text.len() - used..).unwrap_or_default();
-    if rest.trim_ascii().is_empty() {
-        Ok(auths)
-    } else {
-        Err(ConfigFault::MoreThanOne)
-    }
+    Ok(auths)
 }
 
 type Members<'a> = BTreeMap<String, &'a RawValue>;
@@ -404,7 +406,7 @@ fn strings(
         .collect()
 }
 
-fn secret(text: Zeroizing<String>) -> SecretString {
+fn secret(text: &Zeroizing<String>) -> SecretString {
     SecretString::from(text.as_str())
 }
 

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 /// No other spelling and no other algorithm makes a value of this type (security class A23), so that two equal digests
 /// have one text and no digest can carry a path.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Digest([u8; Digest::LEN]);
+pub struct Digest([u8; Self::LEN]);
 
 /// A text that is not a [`Digest`]. The texts are those of docker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -53,7 +53,7 @@ impl Digest {
     }
 }
 
-impl From<[u8; Digest::LEN]> for Digest {
+impl From<[u8; Self::LEN]> for Digest {
     fn from(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
@@ -128,7 +128,7 @@ mod tests {
             (format!("sha256:{}g", &hex[..63]), InvalidDigest::Format),
             (format!("sha256:../{}", &hex[..61]), InvalidDigest::Format),
             (
-                format!("sha256:{}/../../x", &hex[..55]),
+                format!("sha256:{}/../../x", &hex[..56]),
                 InvalidDigest::Format,
             ),
             (format!("sha256:{}\n", &hex[..63]), InvalidDigest::Format),

@@ -58,7 +58,7 @@ pub enum InvalidManifest {
         /// What does not belong there.
         member: &'static str,
     },
-    /// It is not JSON, or not an object with a manifest's members.
+    /// It is not JSON, or a member has a value of the wrong kind.
     #[error("the manifest is not valid JSON")]
     Json(#[source] serde_json::Error),
     /// The type announced for it and the type that it states differ.
@@ -77,6 +77,9 @@ pub enum InvalidManifest {
         /// What is missing.
         member: &'static str,
     },
+    /// It is no JSON object.
+    #[error("the manifest is not a JSON object")]
+    NoObject,
     /// It is in docker's first format, which cannot be signed: its digest does not cover its bytes.
     #[error(
         "the image is in the obsolete schema 1 format; push it again with a current docker to convert it"
@@ -155,6 +158,10 @@ impl Manifest {
             .ok_or_else(|| InvalidManifest::UnknownMediaType {
                 announced: content_type.chars().take(200).collect(),
             })?;
+        // serde would also fill the outline from an array, by position.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(InvalidManifest::NoObject);
+        }
         let outline: Outline<'_> = serde_json::from_slice(&bytes).map_err(InvalidManifest::Json)?;
         outline.check(media_type)?;
         Ok(Self {
@@ -421,9 +428,14 @@ mod tests {
                 r#"{"schemaVersion":2.0,"config":{},"layers":[]}"#,
                 "not valid JSON",
             ),
-            (OCI, "[]", "not valid JSON"),
-            (OCI, "null", "not valid JSON"),
-            (OCI, "", "not valid JSON"),
+            (OCI, "[]", "not a JSON object"),
+            (
+                OCI,
+                r#"[2,"application/vnd.oci.image.manifest.v1+json",{},[],null]"#,
+                "not a JSON object",
+            ),
+            (OCI, "null", "not a JSON object"),
+            (OCI, "", "not a JSON object"),
         ] {
             let error = parse(content_type, text).unwrap_err();
             assert!(error.contains(expected), "{content_type} {text}: {error}");

@@ -119,9 +119,8 @@ impl TlsDirectory {
             });
         }
         let dir = config_dir.join("tls").join(authority);
-        let names = match file_names(&dir)? {
-            Some(names) => names,
-            None => return Ok(Self::default()),
+        let Some(names) = file_names(&dir)? else {
+            return Ok(Self::default());
         };
         let mut found = Self::default();
         for name in &names {

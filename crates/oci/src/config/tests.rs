@@ -266,7 +266,7 @@ fn the_variable_is_stricter_than_the_file() {
             "illegal base64 data at input byte 0",
         ),
         (
-            r#"{"auths":{}}{}"#,
+            r#"{"auths":{"h":{"auth":"something"}}}{}"#,
             "DOCKER_AUTH_CONFIG does not support more than one JSON object",
         ),
         ("{", "unexpected EOF"),

@@ -166,6 +166,10 @@ fn parse(output: &[u8]) -> Result<Credentials, HelperFault> {
         #[serde(default, rename = "Secret")]
         secret: String,
     }
+    // serde would also fill the answer from an array, by position.
+    if output.trim_ascii_start().first() != Some(&b'{') {
+        return Err(HelperFault::Malformed);
+    }
     let mut answer: Answer = serde_json::from_slice(output).map_err(|_| HelperFault::Malformed)?;
     let secret = (!answer.secret.is_empty()).then(|| SecretString::from(answer.secret.as_str()));
     answer.secret.zeroize();

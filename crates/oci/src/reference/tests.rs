@@ -143,6 +143,14 @@ fn refuses_with_dockers_texts() {
     );
 }
 
+/// docker takes the whole text for a path then, and asks `https:///v2/`.
+#[test]
+fn refuses_a_name_that_has_no_registry_host() {
+    for text in ["a.b_c/d", "a.b_c/d:v1", "a.b__c/d/e"] {
+        assert_eq!(refusal(text), "invalid reference format", "{text}");
+    }
+}
+
 #[test]
 fn a_path_has_at_most_255_bytes_without_the_domain() {
     let too_long = "repository name must not be more than 255 characters";

@@ -227,10 +227,15 @@ pub(super) fn first_message(body: &[u8]) -> Option<String> {
         .first()?
         .message
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|&c| !c.is_control() && !reorders(c))
         .take(MAX_MESSAGE_CHARS)
         .collect();
     (!message.is_empty()).then_some(message)
+}
+
+/// Characters that make text appear in another order than it is in.
+const fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn explained(message: Option<&String>) -> String {
