@@ -24,10 +24,6 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The tag of the next value.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.0.first().copied()
@@ -146,7 +142,7 @@ mod tests {
             let written = write(OCTET_STRING, &[&content, b""]);
             let mut reader = Reader::new(&written);
             assert_eq!(reader.read(OCTET_STRING), Some(&content[..]));
-            assert!(reader.is_empty());
+            assert_eq!(reader.peek(), None);
         }
         for number in [0, 1, 127, 128, 255, 256, 2048, 100_000, u64::MAX] {
             assert_eq!(Reader::new(&write_number(number)).number(), Some(number));

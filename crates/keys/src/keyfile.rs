@@ -53,12 +53,6 @@ pub(crate) fn is_private_key(label: &str) -> bool {
     label == ENCRYPTED || label == PLAIN || legacy_kind(label).is_some()
 }
 
-/// Whether the block is encrypted.
-#[must_use]
-pub(crate) fn is_encrypted(block: &Block) -> bool {
-    block.label == ENCRYPTED || block.headers.contains_key(DEK_INFO)
-}
-
 /// Looks into a block.
 ///
 /// # Errors
@@ -175,11 +169,11 @@ pub(crate) fn encode_all(blocks: &[Block]) -> Zeroizing<Vec<u8>> {
 }
 
 /// Type of encrypted PKCS#8.
-pub(crate) const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 /// Type of plain PKCS#8.
 const PLAIN: &str = "PRIVATE KEY";
 /// Header with the legacy encryption.
-pub(crate) const DEK_INFO: &str = "DEK-Info";
+const DEK_INFO: &str = "DEK-Info";
 /// Header with the role.
 pub(crate) const ROLE: &str = "role";
 /// Header with the GUN.

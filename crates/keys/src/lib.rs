@@ -20,6 +20,7 @@ pub mod prompt;
 pub mod signer;
 pub mod store;
 pub mod tally;
+pub mod transfer;
 
 pub use certificate::root_certificate;
 pub use private::{InvalidPrivateKey, PrivateKey};

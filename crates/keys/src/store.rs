@@ -1,7 +1,7 @@
 //! Stores of private keys.
 
 mod file;
-mod folder;
+pub(crate) mod folder;
 mod legacy;
 mod memory;
 

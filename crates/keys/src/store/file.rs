@@ -71,6 +71,12 @@ impl FileKeyStore {
         &self.folder
     }
 
+    /// The dialogue that this store asks for passphrases with.
+    #[must_use]
+    pub fn retriever(&self) -> &Arc<Retriever> {
+        &self.retriever
+    }
+
     /// Opens a key together with its secret.
     ///
     /// # Errors

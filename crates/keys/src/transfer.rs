@@ -1,0 +1,425 @@
+//! Bringing keys from other places into a store (specification, signer-and-keys sections 6.4 and 6.7).
+//!
+//! Go reports success for encrypted keys that it then does not store, names files after whatever a header says, and
+//! takes RSA keys that nobody accepts signatures of. Here every key is stored under its own ID or reported as skipped.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use signet_tuf::{Gun, KeyId};
+
+use crate::keyfile::{self, MAX_BYTES, OpenError, Sealed};
+use crate::pem::{self, Block};
+use crate::private::PrivateKey;
+use crate::prompt::{PassphraseError, UnlockError};
+use crate::signer::Signer;
+use crate::store::folder::{self, ReadError};
+use crate::store::{self, FileKeyStore, is_valid_role, role_has_gun};
+
+/// The alias under which passphrases of files from elsewhere are asked for.
+pub const ENCRYPTED_ALIAS: &str = "encrypted";
+/// The role of keys that neither the file nor the caller gives one.
+pub const DEFAULT_ROLE: &str = "delegation";
+
+/// What holds for blocks whose headers do not say otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defaults<'a> {
+    /// The role; empty means [`DEFAULT_ROLE`].
+    pub role: &'a str,
+    /// The GUN of keys for `targets`, `snapshot` and `timestamp`.
+    pub gun: Option<&'a Gun>,
+}
+
+/// What a file brought.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Keys that are in the store now, in the file's order.
+    pub keys: Vec<ImportedKey>,
+    /// Blocks that were not taken.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A key that was brought into the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImportedKey {
+    /// Its ID.
+    pub id: KeyId,
+    /// Its role in the store.
+    pub role: String,
+    /// Its GUN in the store.
+    pub gun: Option<Gun>,
+    /// Whether the block was stored as it is, under the passphrase that it had.
+    pub as_is: bool,
+}
+
+/// A block that was not taken.
+#[derive(Debug)]
+pub struct Skipped {
+    /// Which block of the file, from 1.
+    pub position: usize,
+    /// The block's `path` header, empty when there is none.
+    pub path: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a block was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// Another encryption of the key is in the store, and there is no telling whether this one is any good.
+    #[error("key {0} is already stored with other content; remove it first")]
+    AlreadyStored(KeyId),
+    /// A role of one repository, and no word which.
+    #[error("a key for {0} needs a GUN")]
+    MissingGun(String),
+    /// The header names the key something else.
+    #[error("the path header names {named:?}, but the key is {actual}")]
+    Misnamed {
+        /// What the header says.
+        named: String,
+        /// The key in the block.
+        actual: KeyId,
+    },
+    /// The header's name is no key ID, and the key cannot be seen.
+    #[error("the path header {0:?} does not end in a key ID")]
+    Name(String),
+    /// The GUN header is no GUN.
+    #[error("invalid GUN {0:?}")]
+    Gun(String),
+    /// The role cannot be written into a key file.
+    #[error("invalid role {0:?}")]
+    Role(String),
+    /// No key, or none that can be used.
+    #[error(transparent)]
+    Unusable(OpenError),
+}
+
+/// Why an import ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// There are blocks, and none could be taken.
+    #[error("failed to import all keys")]
+    AllSkipped(Vec<Skipped>),
+    /// The first block holds no private key.
+    #[error("not a supported private key")]
+    NotPrivateKey,
+    /// An encrypted block was not opened.
+    #[error("could not decrypt key")]
+    Passphrase {
+        /// Keys that were stored before.
+        done: Vec<ImportedKey>,
+        /// Why.
+        #[source]
+        source: PassphraseError,
+    },
+    /// The store did not take a key.
+    #[error("storing a key failed")]
+    Store {
+        /// Keys that were stored before.
+        done: Vec<ImportedKey>,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+}
+
+/// Why a file with a private key was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Others may read or write the file.
+    #[error("private key file {} must not be readable or writable by others", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The file cannot be opened.
+    #[error("opening {} failed", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file cannot be read; a folder, for example.
+    #[error("reading {} failed", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no such file.
+    #[error("{} cannot be found", path.display())]
+    Stat {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any key file.
+    #[error("{} is larger than {MAX_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a file that holds a private key, at most [`MAX_BYTES`], and only if nobody else can.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn read_source(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let owned = || path.to_owned();
+    let exposed = |metadata: &fs::Metadata| match metadata.permissions().mode() & 0o777 {
+        mode if mode & 0o077 == 0 => Ok(()),
+        mode => Err(SourceError::Exposed {
+            path: path.to_owned(),
+            mode,
+        }),
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(source) => {
+            // Docker looks at the file before it opens it, and the texts differ.
+            let metadata = fs::metadata(path).map_err(|source| SourceError::Stat {
+                path: owned(),
+                source,
+            })?;
+            exposed(&metadata)?;
+            return Err(SourceError::Open {
+                path: owned(),
+                source,
+            });
+        }
+    };
+    // Of the open file, so that what is checked is what is read.
+    let metadata = file.metadata().map_err(|source| SourceError::Stat {
+        path: owned(),
+        source,
+    })?;
+    exposed(&metadata)?;
+    let read = if metadata.is_file() {
+        folder::read_bounded(&file, metadata.len())
+    } else {
+        read_stream(&file)
+    };
+    read.map_err(|error| match error {
+        ReadError::TooLarge => SourceError::TooLarge { path: owned() },
+        ReadError::Io(source) => SourceError::Read {
+            path: owned(),
+            source,
+        },
+        ReadError::Absent => SourceError::Stat {
+            path: owned(),
+            source: io::ErrorKind::NotFound.into(),
+        },
+    })
+}
+
+/// Reads a pipe, whose length nobody knows.
+fn read_stream(file: &File) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(ReadError::Io)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ReadError::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// Imports the content of a key file as `docker trust key load` does: the first block must be a private key.
+///
+/// # Errors
+/// [`ImportError`]; [`ImportError::NotPrivateKey`] before anything is asked.
+pub fn load(
+    store: &FileKeyStore,
+    text: &[u8],
+    defaults: Defaults<'_>,
+) -> Result<Imported, ImportError> {
+    let blocks = pem::parse(text);
+    if !blocks
+        .first()
+        .is_some_and(|block| keyfile::is_private_key(&block.label))
+    {
+        return Err(ImportError::NotPrivateKey);
+    }
+    import_blocks(store, blocks, defaults)
+}
+
+/// Imports every private key in a text of PEM blocks.
+///
+/// Headers win over `defaults`. An encrypted block with a `path` header that ends in a key ID is stored as it is; any
+/// other is opened and stored under a new passphrase. No block at all is no error.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn import(
+    store: &FileKeyStore,
+    text: &[u8],
+    defaults: Defaults<'_>,
+) -> Result<Imported, ImportError> {
+    import_blocks(store, pem::parse(text), defaults)
+}
+
+fn import_blocks(
+    store: &FileKeyStore,
+    blocks: Vec<Block>,
+    defaults: Defaults<'_>,
+) -> Result<Imported, ImportError> {
+    let mut imported = Imported::default();
+    for (index, block) in blocks.into_iter().enumerate() {
+        let path = block.header(keyfile::PATH).to_owned();
+        match import_block(store, block, defaults) {
+            Ok(key) => imported.keys.push(key),
+            Err(Stop::Skip(reason)) => imported.skipped.push(Skipped {
+                position: index + 1,
+                path,
+                reason,
+            }),
+            Err(Stop::Passphrase(source)) => {
+                let done = imported.keys;
+                return Err(ImportError::Passphrase { done, source });
+            }
+            Err(Stop::Store(source)) => {
+                let done = imported.keys;
+                return Err(ImportError::Store { done, source });
+            }
+        }
+    }
+    if imported.keys.is_empty() && !imported.skipped.is_empty() {
+        return Err(ImportError::AllSkipped(imported.skipped));
+    }
+    Ok(imported)
+}
+
+/// Why one block ended.
+enum Stop {
+    Passphrase(PassphraseError),
+    Skip(SkipReason),
+    Store(store::Error),
+}
+
+impl From<SkipReason> for Stop {
+    fn from(reason: SkipReason) -> Self {
+        Self::Skip(reason)
+    }
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn import_block(
+    store: &FileKeyStore,
+    mut block: Block,
+    defaults: Defaults<'_>,
+) -> Result<ImportedKey, Stop> {
+    let path = block.headers.remove(keyfile::PATH).unwrap_or_default();
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    // A legacy export names the GUN in the path.
+    let legacy_gun = folder.strip_prefix("tuf_keys").map(|g| g.trim_matches('/'));
+
+    let role = match block.header(keyfile::ROLE) {
+        "" if defaults.role.is_empty() => DEFAULT_ROLE,
+        "" => defaults.role,
+        role => role,
+    }
+    .to_owned();
+    if !is_valid_role(&role) {
+        return Err(SkipReason::Role(role).into());
+    }
+    let gun = if role_has_gun(&role) {
+        let text = match (legacy_gun, block.header(keyfile::GUN)) {
+            (Some(gun), _) if !gun.is_empty() => gun,
+            (_, gun) => gun,
+        };
+        let gun = match text {
+            "" => defaults.gun.cloned(),
+            text => Some(text.parse().map_err(|_| SkipReason::Gun(text.to_owned()))?),
+        };
+        Some(gun.ok_or_else(|| SkipReason::MissingGun(role.clone()))?)
+    } else {
+        None
+    };
+
+    let sealed = keyfile::inspect(&block).map_err(SkipReason::Unusable)?;
+    let key = match sealed {
+        Sealed::Open(key) => {
+            if !path.is_empty() && name != key.public().id().as_str() {
+                return Err(SkipReason::Misnamed {
+                    named: name.to_owned(),
+                    actual: key.public().id().clone(),
+                }
+                .into());
+            }
+            *key
+        }
+        Sealed::Pkcs8(_) | Sealed::Dek(..) if !path.is_empty() => {
+            let id: KeyId = name
+                .parse()
+                .map_err(|_| SkipReason::Name(name.to_owned()))?;
+            drop(sealed);
+            keyfile::set_headers(&mut block, &role, gun.as_ref());
+            return store_as_is(store, id, block, role, gun);
+        }
+        sealed => unlock(store, &sealed)?,
+    };
+    let id = key.public().id().clone();
+    store.replace(key, &role, gun.as_ref())?;
+    Ok(ImportedKey {
+        id,
+        role,
+        gun,
+        as_is: false,
+    })
+}
+
+fn unlock(store: &FileKeyStore, sealed: &Sealed<'_>) -> Result<PrivateKey, Stop> {
+    store
+        .retriever()
+        .unlock(ENCRYPTED_ALIAS, None, |passphrase| {
+            keyfile::open(sealed, passphrase)
+        })
+        .map_err(|error| match error {
+            UnlockError::Failed(error) => Stop::Skip(SkipReason::Unusable(error)),
+            UnlockError::Passphrase(error) => Stop::Passphrase(error),
+        })
+}
+
+/// Stores an encrypted block under the passphrase that it has. What cannot be seen does not replace what is there.
+fn store_as_is(
+    store: &FileKeyStore,
+    id: KeyId,
+    block: Block,
+    role: String,
+    gun: Option<Gun>,
+) -> Result<ImportedKey, Stop> {
+    if let Some(existing) = store.read(&id)? {
+        let same = matches!(existing.as_slice(), [one] if one.contents == block.contents);
+        if !same {
+            return Err(SkipReason::AlreadyStored(id).into());
+        }
+    }
+    store.write(&id, &[block])?;
+    Ok(ImportedKey {
+        id,
+        role,
+        gun,
+        as_is: true,
+    })
+}
