@@ -458,10 +458,8 @@ mod tests {
     fn a07_debug_shows_no_secret() {
         let key = PrivateKey::generate_ed25519().unwrap();
         let shown = format!("{key:?}");
-        assert!(shown.starts_with("PrivateKey { public: PublicKey"));
-        let secret = data_encoding::HEXLOWER.encode(&key.private_bytes()[32..64]);
-        assert!(!shown.contains(&secret[..16]));
-        assert!(!shown.contains(&format!("{}", key.private_bytes()[32])) || shown.len() < 200);
+        let public = format!("{:?}", key.public());
+        assert_eq!(shown, format!("PrivateKey {{ public: {public}, .. }}"));
     }
 
     #[test]
