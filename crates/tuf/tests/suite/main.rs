@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod editor;
+#[cfg(test)]
+mod forge;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod support;
