@@ -1,0 +1,114 @@
+//! Help pages, laid out as docker's template and pflag's wrapping do.
+
+use super::{Command, Flag, FlagKind};
+
+/// The help page of a command, for a terminal of `width` columns.
+#[must_use]
+pub fn page(command: &Command, path: &str, width: usize) -> String {
+    let mut page = String::new();
+    if command.children.is_empty() {
+        page.push_str(&super::parse::usage_line(command, path));
+    } else {
+        page.push_str(&format!("Usage:  {path} COMMAND"));
+    }
+    page.push_str(&format!("\n\n{}\n", command.short));
+
+    let shown = || command.children.iter().filter(|child| !child.hidden);
+    let groups: Vec<_> = shown().filter(|child| !child.children.is_empty()).collect();
+    let leaves: Vec<_> = shown().filter(|child| child.children.is_empty()).collect();
+    for (title, commands) in [("Management Commands", groups), ("Commands", leaves)] {
+        if !commands.is_empty() {
+            page.push_str(&format!("\n{title}:\n"));
+            for child in commands {
+                // cobra pads the names of all commands to eleven columns at least.
+                page.push_str(&format!("  {:<11} {}\n", child.name, child.short));
+            }
+        }
+    }
+    if command.flags.iter().any(|flag| !flag.hidden) {
+        page.push_str("\nOptions:\n");
+        page.push_str(&flag_usages(command.flags, width.saturating_sub(1)));
+    }
+    if !command.children.is_empty() {
+        page.push_str(&format!(
+            "\nRun '{path} COMMAND --help' for more information on a command.\n"
+        ));
+    }
+    page
+}
+
+/// pflag's `FlagUsagesWrapped`.
+fn flag_usages(flags: &[Flag], columns: usize) -> String {
+    let rows: Vec<(String, String)> = flags.iter().filter(|flag| !flag.hidden).map(row).collect();
+    let widest = rows.iter().map(|(left, _)| left.len()).max().unwrap_or(0);
+    let mut usages = String::new();
+    for (left, right) in &rows {
+        usages.push_str(&format!(
+            "{left:<widest$}   {}\n",
+            wrap(widest + 3, columns, right)
+        ));
+    }
+    usages
+}
+
+fn row(flag: &Flag) -> (String, String) {
+    let mut left = match flag.shorthand {
+        Some(letter) => format!("  -{letter}, --{}", flag.name),
+        None => format!("      --{}", flag.name),
+    };
+    let mut right = flag.usage.to_owned();
+    match flag.kind {
+        FlagKind::Bool => {}
+        FlagKind::List => left.push_str(" list"),
+        FlagKind::Text { default } => {
+            left.push_str(" string");
+            if !default.is_empty() {
+                right.push_str(&format!(" (default {})", crate::texts::quote(default)));
+            }
+        }
+    }
+    (left, right)
+}
+
+/// pflag's `wrap`: breaks `text` for `columns` columns, later lines indented by `indent`.
+fn wrap(indent: usize, columns: usize, text: &str) -> String {
+    const LEAST: usize = 24;
+    const SLOP: usize = 5;
+    let mut wrapped = String::new();
+    let mut indent = indent;
+    let mut room = columns.saturating_sub(indent);
+    if room < LEAST {
+        indent = 16;
+        room = columns.saturating_sub(indent);
+        if room < LEAST {
+            return text.to_owned();
+        }
+        wrapped.push_str(&format!("\n{:indent$}", ""));
+    }
+    let room = room - SLOP;
+    let (line, mut rest) = wrap_line(room, SLOP, text);
+    wrapped.push_str(line);
+    while !rest.is_empty() {
+        let (line, after) = wrap_line(room, SLOP, rest);
+        wrapped.push_str(&format!("\n{:indent$}{line}", ""));
+        rest = after;
+    }
+    wrapped
+}
+
+/// Cuts one line off: up to `room` bytes, or everything when it fits with `slop` more.
+fn wrap_line(room: usize, slop: usize, text: &str) -> (&str, &str) {
+    if room + slop > text.len() {
+        return (text, "");
+    }
+    match text
+        .get(..room)
+        .and_then(|start| start.rfind([' ', '\t', '\n']))
+    {
+        None | Some(0) => (text, ""),
+        Some(cut) => (
+            text.get(..cut).unwrap_or(text),
+            text.get(cut + 1..).unwrap_or(""),
+        ),
+    }
+}

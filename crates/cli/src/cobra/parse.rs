@@ -1,0 +1,378 @@
+//! From words to a command with its flags and arguments, with pflag's rules and errors.
+
+use super::{Args, Command, Flag, FlagKind, Program};
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// A help page.
+    Help {
+        /// The command that the page is about.
+        command: &'static Command,
+        /// The path of the command, for example `docker trust key`.
+        path: String,
+        /// How the page was asked for.
+        asked: Asked,
+    },
+    /// A command.
+    Run(Matches),
+}
+
+/// How a help page was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asked {
+    /// By naming a group without a command; the page goes to standard error.
+    ByDefault,
+    /// With `--help`.
+    Long,
+    /// With `-h`, which says that it is deprecated.
+    Short,
+}
+
+/// A command with its flags and arguments.
+#[derive(Debug)]
+pub struct Matches {
+    /// The command.
+    pub command: &'static Command,
+    /// The words that select the command, without the program's own: `["key", "load"]`.
+    pub words: Vec<&'static str>,
+    /// The arguments that are not flags.
+    pub args: Vec<String>,
+    flags: Vec<(&'static str, String)>,
+}
+
+impl Matches {
+    /// Whether a flag without value is set.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.last(name)
+            .is_some_and(|value| parse_bool(value) == Some(true))
+    }
+
+    /// The value of a flag, or its default.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        match self.last(name) {
+            Some(value) => value,
+            None => match self.command.flag(name).map(|flag| flag.kind) {
+                Some(FlagKind::Text { default }) => default,
+                _ => "",
+            },
+        }
+    }
+
+    /// All values of a flag.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        self.flags
+            .iter()
+            .filter(|(flag, _)| *flag == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    fn last(&self, name: &str) -> Option<&str> {
+        self.flags
+            .iter()
+            .rev()
+            .find(|(flag, _)| *flag == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why a command line is refused: the text for standard error, and the exit code.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub struct UsageError {
+    /// The text, without a final newline.
+    pub text: String,
+    /// 125 for flags, 1 for arguments.
+    pub code: u8,
+    /// The word that is no command, when that is what is wrong, with the words before it.
+    pub unknown_command: Option<String>,
+}
+
+/// Parses the words that follow the program's own name.
+///
+/// # Errors
+/// [`UsageError`] with cobra's text when a flag, a command or the number of arguments is wrong.
+pub fn parse(
+    root: &'static Command,
+    program: &Program,
+    words: &[String],
+) -> Result<Request, UsageError> {
+    let mut command = root;
+    let mut path = program.path.clone();
+    let mut selected = Vec::new();
+    let mut words = words.iter();
+    let mut rest: Vec<&String> = Vec::new();
+
+    // A group's words up to the name of a child; help flags may stand before the name.
+    while let Some(word) = words.next() {
+        if word == "--" {
+            rest.push(word);
+            rest.extend(words.by_ref());
+        } else if word.starts_with('-') && word.len() > 1 {
+            rest.push(word);
+            if word != "--help" && word != "-h" {
+                rest.extend(words.by_ref());
+            }
+        } else if let Some(child) = command.child(word) {
+            command = child;
+            path.push(' ');
+            path.push_str(child.name);
+            selected.push(child.name);
+        } else {
+            rest.push(word);
+            rest.extend(words.by_ref());
+        }
+        if command.children.is_empty() {
+            rest.extend(words.by_ref());
+        }
+    }
+
+    let flag_error = |text: String| UsageError {
+        text: format!(
+            "{text}\n\n{}\n\nRun '{path} --help' for more information",
+            usage_line(command, &path)
+        ),
+        code: 125,
+        unknown_command: None,
+    };
+    let line = parse_flags(command, &rest).map_err(flag_error)?;
+    if let Some(asked) = line.help {
+        return Ok(Request::Help {
+            command,
+            path,
+            asked,
+        });
+    }
+    if command.args == Args::Group && line.args.is_empty() {
+        return Ok(Request::Help {
+            command,
+            path,
+            asked: Asked::ByDefault,
+        });
+    }
+    check_args(command, program, &path, &line.args)?;
+    Ok(Request::Run(Matches {
+        command,
+        words: selected,
+        args: line.args,
+        flags: line.flags,
+    }))
+}
+
+/// The usage line of a command as it appears in errors: `Usage:  docker trust sign IMAGE:TAG`.
+pub(crate) fn usage_line(command: &Command, path: &str) -> String {
+    if command.usage.is_empty() {
+        format!("Usage:  {path}")
+    } else {
+        format!("Usage:  {path} {}", command.usage)
+    }
+}
+
+fn check_args(
+    command: &Command,
+    program: &Program,
+    path: &str,
+    args: &[String],
+) -> Result<(), UsageError> {
+    let (problem, hint) = match command.args {
+        Args::AtLeast(least) if args.len() < least => (
+            format!(
+                "'{path}' requires at least {least} argument{}",
+                plural(least)
+            ),
+            "See",
+        ),
+        Args::Exactly(count) if args.len() != count => (
+            format!("'{path}' requires {count} argument{}", plural(count)),
+            "Run",
+        ),
+        Args::Group => (
+            format!(
+                "unknown command: {path} {}",
+                args.first().map_or("", String::as_str)
+            ),
+            "Run",
+        ),
+        Args::Any | Args::AtLeast(_) | Args::Exactly(_) => return Ok(()),
+    };
+    Err(UsageError {
+        text: format!(
+            "{}: {problem}\n\n{}\n\n{hint} '{path} --help' for more information",
+            program.name,
+            usage_line(command, path)
+        ),
+        code: 1,
+        unknown_command: (command.args == Args::Group).then(|| {
+            let group = path
+                .strip_prefix(&program.path)
+                .unwrap_or(path)
+                .trim_start();
+            let word = args.first().map_or("", String::as_str);
+            if group.is_empty() {
+                word.to_owned()
+            } else {
+                format!("{group} {word}")
+            }
+        }),
+    })
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+#[derive(Default)]
+struct Line {
+    args: Vec<String>,
+    flags: Vec<(&'static str, String)>,
+    help: Option<Asked>,
+}
+
+/// pflag's `Parse`: flags and arguments in any order, `--` ends the flags.
+fn parse_flags(command: &'static Command, words: &[&String]) -> Result<Line, String> {
+    let mut line = Line::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.as_str() == "--" {
+            line.args.extend(words.by_ref().map(|word| (*word).clone()));
+        } else if let Some(long) = word.strip_prefix("--") {
+            parse_long(command, &mut line, word, long, &mut words)?;
+        } else if let Some(short) = word.strip_prefix('-').filter(|short| !short.is_empty()) {
+            parse_short(command, &mut line, short, &mut words)?;
+        } else {
+            line.args.push((*word).clone());
+        }
+    }
+    Ok(line)
+}
+
+fn parse_long<'a>(
+    command: &'static Command,
+    line: &mut Line,
+    word: &str,
+    long: &str,
+    words: &mut impl Iterator<Item = &'a &'a String>,
+) -> Result<(), String> {
+    if long.starts_with(['-', '=']) {
+        return Err(format!("bad flag syntax: {word}"));
+    }
+    let (name, value) = match long.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (long, None),
+    };
+    if name == "help" {
+        if set_help(value)? {
+            line.help = Some(Asked::Long);
+        }
+        return Ok(());
+    }
+    let Some(flag) = command.flag(name) else {
+        return Err(format!("unknown flag: --{name}"));
+    };
+    let value = match (value, flag.kind) {
+        (Some(value), _) => value.to_owned(),
+        (None, FlagKind::Bool) => "true".to_owned(),
+        (None, FlagKind::List | FlagKind::Text { .. }) => match words.next() {
+            Some(value) => (*value).clone(),
+            None => return Err(format!("flag needs an argument: --{name}")),
+        },
+    };
+    set(line, flag, value)
+}
+
+fn parse_short<'a>(
+    command: &'static Command,
+    line: &mut Line,
+    letters: &str,
+    words: &mut impl Iterator<Item = &'a &'a String>,
+) -> Result<(), String> {
+    let mut rest = letters;
+    while let Some(letter) = rest.chars().next() {
+        let after = rest.get(letter.len_utf8()..).unwrap_or_default();
+        let given = after.strip_prefix('=').filter(|value| !value.is_empty());
+        if letter == 'h' && command.shorthand('h').is_none() {
+            if set_help(given)? {
+                line.help = Some(Asked::Short);
+            }
+            if given.is_some() {
+                return Ok(());
+            }
+            rest = after;
+            continue;
+        }
+        let Some(flag) = command.shorthand(letter) else {
+            return Err(format!(
+                "unknown shorthand flag: {} in -{rest}",
+                quote_char(letter)
+            ));
+        };
+        if let Some(value) = given {
+            return set(line, flag, value.to_owned());
+        }
+        if flag.kind == FlagKind::Bool {
+            set(line, flag, "true".to_owned())?;
+            rest = after;
+        } else if after.is_empty() {
+            return match words.next() {
+                Some(value) => set(line, flag, (*value).clone()),
+                None => Err(format!(
+                    "flag needs an argument: {} in -{rest}",
+                    quote_char(letter)
+                )),
+            };
+        } else {
+            return set(line, flag, after.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn set(line: &mut Line, flag: &'static Flag, value: String) -> Result<(), String> {
+    if flag.kind == FlagKind::Bool && parse_bool(&value).is_none() {
+        let name = match flag.shorthand {
+            Some(letter) => format!("-{letter}, --{}", flag.name),
+            None => format!("--{}", flag.name),
+        };
+        return Err(invalid_bool(&value, &name));
+    }
+    line.flags.push((flag.name, value));
+    Ok(())
+}
+
+fn set_help(value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None => Ok(true),
+        Some(value) => parse_bool(value).ok_or_else(|| invalid_bool(value, "--help")),
+    }
+}
+
+fn invalid_bool(value: &str, flag: &str) -> String {
+    format!(
+        "invalid argument {quoted} for {} flag: strconv.ParseBool: parsing {quoted}: invalid syntax",
+        crate::texts::quote(flag),
+        quoted = crate::texts::quote(value),
+    )
+}
+
+/// A letter as Go prints it with `%q`.
+fn quote_char(letter: char) -> String {
+    if letter == '\'' {
+        r"'\''".to_owned()
+    } else {
+        format!("'{}'", letter.escape_debug())
+    }
+}
+
+/// Go's `strconv.ParseBool`.
+#[must_use]
+pub fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}

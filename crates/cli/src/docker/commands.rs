@@ -1,0 +1,172 @@
+//! The command tree of `docker trust`, with the texts of its help pages.
+
+use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+
+/// `docker trust`.
+pub static ROOT: Command = Command {
+    name: "trust",
+    usage: "",
+    short: "Manage trust on Docker images",
+    flags: &[],
+    args: Args::Group,
+    completes: Completes::Files,
+    hidden: false,
+    children: &[&COMPLETION, &INSPECT, &KEY, &SIGN, &SIGNER, &VERIFY],
+};
+
+static COMPLETION: Command = Command {
+    name: "completion",
+    usage: "bash",
+    short: "Print a script that makes a shell complete commands and flags",
+    flags: &[],
+    args: Args::Exactly(1),
+    completes: Completes::Nothing,
+    hidden: true,
+    children: &[],
+};
+
+static INSPECT: Command = Command {
+    name: "inspect",
+    usage: "IMAGE[:TAG] [IMAGE[:TAG]...]",
+    short: "Return low-level information about keys and signatures",
+    flags: &[switch(
+        "pretty",
+        None,
+        "Print the information in a human friendly format",
+    )],
+    args: Args::AtLeast(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static KEY: Command = Command {
+    name: "key",
+    usage: "",
+    short: "Manage keys for signing Docker images",
+    flags: &[],
+    args: Args::Group,
+    completes: Completes::Files,
+    hidden: false,
+    children: &[&KEY_GENERATE, &KEY_LOAD],
+};
+
+static KEY_GENERATE: Command = Command {
+    name: "generate",
+    usage: "NAME",
+    short: "Generate and load a signing key-pair",
+    flags: &[Flag {
+        name: "dir",
+        shorthand: None,
+        kind: FlagKind::Text { default: "" },
+        usage: "Directory to generate key in, defaults to current directory",
+        completes: Completes::Folders,
+        hidden: false,
+    }],
+    args: Args::Exactly(1),
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+static KEY_LOAD: Command = Command {
+    name: "load",
+    usage: "[OPTIONS] KEYFILE",
+    short: "Load a private key file for signing",
+    flags: &[Flag {
+        name: "name",
+        shorthand: None,
+        kind: FlagKind::Text { default: "signer" },
+        usage: "Name for the loaded key",
+        completes: Completes::Nothing,
+        hidden: false,
+    }],
+    args: Args::Exactly(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static SIGN: Command = Command {
+    name: "sign",
+    usage: "IMAGE:TAG",
+    short: "Sign an image",
+    flags: &[
+        Flag {
+            name: "digest",
+            shorthand: None,
+            kind: FlagKind::Text { default: "" },
+            usage: "Sign this digest, which the registry must have",
+            completes: Completes::Nothing,
+            hidden: false,
+        },
+        switch("local", None, "Sign a locally tagged image"),
+        switch("remote", None, "Sign what the registry has under the tag"),
+    ],
+    args: Args::Exactly(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static SIGNER: Command = Command {
+    name: "signer",
+    usage: "",
+    short: "Manage entities who can sign Docker images",
+    flags: &[],
+    args: Args::Group,
+    completes: Completes::Files,
+    hidden: false,
+    children: &[&SIGNER_ADD],
+};
+
+static SIGNER_ADD: Command = Command {
+    name: "add",
+    // compat: the usage line of docker's `signer add` ends in a space.
+    usage: "OPTIONS NAME REPOSITORY [REPOSITORY...] ",
+    short: "Add a signer",
+    flags: &[Flag {
+        name: "key",
+        shorthand: None,
+        kind: FlagKind::List,
+        usage: "Path to the signer's public key file",
+        completes: Completes::Files,
+        hidden: false,
+    }],
+    args: Args::AtLeast(2),
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+static VERIFY: Command = Command {
+    name: "verify",
+    usage: "[OPTIONS] IMAGE[:TAG]",
+    short: "Check that a tag is signed and print its digest",
+    flags: &[
+        Flag {
+            name: "format",
+            shorthand: None,
+            kind: FlagKind::Text { default: "" },
+            usage: "Print the result as 'json'",
+            completes: Completes::Nothing,
+            hidden: false,
+        },
+        switch("quiet", Some('q'), "Print nothing, only set the exit code"),
+    ],
+    args: Args::Exactly(1),
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+const fn switch(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+    Flag {
+        name,
+        shorthand,
+        kind: FlagKind::Bool,
+        usage,
+        completes: Completes::Nothing,
+        hidden: false,
+    }
+}

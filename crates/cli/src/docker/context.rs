@@ -1,0 +1,94 @@
+//! What every command is given.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::cobra::Program;
+use crate::env::Environment;
+use crate::texts::docker as texts;
+use crate::ui::log::Clock;
+use crate::ui::printer::Printer;
+use crate::ui::prompt::Terminal;
+use crate::ui::report::Failure;
+
+/// The surroundings of a command: who it talks to, where its files are, what time it is.
+#[derive(Debug)]
+pub struct Context {
+    /// How the user calls the program.
+    pub program: Program,
+    /// The environment.
+    pub env: Environment,
+    /// The output.
+    pub printer: Printer,
+    /// The person.
+    pub terminal: Arc<Terminal>,
+    /// The clock.
+    pub clock: Clock,
+    config: Option<PathBuf>,
+}
+
+impl Context {
+    pub(super) fn new(
+        program: Program,
+        env: Environment,
+        config: Option<PathBuf>,
+        printer: Printer,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            program,
+            env,
+            terminal: Arc::new(Terminal::new(printer.clone())),
+            printer,
+            clock,
+            config,
+        }
+    }
+
+    /// Runs something that waits for the network, on this thread.
+    ///
+    /// # Errors
+    /// What it fails with, or that the system refuses what waiting needs.
+    pub fn block_on<T>(
+        &self,
+        task: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime
+            .map_err(|error| Failure::new(format!("cannot wait for the network: {error}")))?
+            .block_on(task)
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    /// Docker's configuration folder: `--config`, else `DOCKER_CONFIG`, else `$HOME/.docker`.
+    ///
+    /// # Errors
+    /// When none of them is given.
+    pub fn config_dir(&self) -> Result<PathBuf, Failure> {
+        let given = self
+            .config
+            .as_ref()
+            .or(self.env.docker_config.as_ref())
+            .cloned();
+        given
+            .or_else(|| self.env.home.as_ref().map(|home| home.join(".docker")))
+            .ok_or_else(|| Failure::new(texts::NO_HOME))
+    }
+
+    /// The trust directory: `trust` in docker's configuration folder.
+    ///
+    /// # Errors
+    /// When there is no configuration folder.
+    pub fn trust_dir(&self) -> Result<PathBuf, Failure> {
+        Ok(self.config_dir()?.join("trust"))
+    }
+}

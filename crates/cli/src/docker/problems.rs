@@ -1,0 +1,118 @@
+//! What went wrong, in docker's words: the libraries' errors turned into the texts that scripts know.
+
+use signet_client::Error;
+use signet_client::remote::RemoteError;
+use signet_keys::PassphraseError;
+use signet_keys::keyfile::OpenError;
+use signet_oci::registry::RegistryError;
+use signet_tuf::ParseError;
+use signet_tuf::rules::RuleError;
+use signet_tuf::update::{UpdateError, Warning};
+
+use crate::texts::{docker as texts, os_error};
+use crate::ui::report::Failure;
+
+/// Why a key could not be used or stored.
+pub(super) fn key_problem(error: &signet_keys::Error) -> String {
+    use signet_keys::Error;
+    match error {
+        Error::Passphrase { source, .. } => passphrase_problem(source),
+        Error::Io {
+            action,
+            path,
+            source,
+        } => format!("{action} {}: {}", path.display(), os_error(source)),
+        Error::Open { id, source } => format!("key {id} cannot be read: {}", open_problem(source)),
+        _ => with_sources(error),
+    }
+}
+
+/// Why there is no passphrase.
+pub(super) fn passphrase_problem(error: &PassphraseError) -> String {
+    match error {
+        PassphraseError::Unavailable { source, .. } => format!("no passphrase: {source}"),
+        _ => error.to_string(),
+    }
+}
+
+/// Why a key file cannot be opened with any passphrase.
+pub(super) fn open_problem(error: &OpenError) -> String {
+    error.to_string()
+}
+
+/// An error with everything that led to it, in one line.
+pub(super) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        // Transparent errors repeat what they wrap.
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// What the user is told about a trust repository that cannot be used; `name` is how the command calls it. docker wraps the errors of `sign`
+/// and `signer add` so (specification, section 9.1).
+pub(super) fn notary_error(name: &str, error: &Error) -> String {
+    let told = client_problem(error);
+    match error {
+        Error::NoTrustData { .. } => texts::no_trust_data_for(name, &told),
+        Error::Update(UpdateError::NoTrustData { .. }) => texts::no_trust_data_for(name, &told),
+        Error::Update(UpdateError::Missing { .. }) | Error::Remote(RemoteError::Absent { .. }) => {
+            texts::trust_data_missing(name, &told)
+        }
+        Error::Update(UpdateError::Rule(rule)) => rule_error(name, rule, &told),
+        Error::Update(UpdateError::Dropped { .. }) => texts::trust_data_mismatch(name, &told),
+        Error::Update(UpdateError::Unreachable { .. })
+        | Error::Remote(
+            RemoteError::Unreachable { .. }
+            | RemoteError::Tls { .. }
+            | RemoteError::Authorization(_),
+        ) => texts::cannot_contact(&told),
+        _ => told,
+    }
+}
+
+fn rule_error(name: &str, rule: &RuleError, told: &str) -> String {
+    match rule {
+        RuleError::Expired { .. } => texts::out_of_date(name, told),
+        RuleError::RolledBack { .. } => texts::rolled_back(name, told),
+        RuleError::Signatures(_) => texts::insufficient_signatures(name, told),
+        // docker means to warn of these and does not, because its test for the error's type fails.
+        RuleError::Root(_) | RuleError::Digest(_) => texts::trust_data_mismatch(name, told),
+        RuleError::Parse(ParseError::Json(_)) => texts::not_a_trust_server(name),
+        _ => told.to_owned(),
+    }
+}
+
+/// A client error in one line.
+pub(super) fn client_problem(error: &Error) -> String {
+    with_sources(error)
+}
+
+/// Writes what people should know, as docker logs it.
+pub(super) fn log_warnings(warnings: Vec<Warning>) {
+    for warning in warnings {
+        match &warning {
+            // docker logs an expired document as an error.
+            Warning::Expired { .. } => tracing::error!("{warning}"),
+            _ => tracing::warn!("{warning}"),
+        }
+        if let Warning::CachedTimestamp { reason } = &warning {
+            tracing::debug!("{reason}");
+        }
+    }
+}
+
+/// Why the registry's manifest is not to be had.
+pub(super) fn registry_failure(error: &RegistryError) -> Failure {
+    match error {
+        // docker's text for a registry that wants a login.
+        RegistryError::Credentials { source, .. } => Failure::new(source.to_string()),
+        _ => Failure::new(with_sources(error)),
+    }
+}

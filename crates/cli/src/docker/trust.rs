@@ -1,0 +1,321 @@
+//! From an image reference to its trust repository: which server, over which TLS, with whose credentials.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use signet_client::http::{ClientIdentity, TlsOptions, Verification};
+use signet_client::{
+    Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Options, Remote, RemoteOptions,
+    Repository,
+};
+use signet_oci::credentials::CredentialEnvironment;
+use signet_oci::registry::Limits;
+use signet_oci::tls::TlsDirectory;
+use signet_oci::{Credentials, DockerConfig, Reference, Registry, challenge};
+use signet_tuf::Gun;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::context::Context;
+use super::problems;
+use crate::texts::docker as texts;
+use crate::ui::printer::Printer;
+use crate::ui::report::Failure;
+
+/// An image, and the way to its trust repository and to its registry.
+pub(super) struct Image {
+    /// The image as the user named it.
+    pub(super) reference: Reference,
+    /// Its trust repository's name.
+    pub(super) gun: Gun,
+    login: Arc<Login>,
+    server: Server,
+    tls: TlsOptions,
+}
+
+impl Image {
+    /// Parses a reference and finds its server. Nothing is sent.
+    pub(super) fn find(context: &Context, typed: &str) -> Result<Self, Failure> {
+        let reference: Reference =
+            typed
+                .parse()
+                .map_err(|error: signet_oci::reference::InvalidReference| {
+                    Failure::new(error.to_string())
+                })?;
+        let gun = reference
+            .gun()
+            .parse()
+            .map_err(|error: signet_tuf::InvalidGun| Failure::new(error.to_string()))?;
+        let server = Server::choose(context.env.trust_server.as_deref(), &reference)?;
+        let config_dir = context.config_dir()?;
+        let tls = tls_options(&config_dir, &server.authority, &reference)?;
+        let login = Arc::new(Login {
+            config_dir,
+            key: reference.credentials_key().to_owned(),
+            environment: CredentialEnvironment {
+                search_path: context.env.path.clone(),
+                ..CredentialEnvironment::default()
+            },
+            printer: context.printer.clone(),
+            found: OnceCell::new(),
+        });
+        Ok(Self {
+            reference,
+            gun,
+            login,
+            server,
+            tls,
+        })
+    }
+
+    /// Opens the trust repository for what a command needs to do. Nothing is sent.
+    pub(super) fn open(&self, context: &Context, access: Access) -> Result<Repository, Failure> {
+        let mut options = RemoteOptions::new(self.server.url.clone(), user_agent());
+        options.tls = self.tls.clone();
+        options.access = access;
+        options.authorizer = Some(Arc::clone(&self.login) as Arc<dyn Authorizer>);
+        let remote =
+            Remote::new(options).map_err(|error| Failure::new(problems::with_sources(&error)))?;
+        let options = Options::new(
+            self.gun.clone(),
+            context.trust_dir()?,
+            Arc::new(remote),
+            Arc::new(context.clock),
+        );
+        Repository::open(options).map_err(|error| Failure::new(problems::client_problem(&error)))
+    }
+
+    /// The registry's user name, if docker is logged in.
+    pub(super) async fn user(&self) -> Option<String> {
+        self.login.credentials().await.username().map(str::to_owned)
+    }
+
+    /// Contacts the image's registry.
+    pub(super) async fn registry(&self, context: &Context) -> Result<Registry, Failure> {
+        let authority = self.reference.registry_authority();
+        let url = Url::parse(&format!("https://{authority}"))
+            .map_err(|error| Failure::new(format!("{authority}: {error}")))?;
+        let tls = tls_options(&context.config_dir()?, authority, &self.reference)?;
+        let client = signet_client::http::client(&url, &tls, &user_agent())
+            .map_err(|error| Failure::new(problems::with_sources(&error)))?;
+        let credentials = self.login.credentials().await.clone();
+        Registry::connect(client, &self.reference, credentials, Limits::default())
+            .await
+            .map_err(|error| problems::registry_failure(&error))
+    }
+}
+
+/// A trust server.
+#[derive(Debug, Eq, PartialEq)]
+struct Server {
+    url: Url,
+    /// Host and port as they stand in the URL: the name of the folder with its certificates.
+    authority: String,
+}
+
+impl Server {
+    /// `DOCKER_CONTENT_TRUST_SERVER`, else Docker Hub's server, else the registry's own host.
+    fn choose(configured: Option<&str>, reference: &Reference) -> Result<Self, Failure> {
+        let text = match configured {
+            Some(configured) => configured.to_owned(),
+            None if reference.is_official() => "https://notary.docker.io".to_owned(),
+            None => format!("https://{}", reference.domain()),
+        };
+        let invalid = || Failure::new(texts::https_required(&text));
+        let url = Url::parse(&text).map_err(|_| invalid())?;
+        if url.scheme() != "https" || url.host_str().is_none() {
+            return Err(invalid());
+        }
+        let after = text.split_once("//").map_or("", |(_, after)| after);
+        let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+        let authority = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        Ok(Self {
+            url,
+            authority: authority.to_owned(),
+        })
+    }
+}
+
+/// The certificates that the user has put down for a server.
+///
+/// For a registry on this machine docker verifies no trust server, wherever that is (Q9). Here the trust server itself must be on this machine
+/// for that, which [`Verification::SkipForLoopback`] looks at.
+fn tls_options(
+    config_dir: &std::path::Path,
+    authority: &str,
+    reference: &Reference,
+) -> Result<TlsOptions, Failure> {
+    let folder = TlsDirectory::load(config_dir, authority)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let mut extra_roots_pem = Vec::new();
+    for file in folder.roots {
+        extra_roots_pem.extend(file.bytes);
+        extra_roots_pem.push(b'\n');
+    }
+    let identities = folder
+        .identities
+        .into_iter()
+        .map(|identity| ClientIdentity {
+            certificates_pem: identity.certificate.bytes,
+            key_pem: identity.key,
+        })
+        .collect();
+    let verification = if reference.is_on_loopback() {
+        Verification::SkipForLoopback
+    } else {
+        Verification::System
+    };
+    Ok(TlsOptions {
+        extra_roots_pem,
+        identities,
+        verification,
+    })
+}
+
+fn user_agent() -> String {
+    // compat: servers and proxies know docker's client by the beginning of this text.
+    format!(
+        "Docker-Client/28.2.2 ({}) signet/{}",
+        std::env::consts::OS,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The registry's credentials, which docker uses for the trust server too. They are looked up when a server asks, and once.
+struct Login {
+    config_dir: std::path::PathBuf,
+    key: String,
+    environment: CredentialEnvironment,
+    printer: Printer,
+    found: OnceCell<Credentials>,
+}
+
+impl Login {
+    async fn credentials(&self) -> &Credentials {
+        self.found
+            .get_or_init(|| async {
+                let (config, warning) = DockerConfig::load(&self.config_dir);
+                if let Some(warning) = warning {
+                    self.printer.err(&format!("WARNING: {warning}\n"));
+                }
+                let (credentials, warnings) =
+                    Credentials::lookup(&config, &self.key, &self.environment).await;
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                credentials
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Authorizer for Login {
+    async fn authorize(
+        &self,
+        _: &Gun,
+        _: Access,
+        challenges: &[Challenge],
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        let headers: HeaderMap = challenges
+            .iter()
+            .filter_map(|Challenge(text)| {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_str(text).ok()?))
+            })
+            .collect();
+        let challenges = challenge::parse(&headers);
+        if challenges.is_empty() {
+            return Ok(None);
+        }
+        challenge::answer(&challenges, self.credentials().await).map_err(|source| {
+            AuthorizationError {
+                kind: ErrorKind::Local,
+                source: Box::new(source),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(configured: Option<&str>, image: &str) -> Result<(String, String), String> {
+        let server = Server::choose(configured, &image.parse().unwrap())
+            .map_err(|failure| failure.text().to_owned())?;
+        Ok((server.url.to_string(), server.authority))
+    }
+
+    /// Acceptance cases 20 to 24 of the specification: where docker connects to.
+    #[test]
+    fn the_registry_names_its_trust_server() {
+        for (image, url, authority) in [
+            ("alpine", "https://notary.docker.io/", "notary.docker.io"),
+            (
+                "index.docker.io/alpine",
+                "https://notary.docker.io/",
+                "notary.docker.io",
+            ),
+            ("myorg/app", "https://notary.docker.io/", "notary.docker.io"),
+            (
+                "registry-1.docker.io/z",
+                "https://registry-1.docker.io/",
+                "registry-1.docker.io",
+            ),
+            (
+                "registry.example.com:5443/x",
+                "https://registry.example.com:5443/",
+                "registry.example.com:5443",
+            ),
+            (
+                "Registry.Example.com/x",
+                "https://registry.example.com/",
+                "Registry.Example.com",
+            ),
+            ("[::1]:5000/a/b", "https://[::1]:5000/", "[::1]:5000"),
+        ] {
+            assert_eq!(
+                choose(None, image).unwrap(),
+                (url.to_owned(), authority.to_owned()),
+                "{image}"
+            );
+        }
+    }
+
+    /// Acceptance cases 26 and 27.
+    #[test]
+    fn the_variable_goes_before_the_registry_and_must_be_https() {
+        let ok = |url: &str| choose(Some(url), "registry.example.com/x").unwrap();
+        assert_eq!(ok("HTTPS://h"), ("https://h/".to_owned(), "h".to_owned()));
+        assert_eq!(
+            ok("https://h:4443/sub"),
+            ("https://h:4443/sub".to_owned(), "h:4443".to_owned())
+        );
+        assert_eq!(ok("https://LOCALHOST:4443/").1, "LOCALHOST:4443");
+        for wrong in ["http://x", "x", "https://", "ftp://x", "//x"] {
+            assert_eq!(
+                choose(Some(wrong), "registry.example.com/x").unwrap_err(),
+                format!("valid https URL required for trust server, got {wrong}")
+            );
+        }
+    }
+
+    /// Q9: a registry on this machine opens no door to a trust server elsewhere.
+    #[test]
+    fn verification_is_skipped_for_loopback_registries_only() {
+        let none = std::path::Path::new("/nonexistent");
+        let verification = |image: &str| {
+            tls_options(none, "h", &image.parse().unwrap())
+                .unwrap()
+                .verification
+        };
+        assert_eq!(
+            verification("localhost:5000/x"),
+            Verification::SkipForLoopback
+        );
+        assert_eq!(verification("registry.example.com/x"), Verification::System);
+    }
+}

@@ -1,0 +1,90 @@
+//! Every environment variable that the programs look at, read once at the start.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `DOCKER_CONFIG` | docker's configuration folder, instead of `$HOME/.docker`; `--config` goes before it |
+//! | `HOME` | where `.docker` is |
+//! | `DOCKER_CONTENT_TRUST_SERVER` | base URL of the trust server for every registry; `https` only |
+//! | `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` | passphrase of root keys |
+//! | `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` | passphrase of every other key |
+//! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
+//! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
+//! | `NO_COLOR` | no colours on a terminal |
+//! | `PATH` | where credential helpers are found |
+//!
+//! The libraries below read these themselves, as documented: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and their lower-case forms (proxies),
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` (system roots). An empty variable counts as unset.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `DOCKER_CONFIG`.
+    pub docker_config: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `DOCKER_CONTENT_TRUST_SERVER`.
+    pub trust_server: Option<String>,
+    /// `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE`.
+    pub root_passphrase: Option<SecretString>,
+    /// `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE`.
+    pub repository_passphrase: Option<SecretString>,
+    /// Whether `NO_COLOR` is set.
+    pub no_color: bool,
+    /// `PATH`.
+    pub path: Option<OsString>,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
+            home: variable("HOME").map(PathBuf::from),
+            trust_server: text("DOCKER_CONTENT_TRUST_SERVER"),
+            root_passphrase: text("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE").map(SecretString::from),
+            repository_passphrase: text("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE")
+                .map(SecretString::from),
+            no_color: variable("NO_COLOR").is_some(),
+            path: variable("PATH"),
+        }
+    }
+}
+
+/// `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND`: the docker command that runs this program as a plugin, if one does.
+#[must_use]
+pub fn plugin_command() -> Option<OsString> {
+    variable("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND")
+}
+
+/// `DOCKER_CLI_PLUGIN_SOCKET`: the socket whose end cancels the command.
+#[must_use]
+pub fn plugin_socket() -> Option<String> {
+    text("DOCKER_CLI_PLUGIN_SOCKET")
+}
+
+/// The current folder, as Go's `os.Getwd` gives it for messages.
+///
+/// # Errors
+/// When the folder is gone or cannot be read.
+pub fn current_dir() -> std::io::Result<PathBuf> {
+    std::env::current_dir()
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text(name: &str) -> Option<String> {
+    // A value that is not text cannot be a URL or a passphrase that docker would understand either; it is taken as far as it is text.
+    variable(name).map(|value| {
+        value
+            .into_string()
+            .unwrap_or_else(|value| value.to_string_lossy().into_owned())
+    })
+}

@@ -1,0 +1,321 @@
+//! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
+
+use std::path::Path;
+
+/// What cobra says when `-h` is used.
+pub const DEPRECATED_HELP: &str = "Flag shorthand -h has been deprecated, use --help";
+
+/// There is nowhere to look for docker's configuration.
+pub const NO_HOME: &str =
+    "cannot find docker's configuration: neither HOME nor DOCKER_CONFIG is set";
+
+/// An argument that is not UTF-8.
+#[must_use]
+pub fn not_text(word: &str) -> String {
+    format!("argument {} is not text", super::quote(word))
+}
+
+/// `docker help trust nosuch`.
+#[must_use]
+pub fn unknown_help_topic(word: &str) -> String {
+    format!("unknown help topic: {word}")
+}
+
+/// `completion nosuch`.
+#[must_use]
+pub fn unknown_shell(shell: &str) -> String {
+    format!(
+        "no completion script for {}: bash is supported",
+        super::quote(shell)
+    )
+}
+
+/// The answer to `--version`.
+#[must_use]
+pub fn version(program: &str) -> String {
+    format!("{program} version {} (Signet)", env!("CARGO_PKG_VERSION"))
+}
+
+// Passphrases (docker-trust section 6).
+
+/// Before the passphrase of a new root key.
+pub const NEW_ROOT_KEY: &str = "\
+You are about to create a new root signing key passphrase. This passphrase
+will be used to protect the most sensitive key in your signing system. Please
+choose a long, complex passphrase and be careful to keep the password and the
+key file itself secure and backed up. It is highly recommended that you use a
+password manager to generate the passphrase and keep it safe. There will be no
+way to recover this key. You can find the key in your config directory.";
+/// The passphrase does not open the key.
+pub const PASSPHRASE_INCORRECT: &str = "Passphrase incorrect. Please retry.";
+/// The repetition differs.
+pub const PASSPHRASE_MISMATCH: &str = "Passphrases do not match. Please retry.";
+/// Fewer than eight bytes.
+pub const PASSPHRASE_TOO_SHORT: &str = "Passphrase is too short. Please use a password manager to generate and store a good random passphrase.";
+/// The question for a key file that is encrypted.
+pub const ENTER_ENCRYPTED: &str = "Enter passphrase for encrypted key: ";
+
+// Keys (sections 7, 8.1 and 8.2).
+
+/// `what` is `key name` or `signer name`.
+#[must_use]
+pub fn bad_name(what: &str, name: &str) -> String {
+    format!(
+        "{what} {} must start with lowercase alphanumeric characters and can include \"-\" or \"_\" after the first character",
+        super::quote(name)
+    )
+}
+
+/// The current folder cannot be found.
+#[must_use]
+pub fn no_current_dir(problem: &str) -> String {
+    format!("cannot find the current directory: {problem}")
+}
+
+/// `--dir` names nothing.
+#[must_use]
+pub fn no_public_key_path(dir: &Path) -> String {
+    format!(
+        "public key path does not exist: {}",
+        super::quote(&dir.to_string_lossy())
+    )
+}
+
+/// The public key's file is there already.
+#[must_use]
+pub fn public_key_exists(path: &Path) -> String {
+    format!(
+        "public key file already exists: {}",
+        super::quote(&path.to_string_lossy())
+    )
+}
+
+/// First line of `key generate`.
+#[must_use]
+pub fn generating_key(name: &str) -> String {
+    format!("Generating key for {name}...\n")
+}
+
+/// Last line of `key generate`.
+#[must_use]
+pub fn generated_key(path: &Path) -> String {
+    format!(
+        "Successfully generated and loaded private key. Corresponding public key available: {}\n",
+        path.display()
+    )
+}
+
+/// No key was made.
+#[must_use]
+pub fn generate_failed(name: &str, problem: &str) -> String {
+    format!("failed to generate key for {name}: {problem}")
+}
+
+/// The private key is there and its public half is not.
+#[must_use]
+pub fn public_key_not_written(path: &Path, problem: &str) -> String {
+    format!(
+        "failed to write public key to {}: {problem}",
+        path.display()
+    )
+}
+
+/// A name that means something else to the trust directory.
+#[must_use]
+pub fn name_of_a_role(name: &str) -> String {
+    format!(
+        "note: {name} is also the name of a role; this key will be taken for one of that role\n"
+    )
+}
+
+/// First line of `key load`.
+#[must_use]
+pub fn loading_key(file: &str) -> String {
+    format!("Loading key from {}...\n", super::quote(file))
+}
+
+/// Last line of `key load`.
+#[must_use]
+pub fn loaded_key(file: &str) -> String {
+    format!("Successfully imported key from {file}\n")
+}
+
+/// The key file cannot be read, or others can.
+#[must_use]
+pub fn refusing_to_load(file: &str, problem: &str) -> String {
+    format!("refusing to load key from {file}: {problem}")
+}
+
+/// Others can read or write the key file.
+#[must_use]
+pub fn readable_by_others(file: &str) -> String {
+    format!("private key file {file} must not be readable or writable by others")
+}
+
+/// The key file holds something else, or a key that cannot be used.
+#[must_use]
+pub fn importing_failed(file: &str, problem: &str) -> String {
+    format!("error importing key from {file}: {problem}")
+}
+
+/// The key file does not begin with a private key.
+#[must_use]
+pub fn not_a_private_key(file: &str) -> String {
+    format!(
+        "provided file {file} is not a supported private key - to add a signer's public key use docker trust signer add"
+    )
+}
+
+/// The encrypted key file was not opened.
+#[must_use]
+pub fn cannot_decrypt(file: &str) -> String {
+    format!("cannot load key from provided file {file}: could not decrypt key")
+}
+
+// Signers (section 8.3).
+
+/// `releases` is what Docker looks at first, and no signer.
+pub const RESERVED_SIGNER: &str = "releases is a reserved keyword, use a different signer name";
+/// `signer add` without `--key`.
+pub const NO_PUBLIC_KEY: &str = "path to a public key must be provided using the `--key` flag";
+
+// Where trust data come from (sections 4.2 and 9.1).
+
+/// The trust server's URL is none, or not `https`.
+#[must_use]
+pub fn https_required(url: &str) -> String {
+    format!("valid https URL required for trust server, got {url}")
+}
+
+/// How docker begins what it says about attacks.
+pub const WARNING: &str = "Warning: potential malicious behavior";
+
+/// The server does not know the repository.
+#[must_use]
+pub fn no_trust_data_for(name: &str, problem: &str) -> String {
+    format!("Error: remote trust data does not exist for {name}: {problem}")
+}
+
+/// The server lacks a document.
+#[must_use]
+pub fn trust_data_missing(name: &str, problem: &str) -> String {
+    format!(
+        "Error: trust data missing for remote repository {name} or remote repository not found: {problem}"
+    )
+}
+
+/// No answer, no trusted certificate, or no login.
+#[must_use]
+pub fn cannot_contact(problem: &str) -> String {
+    format!("Error: error contacting notary server: {problem}")
+}
+
+/// A document's validity is over.
+#[must_use]
+pub fn out_of_date(name: &str, problem: &str) -> String {
+    format!("Error: remote repository {name} out-of-date: {problem}")
+}
+
+/// Too few signatures.
+#[must_use]
+pub fn insufficient_signatures(name: &str, problem: &str) -> String {
+    format!(
+        "{WARNING} - trust data has insufficient signatures for remote repository {name}: {problem}"
+    )
+}
+
+/// An older version than one that was trusted.
+#[must_use]
+pub fn rolled_back(name: &str, problem: &str) -> String {
+    format!(
+        "{WARNING} - trust data version is lower than expected for remote repository {name}: {problem}"
+    )
+}
+
+/// A root that does not follow from the trusted one, or bytes that are not the signed ones.
+#[must_use]
+pub fn trust_data_mismatch(name: &str, problem: &str) -> String {
+    format!("{WARNING} - trust data mismatch for remote repository {name}: {problem}")
+}
+
+/// Something else than a trust server answered.
+#[must_use]
+pub fn not_a_trust_server(name: &str) -> String {
+    format!(
+        "Error: no trust data available for remote repository {name}. \
+         Try running notary server and setting DOCKER_CONTENT_TRUST_SERVER to its HTTPS address?"
+    )
+}
+
+/// What takes its time while trust data are read.
+#[must_use]
+pub fn reading(gun: &str) -> String {
+    format!("Reading trust data of {gun}")
+}
+
+// Inspect (section 8.8).
+
+/// All that docker says about a repository that cannot be inspected.
+#[must_use]
+pub fn no_signatures(name: &str) -> String {
+    format!("no signatures or cannot access {name}")
+}
+
+/// Above the table of tags.
+#[must_use]
+pub fn signatures_for(name: &str) -> String {
+    format!("\nSignatures for {name}\n\n")
+}
+
+/// Instead of the table of tags.
+#[must_use]
+pub fn no_signatures_for(name: &str) -> String {
+    format!("\nNo signatures for {name}\n\n")
+}
+
+/// Above the table of signers.
+#[must_use]
+pub fn signers_for(name: &str) -> String {
+    format!("\nList of signers and their keys for {name}\n\n")
+}
+
+/// Above the administrators' keys.
+#[must_use]
+pub fn administrative_keys_for(name: &str) -> String {
+    format!("\nAdministrative keys for {name}\n\n")
+}
+
+// Verify (section 10).
+
+/// Nobody signed the tag.
+#[must_use]
+pub fn no_valid_trust_data(tag: &str) -> String {
+    format!("No valid trust data for {tag}")
+}
+
+/// The tag is signed, and not released.
+#[must_use]
+pub fn no_trust_data(tag: &str) -> String {
+    format!("No trust data for {tag}")
+}
+
+/// Who signed a tag that is not released.
+#[must_use]
+pub fn signed_but_not_released(tag: &str, role: &str) -> String {
+    format!("{role} lists {tag}, but only targets/releases and targets release a tag")
+}
+
+/// The target has other digests only.
+pub const NO_SHA256: &str = "no valid hash, expecting sha256";
+
+/// `name@digest` needs no trust data, and says nothing about a tag.
+#[must_use]
+pub fn digest_is_not_verified(name: &str) -> String {
+    format!("{name} names a digest: nothing to verify, signatures are about tags")
+}
+
+/// `--format nosuch`.
+#[must_use]
+pub fn unknown_format(format: &str) -> String {
+    format!("unknown format {}: json is supported", super::quote(format))
+}

@@ -1,0 +1,8 @@
+//! Talking to the person: output, prompts, tables, log lines, reports of failures.
+
+pub mod interrupt;
+pub mod log;
+pub mod printer;
+pub mod prompt;
+pub mod report;
+pub mod table;

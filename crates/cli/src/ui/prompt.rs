@@ -1,0 +1,150 @@
+//! Asking the person: passphrases without echo, confirmations.
+//!
+//! Questions go to standard output, as docker's do. Answers come from standard input, terminal or not: a script may pipe one line per
+//! question. One buffer serves all questions of a command (docker uses one per question and loses lines), and the first end of input ends
+//! the asking.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::os::fd::AsFd as _;
+use std::sync::{Mutex, PoisonError};
+
+use secrecy::SecretString;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::interrupt::EchoOff;
+use super::printer::Printer;
+
+/// The person at the terminal, or the script that answers instead.
+#[derive(Debug)]
+pub struct Terminal {
+    printer: Printer,
+    input: Mutex<Input>,
+}
+
+/// Why no answer could be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The input ended before the answer.
+    #[error("the input ended before an answer was given")]
+    EndOfInput,
+    /// Reading or writing failed.
+    #[error("cannot ask on the terminal")]
+    Io(#[from] io::Error),
+    /// The answer is longer than any passphrase.
+    #[error("the answer is longer than {} bytes", MAX_LINE)]
+    TooLong,
+}
+
+/// The longest line that is read.
+const MAX_LINE: usize = 64 * 1024;
+
+impl Terminal {
+    /// Asks through `printer` and the process's standard input.
+    #[must_use]
+    pub fn new(printer: Printer) -> Self {
+        Self {
+            printer,
+            input: Mutex::default(),
+        }
+    }
+
+    /// Asks for something that must not be shown. What is typed is not echoed; a newline follows the answer.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn ask_secret(&self, question: &str) -> Result<SecretString, AskError> {
+        let _asking = self.printer.asking();
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let echo = if io::stdin().is_terminal() {
+            Some(EchoOff::new()?)
+        } else {
+            None
+        };
+        self.printer.out(question)?;
+        let line = input.line();
+        drop(echo);
+        self.printer.out("\n")?;
+        let line = line?;
+        let text = String::from_utf8_lossy(&line);
+        Ok(SecretString::from(text.trim()))
+    }
+
+    /// Asks a yes-or-no question. Only `y` and `Y` are a yes; the end of the input is a no.
+    ///
+    /// # Errors
+    /// [`AskError::Io`] when reading or writing fails.
+    pub fn confirm(&self, question: &str) -> Result<bool, AskError> {
+        let _asking = self.printer.asking();
+        self.printer.out(question)?;
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        match input.line() {
+            Ok(line) => Ok(matches!(line.trim_ascii(), b"y" | b"Y")),
+            Err(AskError::EndOfInput | AskError::TooLong) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Standard input through a buffer of ours that is wiped: the standard library's would keep passphrases.
+#[derive(Debug, Default)]
+struct Input {
+    file: Option<File>,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl Input {
+    /// The next line without its end. A last line without newline counts.
+    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, AskError> {
+        let mut line = Zeroizing::new(Vec::with_capacity(256));
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                line.extend(self.buffer.drain(..=end));
+                line.pop();
+                return Ok(line);
+            }
+            line.append(&mut self.buffer);
+            if line.len() > MAX_LINE {
+                return Err(AskError::TooLong);
+            }
+            if self.fill()? == 0 {
+                return if line.is_empty() {
+                    Err(AskError::EndOfInput)
+                } else {
+                    Ok(line)
+                };
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self
+                .file
+                .insert(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        };
+        let mut block = [0_u8; 4096];
+        let read = loop {
+            match file.read(&mut block) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        self.buffer.extend(block.iter().take(read));
+        block.zeroize();
+        Ok(read)
+    }
+}
+
+/// Columns of the terminal at standard input, where docker looks; 80 without one.
+#[must_use]
+pub fn terminal_width() -> usize {
+    let columns = rustix::termios::tcgetwinsize(io::stdin()).map_or(0, |size| size.ws_col);
+    if columns == 0 {
+        80
+    } else {
+        usize::from(columns)
+    }
+}

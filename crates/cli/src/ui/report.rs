@@ -1,0 +1,103 @@
+//! How a command ends: the only place that knows exit codes.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::printer::Printer;
+
+/// Why a command failed, as the person is told.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+    hints: Vec<String>,
+    code: u8,
+}
+
+/// The exit code of wrong flags.
+pub const USAGE: u8 = 125;
+
+impl Failure {
+    /// A failure with the text for standard error and exit code 1.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            hints: Vec::new(),
+            code: 1,
+        }
+    }
+
+    /// A failure of which everything has been said.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self::new("")
+    }
+
+    /// The same failure with another exit code.
+    #[must_use]
+    pub fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The same failure with advice, which only a person at a terminal sees.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The text for standard error.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same failure with `before` in front of its text.
+    #[must_use]
+    pub fn prefix(mut self, before: &str) -> Self {
+        self.text.insert_str(0, before);
+        self
+    }
+
+    /// Prints the failure without ending the command: one of several things failed.
+    pub fn print(&self, printer: &Printer) {
+        if !self.text.is_empty() {
+            printer.err(&format!("{}\n", self.text));
+        }
+        if printer.talks_to_terminal() {
+            let label = if printer.has_color() {
+                "\x1b[36mhint:\x1b[0m"
+            } else {
+                "hint:"
+            };
+            for hint in &self.hints {
+                printer.err(&format!("{label} {hint}\n"));
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Output that cannot be written.
+    fn from(error: io::Error) -> Self {
+        // The reader has gone away and knows it.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::silent()
+        } else {
+            Self::new(format!("cannot write the output: {error}"))
+        }
+    }
+}
+
+/// Reports a command's end and gives the process's exit code.
+#[must_use]
+pub fn finish(result: Result<(), Failure>, printer: &Printer) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(printer);
+            ExitCode::from(failure.code)
+        }
+    }
+}

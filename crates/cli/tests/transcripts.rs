@@ -1,0 +1,204 @@
+//! What the real docker client said, against what `docker-trust` says as docker's plugin and when it is started directly.
+
+#![expect(clippy::unwrap_used, reason = "a test fails loudly")]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One command of a transcript and what docker answered.
+struct Case {
+    line: String,
+    out: String,
+    err: String,
+    code: i32,
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/docker-28.2.2")
+}
+
+fn cases(name: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in fs::read_to_string(data().join(name)).unwrap().lines() {
+        if let Some(line) = line.strip_prefix("$ ") {
+            cases.push(Case {
+                line: line.to_owned(),
+                out: String::new(),
+                err: String::new(),
+                code: -1,
+            });
+            continue;
+        }
+        let case = cases.last_mut().unwrap();
+        if let Some(text) = line.strip_prefix("[out] ") {
+            case.out += &format!("{}\n", text.trim_end_matches("[no newline]"));
+        } else if let Some(text) = line.strip_prefix("[err] ") {
+            case.err += &format!("{text}\n");
+        } else if let Some(code) = line.strip_prefix("[rc=") {
+            case.code = code.trim_end_matches(']').parse().unwrap();
+        }
+    }
+    cases
+}
+
+/// The words of a command line with single quotes, and what is piped in.
+fn split(line: &str) -> (Vec<String>, String) {
+    let (line, input) = line.split_once(" <").unwrap_or((line, ""));
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    (words, input.replace("\\n", "\n"))
+}
+
+/// A fresh copy of the files that the transcripts were recorded with.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        fs::create_dir_all(files.join("folder")).unwrap();
+        fs::create_dir(folder.path().join("home")).unwrap();
+        for entry in fs::read_dir(data().join("files")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, files.join(path.file_name().unwrap())).unwrap();
+        }
+        fs::copy(files.join("ec.pem"), files.join("open.pem")).unwrap();
+        for entry in fs::read_dir(&files).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = if path.is_dir() {
+                0o700
+            } else if path.ends_with("open.pem") {
+                0o640
+            } else {
+                0o600
+            };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Runs `docker-trust`, as docker's plugin or directly.
+    fn run(&self, words: &[String], input: &str, as_plugin: bool) -> Case {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_docker-trust"));
+        command
+            .arg0("docker-trust")
+            .args(words)
+            .env_clear()
+            .env("HOME", self.0.path().join("home"));
+        if as_plugin {
+            command.env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", "docker");
+        }
+        command.current_dir(self.0.path().join("files"));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that does not read its input may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .unwrap()
+                .replace(self.0.path().to_str().unwrap(), "/TMP")
+        };
+        Case {
+            line: words.join(" "),
+            out: text(output.stdout),
+            err: text(output.stderr),
+            code: output.status.code().unwrap(),
+        }
+    }
+}
+
+/// Replaces what differs from run to run: times, and the IDs of new keys.
+fn steady(text: &str, generates: bool) -> String {
+    let mut steady = String::new();
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        if let Some(rest) = line.strip_prefix("time=\"") {
+            line = format!("time=\"{}", &rest[rest.find('"').unwrap()..]);
+        }
+        if let Some(at) = line.find(" with ID ").filter(|_| generates) {
+            line.replace_range(at + 9..at + 16, "???????");
+        }
+        steady += &line;
+        steady.push('\n');
+    }
+    steady
+}
+
+/// Compares a transcript in both forms. `adapt` turns docker's answer into the one that is meant, given the command line.
+fn compare(name: &str, adapt: impl Fn(Case) -> Case) {
+    let mut wrong = String::new();
+    for case in cases(name) {
+        let expected = adapt(case);
+        let (words, input) = split(&expected.line);
+        let generates = expected.line.starts_with("trust key generate");
+        for as_plugin in [true, false] {
+            let seen = Folder::new().run(&words, &input, as_plugin);
+            let docker = |text: &str| {
+                let text = steady(text, generates);
+                if as_plugin {
+                    text
+                } else {
+                    text.replace("docker trust", "docker-trust")
+                        .replace("docker: ", "docker-trust: ")
+                }
+            };
+            let expected = (docker(&expected.out), docker(&expected.err), expected.code);
+            let seen = (
+                steady(&seen.out, generates),
+                steady(&seen.err, generates),
+                seen.code,
+            );
+            if expected != seen {
+                wrong += &format!(
+                    "\n$ {words:?} as plugin: {as_plugin}\nexpected {expected:#?}\nbut got {seen:#?}\n"
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn help_and_usage_errors_are_dockers() {
+    let verify = "  verify      Check that a tag is signed and print its digest\n";
+    let sign_options = "Options:\n      --digest string   Sign this digest, which the registry must have\n      \
+                        --local           Sign a locally tagged image\n      \
+                        --remote          Sign what the registry has under the tag\n";
+    compare("help.txt", |mut case| {
+        for text in [&mut case.out, &mut case.err] {
+            // Commands that this version does not have, and the one that docker does not have.
+            *text = text.replace("  revoke      Remove trust for an image\n", "");
+            *text = text.replace("  remove      Remove a signer\n", "");
+            *text = text.replace(
+                "  sign        Sign an image\n",
+                &format!("  sign        Sign an image\n{verify}"),
+            );
+            *text = text.replace(
+                "Options:\n      --local   Sign a locally tagged image\n",
+                sign_options,
+            );
+        }
+        case
+    });
+}
