@@ -1,6 +1,10 @@
 //! What can go wrong with a trust repository, in five kinds that are never mapped onto one another.
 
-use signet_tuf::{FailureKind, Gun, UpdateError};
+use signet_keys::SignError;
+use signet_keys::certificate::CertificateError;
+use signet_keys::private::GenerateError;
+use signet_tuf::editor::{EditError, InsufficientSignatures, InvalidSignature};
+use signet_tuf::{FailureKind, Gun, KeyId, RoleName, UpdateError};
 
 use crate::changelist::ChangelistError;
 use crate::layout::{FileError, LockError, NestedGun};
@@ -25,6 +29,9 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// No certificate could be made for a root key.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The changelist cannot be read or written.
     #[error(transparent)]
     Changelist(#[from] ChangelistError),
@@ -37,15 +44,41 @@ pub enum Error {
         #[source]
         source: RemoteError,
     },
+    /// A change that the repository does not admit.
+    #[error(transparent)]
+    Edit(#[from] EditError),
     /// A file or folder of the trust directory.
     #[error(transparent)]
     File(#[from] FileError),
+    /// No key could be made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// Too few keys are at hand for a document that must be signed again.
+    #[error(transparent)]
+    InsufficientSignatures(#[from] InsufficientSignatures),
+    /// A key gave a signature that does not hold.
+    #[error(transparent)]
+    InvalidSignature(#[from] InvalidSignature),
+    /// A private key cannot be used.
+    #[error(transparent)]
+    Key(#[from] signet_keys::Error),
     /// Another command works on the repository.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The trust directory has no place for the repository.
     #[error(transparent)]
     NestedGun(#[from] NestedGun),
+    /// None of the keys that may sign a changed role is at hand.
+    #[error(
+        "could not find necessary signing keys, at least one of these keys must be available: {}",
+        keys.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
+    )]
+    NoSigningKeys {
+        /// The role.
+        role: RoleName,
+        /// Canonical IDs of its keys; empty when the role has none.
+        keys: Vec<KeyId>,
+    },
     /// The server does not know the repository.
     #[error("{server} does not have trust data for {gun}")]
     NoTrustData {
@@ -57,6 +90,9 @@ pub enum Error {
     /// The server could not be asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A private key refused to sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The repository's documents are not to be had, or not to be trusted.
     #[error(transparent)]
     Update(UpdateError),
@@ -67,9 +103,18 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Changelist(_) | Self::File(_) | Self::Lock(_) | Self::NestedGun(_) => {
-                ErrorKind::Local
-            }
+            Self::Certificate(_)
+            | Self::Changelist(_)
+            | Self::Edit(_)
+            | Self::File(_)
+            | Self::Generate(_)
+            | Self::InsufficientSignatures(_)
+            | Self::InvalidSignature(_)
+            | Self::Key(_)
+            | Self::Lock(_)
+            | Self::NestedGun(_)
+            | Self::NoSigningKeys { .. }
+            | Self::Sign(_) => ErrorKind::Local,
             Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
             Self::Remote(error) => error.kind(),

@@ -2,7 +2,7 @@
 //!
 //! What is true of a repository is decided by `signet-tuf`; this crate brings it what it asks for. [`Repository`] drives
 //! the update over a [`Remote`] (the trust server's HTTP API) and a [`cache`], keeps staged changes in a
-//! [`Changelist`](changelist::Changelist) that Go notary shares, and publishes: as one transaction, tried again from the
+//! [`Changelist`] that Go notary shares, and publishes: as one transaction, tried again from the
 //! new state when another publisher was faster.
 //!
 //! The crate prints nothing and reads neither clock nor environment, but for what its libraries read: proxies and the
@@ -12,11 +12,17 @@ pub mod cache;
 pub mod changelist;
 pub mod error;
 pub mod http;
+pub mod initialize;
 pub mod layout;
+pub mod publish;
 mod random;
 pub mod remote;
 pub mod repository;
+mod sign;
 
+pub use changelist::{Change, Changelist, Edit};
 pub use error::{Error, ErrorKind};
+pub use initialize::Managed;
+pub use publish::{PublishOptions, Published, Unchanged};
 pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Remote, RemoteOptions};
 pub use repository::{Clock, Options, Repository};

@@ -1,11 +1,13 @@
 //! A trust repository: opened, updated, asked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use signet_keys::KeyStore;
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
-use signet_tuf::{Gun, TrustPinning, TrustedRepository};
+use signet_tuf::{BaseRole, Gun, PublicKey, TrustPinning, TrustedRepository};
 use time::OffsetDateTime;
 
 use crate::cache::{Cache, FolderCache, MemoryCache};
@@ -33,6 +35,8 @@ pub struct Options {
     pub trust_dir: Option<PathBuf>,
     /// Its server.
     pub remote: Arc<Remote>,
+    /// Where private keys are.
+    pub keys: Arc<dyn KeyStore>,
     /// Which first roots are trusted.
     pub pinning: TrustPinning,
     /// The time.
@@ -49,12 +53,14 @@ impl Options {
         gun: Gun,
         trust_dir: impl Into<PathBuf>,
         remote: Arc<Remote>,
+        keys: Arc<dyn KeyStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             gun,
             trust_dir: Some(trust_dir.into()),
             remote,
+            keys,
             pinning: TrustPinning::default(),
             clock,
             patience: Duration::from_secs(60),
@@ -76,12 +82,15 @@ impl std::fmt::Debug for Options {
 pub struct Repository {
     pub(crate) gun: Gun,
     pub(crate) remote: Arc<Remote>,
+    pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) pinning: TrustPinning,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Box<dyn Cache>,
     pub(crate) layout: Option<Layout>,
     pub(crate) patience: Duration,
     pub(crate) trusted: Option<(Mode, Scope, Box<TrustedRepository>)>,
+    /// Keys of a repository that was initialised and not yet published.
+    pub(crate) unpublished: Option<BTreeMap<BaseRole, Vec<PublicKey>>>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -103,12 +112,14 @@ impl Repository {
         Ok(Self {
             gun: options.gun,
             remote: options.remote,
+            keys: options.keys,
             pinning: options.pinning,
             clock: options.clock,
             cache,
             layout,
             patience: options.patience,
             trusted: None,
+            unpublished: None,
             warnings: Vec::new(),
         })
     }
@@ -207,7 +218,7 @@ impl Repository {
 
     /// Waits for other commands on the same repository. `None` when there is nothing to lock, or when a read goes on
     /// without.
-    async fn lock(&self, mode: Mode) -> Result<Option<Lock>, Error> {
+    pub(crate) async fn lock(&self, mode: Mode) -> Result<Option<Lock>, Error> {
         let Some(layout) = &self.layout else {
             return Ok(None);
         };

@@ -1,0 +1,419 @@
+//! A publish is a transaction: trusted state, edits, signatures, one upload. When another publisher was faster, the new
+//! state is read, the same edits are applied to it, and it is tried again; nothing of either is lost.
+
+mod apply;
+mod versions;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use signet_tuf::editor::{Draft, EditWarning, RepositoryEditor, SignedFile};
+use signet_tuf::update::{Floors, Mode, Scope};
+use signet_tuf::{BaseRole, RoleName, TrustedRepository, Version};
+use time::OffsetDateTime;
+
+use crate::changelist::{ChangelistError, Edit};
+use crate::remote::{Part, RemoteError};
+use crate::{Error, Repository, random, sign};
+
+/// What to do with a target that is already listed as it should be.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Unchanged {
+    /// Leave it: when nothing else changes, nothing is uploaded.
+    #[default]
+    Leave,
+    /// Sign its role again: that renews the role's validity, and proves that a right key is at hand.
+    Resign,
+}
+
+/// How to publish.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PublishOptions {
+    /// What to do with targets that are already listed. Default: leave them.
+    pub unchanged: Unchanged,
+    /// How often to try when other publishers are faster. Default 10.
+    pub attempts: u32,
+}
+
+impl Default for PublishOptions {
+    fn default() -> Self {
+        Self {
+            unchanged: Unchanged::Leave,
+            attempts: 10,
+        }
+    }
+}
+
+/// What was published.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Uploaded documents with their versions; empty when there was nothing to upload.
+    pub files: Vec<(RoleName, Version)>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What people should know about the edits.
+    pub warnings: Vec<EditWarning>,
+    /// Why staged changes that are published are still there.
+    pub changelist_left: Option<ChangelistError>,
+}
+
+/// What an attempt starts from.
+enum Base {
+    /// The state at the server.
+    Trusted(Box<TrustedRepository>),
+    /// A repository initialised in this process.
+    New,
+    /// A repository that another command initialised, and the server does not know.
+    Cached,
+}
+
+/// One attempt's outcome.
+struct Prepared {
+    files: Vec<SignedFile>,
+    /// Delegations whose documents begin at version 1, as far as this client knows.
+    begun: Vec<RoleName>,
+    warnings: Vec<EditWarning>,
+}
+
+impl Repository {
+    /// Stages a change on disk for a later publish by any program.
+    ///
+    /// # Errors
+    /// [`Error::Changelist`] when it cannot be written. In a repository that remembers nothing there is no changelist,
+    /// and nothing is staged.
+    pub fn stage(&self, edit: &Edit) -> Result<(), Error> {
+        if let Some(changelist) = self.changelist() {
+            changelist.add(&edit.into(), self.clock.now())?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the changes staged on disk, whichever program staged them, and removes them once the server has
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// As [`Repository::publish`]; [`ChangelistError::Change`] for a change that cannot be understood. Then all changes
+    /// stay staged.
+    pub async fn publish_staged(&mut self, options: PublishOptions) -> Result<Published, Error> {
+        let Some(changelist) = self.changelist() else {
+            return self.publish(&[], options).await;
+        };
+        let (mut edits, mut names) = (Vec::new(), Vec::new());
+        for staged in changelist.list()? {
+            let edit = staged
+                .change
+                .and_then(|change| change.edit())
+                .map_err(|source| ChangelistError::Change {
+                    name: staged.name.clone(),
+                    source,
+                })?;
+            edits.push(edit);
+            names.push(staged.name);
+        }
+        let mut published = self.publish(&edits, options).await?;
+        // Only what was read: someone may have staged more meanwhile.
+        published.changelist_left = changelist.remove(names.iter().map(String::as_str)).err();
+        Ok(published)
+    }
+
+    /// Publishes changes. Changes staged on disk are neither published nor touched.
+    ///
+    /// Expired documents are renewed on the way. Without anything to change or renew nothing is uploaded.
+    ///
+    /// # Errors
+    /// [`Error`]; then nothing was published. [`Error::NoTrustData`] when the server does not know the repository and it
+    /// was not initialised here; [`Error::NoSigningKeys`] and [`Error::InsufficientSignatures`] when keys are missing;
+    /// [`Error::Conflict`] when other publishers were faster each time.
+    pub async fn publish(
+        &mut self,
+        edits: &[Edit],
+        options: PublishOptions,
+    ) -> Result<Published, Error> {
+        let mut base = self.base().await?;
+        let mut continued: Vec<(RoleName, Version)> = Vec::new();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let prepared = self
+                .prepare(&base, edits, options.unchanged, &continued)
+                .await?;
+            let published = Published {
+                files: prepared
+                    .files
+                    .iter()
+                    .map(|file| (file.role.clone(), file.version))
+                    .collect(),
+                attempts: attempt,
+                warnings: prepared.warnings,
+                changelist_left: None,
+            };
+            if prepared.files.is_empty() {
+                self.keep(base);
+                return Ok(published);
+            }
+            let parts: Vec<Part<'_>> = prepared
+                .files
+                .iter()
+                .map(|file| Part {
+                    role: &file.role,
+                    bytes: &file.bytes,
+                })
+                .collect();
+            let refused = match self.remote.upload(&self.gun, &parts).await {
+                Ok(()) => {
+                    self.acknowledged(&base, &prepared.files).await;
+                    return Ok(published);
+                }
+                Err(error @ (RemoteError::Refused { .. } | RemoteError::Unreachable { .. })) => {
+                    error
+                }
+                Err(error) => return Err(error.into()),
+            };
+            tracing::debug!(gun = %self.gun, attempt, error = %refused, "publishing {} failed", self.gun);
+            match self.after_failure(&base, &prepared.files, &refused).await? {
+                After::Acknowledged => {
+                    self.acknowledged(&base, &prepared.files).await;
+                    return Ok(published);
+                }
+                After::Moved(now) if attempt < options.attempts => base = Base::Trusted(now),
+                After::Moved(_) => {
+                    return Err(Error::Conflict {
+                        attempts: attempt,
+                        source: refused,
+                    });
+                }
+                After::Same(now) if refused.is_version_conflict() && continued.is_empty() => {
+                    continued = self.highest_versions(&prepared.begun).await?;
+                    if continued.is_empty() {
+                        return Err(refused.into());
+                    }
+                    base = Base::Trusted(now);
+                }
+                After::Same(_) | After::Unknown => return Err(refused.into()),
+            }
+            tokio::time::sleep(pause(attempt)).await;
+        }
+    }
+
+    /// What a publish starts from.
+    async fn base(&mut self) -> Result<Base, Error> {
+        if self.unpublished.is_some() {
+            return Ok(Base::New);
+        }
+        if !matches!(self.trusted, Some((Mode::Write, Scope::All, _))) {
+            match self.update(Mode::Write, Scope::All).await.map(drop) {
+                Ok(()) => {}
+                Err(Error::NoTrustData { .. }) if self.cache.load()?.root.is_some() => {
+                    return Ok(Base::Cached);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match self.trusted.take() {
+            Some((_, _, trusted)) => Ok(Base::Trusted(trusted)),
+            // An update that succeeded leaves a state.
+            None => Ok(Base::Cached),
+        }
+    }
+
+    fn keep(&mut self, base: Base) {
+        if let Base::Trusted(trusted) = base {
+            self.trusted = Some((Mode::Write, Scope::All, trusted));
+        }
+    }
+
+    async fn prepare(
+        &self,
+        base: &Base,
+        edits: &[Edit],
+        unchanged: Unchanged,
+        continued: &[(RoleName, Version)],
+    ) -> Result<Prepared, Error> {
+        let now = self.clock.now();
+        let mut editor = match base {
+            Base::Trusted(trusted) => RepositoryEditor::from_trusted(trusted, now),
+            Base::New => RepositoryEditor::new_repository(
+                self.gun.clone(),
+                now,
+                self.unpublished.clone().unwrap_or_default(),
+            ),
+            Base::Cached => {
+                let cached = self.cache.load()?;
+                RepositoryEditor::from_unpublished(self.gun.clone(), now, &cached).unwrap_or_else(
+                    || {
+                        Ok(RepositoryEditor::new_repository(
+                            self.gun.clone(),
+                            now,
+                            self.unpublished.clone().unwrap_or_default(),
+                        ))
+                    },
+                )?
+            }
+        };
+        let mut edited = BTreeSet::new();
+        for edit in edits {
+            apply::apply(&mut editor, edit, unchanged, self.keys.as_ref())?;
+            edited.extend(apply::signed_by(edit));
+        }
+        for (role, version) in continued {
+            editor.continue_from(role, *version);
+        }
+        let drafts = editor.drafts()?;
+        // Said before anybody is asked for a passphrase.
+        for draft in drafts.iter().filter(|draft| edited.contains(draft.role())) {
+            if let Some(keys) = sign::missing_all(self.keys.as_ref(), draft)? {
+                return Err(Error::NoSigningKeys {
+                    role: draft.role().clone(),
+                    keys,
+                });
+            }
+        }
+        let begun = drafts
+            .iter()
+            .filter(|draft| draft.role().is_delegation() && draft.version() == 1)
+            .map(|draft| draft.role().clone())
+            .collect();
+        let mut files = Vec::new();
+        for mut draft in drafts {
+            if draft.is_optional() && sign::missing_all(self.keys.as_ref(), &draft)?.is_some() {
+                continue;
+            }
+            sign::sign(&self.keys, &mut draft).await?;
+            if draft.is_optional() && draft.check().is_err() {
+                continue;
+            }
+            files.push(draft.finish()?);
+        }
+        if let Some(mut snapshot) = self.snapshot_draft(base, &editor, &files, now)? {
+            sign::sign(&self.keys, &mut snapshot).await?;
+            files.push(snapshot.finish()?);
+        }
+        Ok(Prepared {
+            files,
+            begun,
+            warnings: editor.warnings().to_vec(),
+        })
+    }
+
+    /// The snapshot, where this client holds its key and there is something new in it, or it has expired.
+    fn snapshot_draft(
+        &self,
+        base: &Base,
+        editor: &RepositoryEditor<'_>,
+        files: &[SignedFile],
+        now: OffsetDateTime,
+    ) -> Result<Option<Draft>, Error> {
+        let expired = match base {
+            Base::Trusted(trusted) => trusted.snapshot().expires().is_over(now),
+            Base::New | Base::Cached => false,
+        };
+        if files.is_empty() && !expired {
+            return Ok(None);
+        }
+        let Some(keys) = editor.role_keys(&RoleName::snapshot()) else {
+            return Ok(None);
+        };
+        for key in keys.keys() {
+            if sign::holds(self.keys.as_ref(), key.canonical_id())? {
+                return Ok(Some(editor.snapshot_draft(files)?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the server after an upload that it did not acknowledge.
+    async fn after_failure(
+        &mut self,
+        base: &Base,
+        files: &[SignedFile],
+        refused: &RemoteError,
+    ) -> Result<After, Error> {
+        let was_first = matches!(base, Base::New | Base::Cached);
+        let update = self.update(Mode::Write, Scope::All).await;
+        let lost = matches!(refused, RemoteError::Unreachable { .. });
+        match update {
+            Ok(_) => {}
+            // Nobody else published first; and without an answer nobody knows.
+            Err(_) if was_first || lost => return Ok(After::Unknown),
+            Err(error) => return Err(error),
+        }
+        let Some((_, _, now)) = self.trusted.take() else {
+            return Ok(After::Unknown);
+        };
+        if lost {
+            // The answer was lost, not necessarily the upload.
+            let arrived = files
+                .iter()
+                .all(|file| stored(&now, &file.role) == Some(&file.bytes));
+            return Ok(if arrived {
+                After::Acknowledged
+            } else {
+                After::Unknown
+            });
+        }
+        let moved = match base {
+            Base::Trusted(before) => before.timestamp().version() != now.timestamp().version(),
+            Base::New | Base::Cached => true,
+        };
+        if was_first {
+            // Another's repository now: ours was never published.
+            self.unpublished = None;
+        }
+        Ok(if moved {
+            After::Moved(now)
+        } else {
+            After::Same(now)
+        })
+    }
+
+    /// Remembers what the server has acknowledged, so that the next update need not fetch it. Best effort: the next
+    /// update would fetch it.
+    async fn acknowledged(&mut self, base: &Base, files: &[SignedFile]) {
+        self.trusted = None;
+        self.unpublished = None;
+        let lock = self.lock(Mode::Read).await;
+        if self.layout.is_some() && !matches!(lock, Ok(Some(_))) {
+            return;
+        }
+        let remember = || {
+            if matches!(base, Base::New) {
+                // What was known of an earlier repository of this name is void: this one begins here.
+                self.cache.clear()?;
+                self.cache.store_floors(&Floors::default())?;
+            }
+            files
+                .iter()
+                .try_for_each(|file| self.cache.store(&file.role, &file.bytes))
+        };
+        if let Err(error) = remember() {
+            tracing::debug!(gun = %self.gun, %error, "could not remember what was published");
+        }
+    }
+}
+
+/// What the server looks like after a failed upload.
+enum After {
+    /// It has exactly what was uploaded.
+    Acknowledged,
+    /// Someone else published.
+    Moved(Box<TrustedRepository>),
+    /// Nothing has changed.
+    Same(Box<TrustedRepository>),
+    /// It cannot be told.
+    Unknown,
+}
+
+fn stored<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a bytes::Bytes> {
+    match role.base() {
+        Some(BaseRole::Root) => Some(trusted.root().raw()),
+        Some(BaseRole::Snapshot) => Some(trusted.snapshot().raw()),
+        Some(BaseRole::Timestamp) => Some(trusted.timestamp().raw()),
+        Some(BaseRole::Targets) | None => trusted.targets(role).map(|targets| targets.raw()),
+    }
+}
+
+/// A growing, random wait, so that publishers that met once do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let longest = 50_u64 << attempt.min(5);
+    Duration::from_millis(10 + u64::from(u16::from_le_bytes(random::bytes())) % longest)
+}
