@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signet_keys::KeyStore;
+use signet_keys::{KeyStore, MemoryKeyStore};
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
 use signet_tuf::{BaseRole, Gun, PublicKey, TrustPinning, TrustedRepository};
 use time::OffsetDateTime;
@@ -47,20 +47,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// A repository with everything else at its default: first roots are trusted on first use.
+    /// A repository with everything else at its default: no keys, which is enough for reading, and first roots are
+    /// trusted on first use.
     #[must_use]
     pub fn new(
         gun: Gun,
         trust_dir: impl Into<PathBuf>,
         remote: Arc<Remote>,
-        keys: Arc<dyn KeyStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             gun,
             trust_dir: Some(trust_dir.into()),
             remote,
-            keys,
+            keys: Arc::new(MemoryKeyStore::new()),
             pinning: TrustPinning::default(),
             clock,
             patience: Duration::from_secs(60),
