@@ -7,8 +7,6 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 /// How often a check runs, and how long it may take.
 pub const PERIOD: Duration = Duration::from_secs(10);
 
@@ -36,14 +34,14 @@ impl Health {
         Self::default()
     }
 
-    /// Runs `check` every [`PERIOD`], the first time after one period, for as long as the returned task lives. A check that
-    /// does not end within a period has failed.
-    pub fn watch<F>(&self, name: &str, check: F) -> JoinHandle<()>
+    /// Runs `check` every [`PERIOD`], the first time after one period, for as long as the returned future is polled. A check
+    /// that does not end within a period has failed.
+    pub fn watch<F>(&self, name: &str, check: F) -> impl Future<Output = ()> + Send + use<F>
     where
-        F: Fn() -> CheckResult + Send + 'static,
+        F: Fn() -> CheckResult + Send + Sync + 'static,
     {
         let (health, name) = (self.clone(), name.to_owned());
-        tokio::spawn(async move {
+        async move {
             loop {
                 tokio::time::sleep(PERIOD).await;
                 let result = tokio::time::timeout(PERIOD, check()).await;
@@ -52,7 +50,7 @@ impl Health {
                 });
                 health.report(&name, result);
             }
-        })
+        }
     }
 
     /// Sets the result of a check.
@@ -96,7 +94,7 @@ mod tests {
         let health = Health::new();
         let broken = Arc::new(AtomicBool::new(true));
         let seen = Arc::clone(&broken);
-        let task = health.watch("DB operational", move || {
+        let task = tokio::spawn(health.watch("DB operational", move || {
             let broken = seen.load(Ordering::Relaxed);
             Box::pin(async move {
                 if broken {
@@ -105,7 +103,7 @@ mod tests {
                     Ok(())
                 }
             })
-        });
+        }));
         tokio::time::sleep(PERIOD / 2).await;
         assert!(
             health.failures().is_empty(),
@@ -125,7 +123,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_check_that_hangs_has_failed() {
         let health = Health::new();
-        let task = health.watch("Trust operational", || Box::pin(std::future::pending()));
+        let task =
+            tokio::spawn(health.watch("Trust operational", || Box::pin(std::future::pending())));
         tokio::time::sleep(PERIOD * 2 + Duration::from_secs(1)).await;
         assert_eq!(
             health.failures()["Trust operational"],

@@ -1,0 +1,272 @@
+//! What log lines say about the request that they belong to, and the line that ends each (specification, `server.md`
+//! section 10).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, REFERER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use serde_json::Value;
+use signet_service::telemetry::LogFields;
+
+/// A request, as far as log lines name it. Cheap to make: nothing is copied, and nothing written until a line is.
+#[derive(Debug)]
+pub(crate) struct Described {
+    method: Method,
+    uri: Uri,
+    headers: [Option<HeaderValue>; HEADER_COUNT],
+    peer: SocketAddr,
+    id: OnceLock<String>,
+}
+
+impl Described {
+    pub(crate) fn of<B>(request: &Request<B>, peer: SocketAddr) -> Arc<Self> {
+        let headers = request.headers();
+        Arc::new(Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: HEADERS.map(|name| headers.get(name).cloned()),
+            peer,
+            id: OnceLock::new(),
+        })
+    }
+
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        let place = HEADERS.iter().position(|one| one == name)?;
+        self.headers.get(place)?.as_ref()?.to_str().ok()
+    }
+
+    /// Who asks: what a proxy says, if that is an address, else the other end of the connection. For logs only: anybody can
+    /// write such a header.
+    fn remote_address(&self) -> String {
+        let forwarded = self
+            .header(&FORWARDED_FOR)
+            .and_then(|list| list.split(',').next());
+        let told = [forwarded, self.header(&REAL_IP)];
+        let told = told
+            .into_iter()
+            .flatten()
+            .map(str::trim)
+            .find(|text| text.parse::<IpAddr>().is_ok());
+        told.map_or_else(|| self.peer.to_string(), str::to_owned)
+    }
+
+    /// What a proxy says and is no address.
+    fn junk_address(&self) -> Option<&str> {
+        let forwarded = self
+            .header(&FORWARDED_FOR)
+            .and_then(|list| list.split(',').next());
+        let told = [forwarded, self.header(&REAL_IP)];
+        told.into_iter()
+            .flatten()
+            .map(str::trim)
+            .find(|text| text.parse::<IpAddr>().is_err())
+    }
+}
+
+impl LogFields for Described {
+    fn fields(&self, add: &mut dyn FnMut(&'static str, Value)) {
+        add("go.version", Value::from(crate::GO_VERSION));
+        add(
+            "http.request.id",
+            Value::from(self.id.get_or_init(random_id).as_str()),
+        );
+        add("http.request.method", Value::from(self.method.as_str()));
+        let authority = self.uri.authority().map(|authority| authority.as_str());
+        if let Some(host) = self.header(&HOST).or(authority) {
+            add("http.request.host", Value::from(host));
+        }
+        let target = self
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        add("http.request.uri", Value::from(target));
+        add(
+            "http.request.remoteaddr",
+            Value::from(self.remote_address()),
+        );
+        for (name, header) in [
+            ("http.request.useragent", USER_AGENT),
+            ("http.request.referer", REFERER),
+            ("http.request.contenttype", CONTENT_TYPE),
+        ] {
+            if let Some(value) = self.header(&header) {
+                add(name, Value::from(value));
+            }
+        }
+    }
+}
+
+/// The line that ends a request. It is written where the fields of the request are added.
+pub(crate) fn completed<B>(
+    request: &Described,
+    response: &Response<B>,
+    bytes: u64,
+    duration: Duration,
+) {
+    // By default neither line is shown, and then nothing is put together for them.
+    if !tracing::enabled!(tracing::Level::WARN) {
+        return;
+    }
+    if let Some(junk) = request.junk_address() {
+        tracing::warn!("invalid remote IP address: {junk:?}");
+    }
+    let content_type = content_type(response.headers());
+    tracing::info!(
+        http.response.contenttype = content_type,
+        http.response.duration = go_duration(duration),
+        http.response.status = response.status().as_u16(),
+        http.response.written = bytes,
+        "response completed"
+    );
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE)?.to_str().ok()
+}
+
+/// A random UUID.
+fn random_id() -> String {
+    let mut bytes = [0_u8; 16];
+    // Without random numbers there is an identifier that says so: log lines are no place to fail.
+    if rand::fill(&mut bytes).is_err() {
+        bytes = [0; 16];
+    }
+    let number = u128::from_be_bytes(bytes);
+    // Version 4, variant 1.
+    let number = number & !(0xf000 << 64) & !(0xc000 << 48) | (0x4000 << 64) | (0x8000 << 48);
+    let hex = format!("{number:032x}");
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
+    [
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32),
+    ]
+    .join("-")
+}
+
+/// A duration as Go writes it: `508.252µs`, `1.575423ms`, `2.5s`, `1m0.5s`.
+fn go_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let scaled = |unit: u128, digits: usize| {
+        let (whole, rest) = (nanos / unit, nanos % unit);
+        let text = format!("{whole}.{rest:0digits$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match nanos {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{nanos}ns"),
+        1_000..1_000_000 => format!("{}µs", scaled(1_000, 3)),
+        1_000_000..1_000_000_000 => format!("{}ms", scaled(1_000_000, 6)),
+        1_000_000_000..60_000_000_000 => format!("{}s", scaled(1_000_000_000, 9)),
+        _ => {
+            let minutes = duration.as_secs() / 60;
+            let seconds = go_duration(duration - Duration::from_secs(minutes * 60));
+            let seconds =
+                if seconds.ends_with("ms") || seconds.ends_with("µs") || seconds.ends_with("ns") {
+                    format!(
+                        "{}s",
+                        (duration - Duration::from_secs(minutes * 60)).as_secs_f64()
+                    )
+                } else {
+                    seconds
+                };
+            if minutes < 60 {
+                format!("{minutes}m{seconds}")
+            } else {
+                format!("{}h{}m{seconds}", minutes / 60, minutes % 60)
+            }
+        }
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const HEADER_COUNT: usize = 6;
+const HEADERS: [HeaderName; HEADER_COUNT] = [
+    HOST,
+    USER_AGENT,
+    REFERER,
+    CONTENT_TYPE,
+    FORWARDED_FOR,
+    REAL_IP,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn fields(request: http::request::Builder) -> BTreeMap<&'static str, Value> {
+        let mut fields = BTreeMap::new();
+        let described = Described::of(
+            &request.body(()).unwrap(),
+            "127.0.0.1:45102".parse().unwrap(),
+        );
+        described.fields(&mut |name, value| {
+            fields.insert(name, value);
+        });
+        fields
+    }
+
+    #[test]
+    fn lines_name_the_request_as_in_go() {
+        let request = Request::get("/v2/a/_trust/tuf/root.json?x=1")
+            .header("host", "127.0.0.1:5556")
+            .header("user-agent", "curl/7.88.1");
+        let fields = fields(request);
+        assert_eq!(fields["http.request.host"], "127.0.0.1:5556");
+        assert_eq!(fields["http.request.method"], "GET");
+        assert_eq!(fields["http.request.remoteaddr"], "127.0.0.1:45102");
+        assert_eq!(fields["http.request.uri"], "/v2/a/_trust/tuf/root.json?x=1");
+        assert_eq!(fields["http.request.useragent"], "curl/7.88.1");
+        assert!(!fields.contains_key("http.request.referer"));
+    }
+
+    #[test]
+    fn identifiers_are_random_uuids() {
+        let (one, two) = (random_id(), random_id());
+        assert_ne!(one, two);
+        let shape: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(shape, [8, 4, 4, 4, 12]);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!("89ab".contains(one.as_bytes()[19] as char));
+    }
+
+    #[test]
+    fn proxies_are_believed_in_logs_when_they_name_an_address() {
+        let told = |name, value| {
+            fields(Request::get("/").header(name, value))["http.request.remoteaddr"].clone()
+        };
+        assert_eq!(told("x-forwarded-for", "10.1.2.3, 10.0.0.1"), "10.1.2.3");
+        assert_eq!(told("x-real-ip", "::1"), "::1");
+        assert_eq!(told("x-forwarded-for", "junk"), "127.0.0.1:45102");
+    }
+
+    // Printed by Go's time package.
+    #[test]
+    fn durations_are_written_as_in_go() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (42, "42ns"),
+            (508_252, "508.252µs"),
+            (1_000, "1µs"),
+            (1_575_423, "1.575423ms"),
+            (2_500_000_000, "2.5s"),
+            (60_000_000_000, "1m0s"),
+            (60_500_000_000, "1m0.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_nanos(nanos)), text);
+        }
+    }
+}

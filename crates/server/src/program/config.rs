@@ -1,0 +1,367 @@
+//! What the configuration's keys mean (specification, `server.md` section 1.2), one function per step of the start.
+//!
+//! The steps are apart because their order decides which of several faults is reported; [`super::run`] has the order. The
+//! texts are those of the Go server wherever it has one.
+
+use std::time::Duration;
+
+use signet_server::{Limits, MaxAge};
+use signet_service::config::{Configuration, NotANumber};
+use signet_service::listen::{Address, ListenError};
+use signet_service::telemetry::{InvalidLevel, Level};
+use signet_service::{serve, tls};
+
+/// Begins the names of the variables that override keys.
+pub(crate) const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
+
+/// A configuration that the server does not start with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{0}")]
+    Auth(String),
+    #[error("must provide an API key for bugsnag")]
+    BugsnagKey,
+    #[error("must specify a cache-control max-age between 0 and {}", MaxAge::LIMIT)]
+    CacheAge,
+    #[error("invalid GUN prefix {0}")]
+    GunPrefix(String),
+    #[error("http listen address required for server")]
+    HttpAddress,
+    #[error("invalid key algorithm configured: {0}")]
+    KeyAlgorithm(String),
+    #[error(transparent)]
+    Level(#[from] InvalidLevel),
+    #[error(transparent)]
+    Limit(#[from] NotANumber),
+    #[error("{0} must be at least 1")]
+    LimitOfNothing(&'static str),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("{0}")]
+    Storage(String),
+    #[error("either include both a cert and key file, or no TLS information at all to disable TLS")]
+    TlsHalf,
+    #[error("either pass both client key and cert, or neither")]
+    TrustTlsHalf,
+    #[error("Unable to configure TLS to the trust service: {0}")]
+    TrustTls(String),
+    #[error("must specify either a \"local\" or \"remote\" type for trust_service")]
+    TrustType,
+}
+
+/// Where signing keys are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum TrustSource {
+    /// With the metadata: in memory, or in a table of the same database.
+    Local,
+    /// At a notary-signer.
+    Remote,
+}
+
+/// Where metadata is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Storage {
+    /// In memory, gone with the process.
+    Memory,
+    /// In an SQLite file: a path or a `file:` URL.
+    Sqlite(String),
+    /// In a database that this version cannot use; the name of its driver.
+    NotYet(String),
+}
+
+pub(crate) fn log_level(configuration: &Configuration) -> Result<Level, ConfigError> {
+    let text = configuration.text("logging.level");
+    if text.is_empty() {
+        Ok(Level::Error)
+    } else {
+        Ok(text.parse()?)
+    }
+}
+
+pub(crate) fn gun_prefixes(configuration: &Configuration) -> Result<Vec<String>, ConfigError> {
+    let prefixes = configuration.list("repositories.gun_prefixes");
+    match prefixes.iter().find(|prefix| !is_clean_folder(prefix)) {
+        Some(bad) => Err(ConfigError::GunPrefix(bad.clone())),
+        None => Ok(prefixes),
+    }
+}
+
+/// A relative path in its shortest form, ending in `/`.
+fn is_clean_folder(text: &str) -> bool {
+    let Some(path) = text.strip_suffix('/') else {
+        return false;
+    };
+    text.trim() == text
+        && !path.starts_with("..")
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// Whether error reporting is configured, which is accepted and does nothing.
+pub(crate) fn reporting(configuration: &Configuration) -> Result<bool, ConfigError> {
+    let text = |key: &str| configuration.text(&format!("reporting.bugsnag.{key}"));
+    let any = ["api_key", "release_stage", "endpoint"]
+        .iter()
+        .any(|key| !text(key).is_empty());
+    if any && text("api_key").is_empty() {
+        Err(ConfigError::BugsnagKey)
+    } else {
+        Ok(any)
+    }
+}
+
+pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource, ConfigError> {
+    match configuration.text("trust_service.type").as_str() {
+        "local" => return Ok(TrustSource::Local),
+        "remote" => {}
+        _ => return Err(ConfigError::TrustType),
+    }
+    let algorithm = configuration.text("trust_service.key_algorithm");
+    if !["ecdsa", "rsa", "ed25519"].contains(&algorithm.as_str()) {
+        return Err(ConfigError::KeyAlgorithm(algorithm));
+    }
+    let [certificate, key] = ["tls_client_cert", "tls_client_key"]
+        .map(|name| configuration.path(&format!("trust_service.{name}")));
+    if certificate.is_some() != key.is_some() {
+        return Err(ConfigError::TrustTlsHalf);
+    }
+    for (file, what) in [
+        (
+            configuration.path("trust_service.tls_ca_file"),
+            "CA certificate",
+        ),
+        (certificate, "client certificate"),
+        (key, "client key"),
+    ] {
+        if let Some(path) = file
+            && let Err(error) = std::fs::File::open(&path)
+        {
+            let reason = signet_service::files::reason(&error);
+            return Err(ConfigError::TrustTls(format!(
+                "could not read {what} {path:?}: open {}: {reason}",
+                path.display()
+            )));
+        }
+    }
+    Ok(TrustSource::Remote)
+}
+
+pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, ConfigError> {
+    let backend = configuration.text("storage.backend");
+    let source = configuration.text("storage.db_url");
+    let fail = |text: String| Err(ConfigError::Storage(text));
+    match backend.as_str() {
+        "memory" => Ok(Storage::Memory),
+        "rethinkdb" => fail(rethinkdb_fault(configuration)),
+        "mysql" | "postgres" | "sqlite" | "sqlite3" if source.is_empty() => fail(format!(
+            "must provide a non-empty database source for {backend}"
+        )),
+        "sqlite" | "sqlite3" => Ok(Storage::Sqlite(source)),
+        // A data source name has a slash before the name of the database, which may be empty.
+        "mysql" if !source.contains('/') => {
+            fail("failed to parse the database source for mysql".to_owned())
+        }
+        "mysql" | "postgres" => Ok(Storage::NotYet(backend)),
+        _ => fail(format!("{backend} is not a supported storage backend")),
+    }
+}
+
+/// RethinkDB is given up upstream and is refused; what is missing is named first, as in Go.
+fn rethinkdb_fault(configuration: &Configuration) -> String {
+    let missing = |key: &str| configuration.text(&format!("storage.{key}")).is_empty();
+    let fault = if missing("db_url") {
+        "must provide a non-empty host:port for rethinkdb"
+    } else if missing("tls_ca_file") {
+        "cowardly refusal to connect to rethinkdb without a CA cert"
+    } else if missing("client_cert_file") || missing("client_key_file") {
+        "cowardly refusal to connect to rethinkdb without a client cert and key"
+    } else if missing("database") {
+        "rethinkdb requires a specific database to connect to"
+    } else if missing("username") {
+        "rethinkdb requires a username to connect to the db"
+    } else {
+        "rethinkdb is not a supported storage backend"
+    };
+    fault.to_owned()
+}
+
+pub(crate) fn max_age(configuration: &Configuration) -> Result<MaxAge, ConfigError> {
+    let seconds = |key: &str, default: u32| {
+        let text = configuration.text(&format!("caching.max_age.{key}"));
+        if text.is_empty() {
+            return Ok(default);
+        }
+        // Go's Atoi takes a plus sign, as `parse` does.
+        text.parse()
+            .ok()
+            .filter(|seconds| *seconds <= MaxAge::LIMIT)
+            .ok_or(ConfigError::CacheAge)
+    };
+    let default = MaxAge::default();
+    Ok(MaxAge {
+        current: seconds("current_metadata", default.current)?,
+        consistent: seconds("consistent_metadata", default.consistent)?,
+    })
+}
+
+/// The text of the address, as it is logged.
+pub(crate) fn http_address(configuration: &Configuration) -> Result<String, ConfigError> {
+    let address = configuration.text("server.http_addr");
+    if address.is_empty() {
+        Err(ConfigError::HttpAddress)
+    } else {
+        Ok(address)
+    }
+}
+
+/// The address to listen on.
+pub(crate) fn parse_address(text: &str) -> Result<Address, ConfigError> {
+    Ok(Address::parse(text)?)
+}
+
+/// The files of TLS; none means plain HTTP.
+pub(crate) fn tls_files(configuration: &Configuration) -> Result<Option<tls::Files>, ConfigError> {
+    let client_ca = configuration.path("server.client_ca_file");
+    match (
+        configuration.path("server.tls_cert_file"),
+        configuration.path("server.tls_key_file"),
+    ) {
+        (Some(certificate), Some(key)) => Ok(Some(tls::Files {
+            certificate,
+            key,
+            client_ca,
+        })),
+        (None, None) if client_ca.is_none() => Ok(None),
+        _ => Err(ConfigError::TlsHalf),
+    }
+}
+
+/// Refuses every kind of authentication, since this version has none: starting without one that was asked for would let
+/// everybody publish.
+pub(crate) fn auth(configuration: &Configuration) -> Result<(), ConfigError> {
+    let kind = configuration.text("auth.type");
+    let fail = |text: String| Err(ConfigError::Auth(text));
+    match kind.as_str() {
+        "" => Ok(()),
+        "token" => {
+            if !configuration.is_section("auth.options") {
+                return fail("auth.options must be a map[string]interface{}".to_owned());
+            }
+            for option in ["realm", "issuer", "service", "rootcertbundle"] {
+                if configuration
+                    .text(&format!("auth.options.{option}"))
+                    .is_empty()
+                {
+                    return fail(format!(
+                        "token auth requires a valid option string: {option:?}"
+                    ));
+                }
+            }
+            fail(not_yet("token"))
+        }
+        "htpasswd" => fail(not_yet("htpasswd")),
+        other => fail(format!(
+            "unknown auth.type {other:?}: remove it to serve without authentication"
+        )),
+    }
+}
+
+fn not_yet(kind: &str) -> String {
+    format!(
+        "auth.type {kind:?} comes with a later version of this server, which does not start without the authentication that it \
+         is asked for; remove auth.type to serve without any"
+    )
+}
+
+/// Bounds on requests and connections, and on the time of a shutdown. These keys are ours.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) requests: Limits,
+    pub(crate) connections: serve::Limits,
+    pub(crate) shutdown: Duration,
+}
+
+pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, ConfigError> {
+    let number = |name: &'static str, default: u64| -> Result<u64, ConfigError> {
+        match configuration.number(name)?.unwrap_or(default) {
+            0 => Err(ConfigError::LimitOfNothing(name)),
+            value => Ok(value),
+        }
+    };
+    let seconds = |name, default: Duration| {
+        number(name, default.as_secs()).map(|value| Duration::from_secs(value.min(YEAR)))
+    };
+    let (requests, connections) = (Limits::default(), serve::Limits::default());
+    let max_connections = number("limits.max_connections", connections.connections as u64)?;
+    let max_changes = number("limits.max_changes", requests.max_changes.into())?;
+    Ok(Bounds {
+        connections: serve::Limits {
+            connections: usize::try_from(max_connections)
+                .map_or(MOST_CONNECTIONS, |value| value.min(MOST_CONNECTIONS)),
+            handshake: seconds("limits.handshake_timeout", connections.handshake)?,
+            head: seconds("limits.header_timeout", connections.head)?,
+            stall: seconds("limits.idle_timeout", connections.stall)?,
+        },
+        requests: Limits {
+            max_upload_bytes: number("limits.max_body_bytes", requests.max_upload_bytes)?,
+            upload_time: seconds("limits.body_timeout", requests.upload_time)?,
+            max_changes: u32::try_from(max_changes).unwrap_or(u32::MAX),
+            cache_bytes: configuration
+                .number("limits.cache_bytes")?
+                .unwrap_or(requests.cache_bytes),
+            renew_before: configuration
+                .number("limits.renew_before")?
+                .map_or(requests.renew_before, |value| {
+                    Duration::from_secs(value.min(YEAR))
+                }),
+            ..requests
+        },
+        shutdown: seconds("limits.shutdown_timeout", SHUTDOWN_TIMEOUT)?,
+    })
+}
+
+/// The keys that mean something, for the warning about others.
+pub(crate) const KNOWN_KEYS: &[&str] = &[
+    "auth.options.*",
+    "auth.type",
+    "caching.max_age.consistent_metadata",
+    "caching.max_age.current_metadata",
+    "limits.body_timeout",
+    "limits.cache_bytes",
+    "limits.handshake_timeout",
+    "limits.header_timeout",
+    "limits.idle_timeout",
+    "limits.max_body_bytes",
+    "limits.max_changes",
+    "limits.max_connections",
+    "limits.renew_before",
+    "limits.shutdown_timeout",
+    "logging.level",
+    "reporting.bugsnag.api_key",
+    "reporting.bugsnag.endpoint",
+    "reporting.bugsnag.release_stage",
+    "repositories.gun_prefixes",
+    "server.client_ca_file",
+    "server.http_addr",
+    "server.tls_cert_file",
+    "server.tls_key_file",
+    "storage.backend",
+    "storage.client_cert_file",
+    "storage.client_key_file",
+    "storage.database",
+    "storage.db_url",
+    "storage.password",
+    "storage.tls_ca_file",
+    "storage.username",
+    "trust_service.hostname",
+    "trust_service.key_algorithm",
+    "trust_service.port",
+    "trust_service.tls_ca_file",
+    "trust_service.tls_client_cert",
+    "trust_service.tls_client_key",
+    "trust_service.type",
+];
+
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest duration that is taken, in seconds: timers overflow with more.
+const YEAR: u64 = 31_536_000;
+const MOST_CONNECTIONS: usize = 1_000_000;

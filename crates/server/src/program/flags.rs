@@ -1,0 +1,285 @@
+//! The command line, read as Go's `flag` package reads it: one dash or two, `-flag value` or `-flag=value` (switches take
+//! `=` only), reading ends at the first argument that is not a flag.
+//!
+//! A general parser would have to be bent in every one of these points, and the texts are compatible ones.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use signet_service::telemetry;
+
+/// What was asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    /// Serve, or prepare the storage.
+    Run(Flags),
+    /// Print the version.
+    Version,
+    /// Print how the program is used, on standard output and standard error as the Go program does.
+    Usage,
+    /// Print the same with explanations, on standard output.
+    Help,
+}
+
+/// The flags of a run.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Flags {
+    /// The configuration file; without one the built-in configuration is used.
+    pub(crate) config: Option<PathBuf>,
+    /// Where the built-in configuration keeps its data.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The address to listen on, in place of the configured one.
+    pub(crate) http_addr: Option<String>,
+    /// The form of log lines.
+    pub(crate) log_format: telemetry::Format,
+    /// The switches that are on.
+    pub(crate) switches: Switches,
+}
+
+/// The flags that are on or off.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent command line switches"
+)]
+pub(crate) struct Switches {
+    /// Create or upgrade the tables of the storage, then end.
+    pub(crate) bootstrap: bool,
+    /// Serve `/debug/` on localhost:8080.
+    pub(crate) debug: bool,
+    /// Let the built-in configuration listen where others can connect, although it lets everybody publish.
+    pub(crate) insecure_no_auth: bool,
+    version: bool,
+}
+
+/// A command line that cannot be understood. The texts are those of Go.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum UsageError {
+    #[error("bad flag syntax: {0}")]
+    Syntax(String),
+    #[error("flag needs an argument: -{0}")]
+    MissingValue(String),
+    #[error("invalid value {value:?} for flag -{flag}: {reason}")]
+    Value {
+        flag: &'static str,
+        value: String,
+        reason: String,
+    },
+    #[error("invalid boolean value {value:?} for -{flag}: parse error")]
+    Boolean { flag: String, value: String },
+    #[error("flag provided but not defined: -{0}")]
+    Unknown(String),
+}
+
+impl Command {
+    /// Reads the arguments after the program's name.
+    ///
+    /// # Errors
+    /// [`UsageError`], after which the program prints its usage and ends with 2.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
+        let mut flags = Flags::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let text = argument.to_string_lossy().into_owned();
+            let Some(name) = text.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
+                break;
+            };
+            let name = name.strip_prefix('-').unwrap_or(name);
+            if name.is_empty() {
+                break;
+            }
+            if name.starts_with(['-', '=']) {
+                return Err(UsageError::Syntax(text));
+            }
+            let (name, value) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (name, None),
+            };
+            if let Some(switch) = flags.switches.named(name) {
+                let value = value.unwrap_or("true");
+                *switch = boolean(value).ok_or_else(|| UsageError::Boolean {
+                    flag: name.to_owned(),
+                    value: value.to_owned(),
+                })?;
+                continue;
+            }
+            match name {
+                "h" => return Ok(Self::Usage),
+                "help" => return Ok(Self::Help),
+                "config" | "data-dir" | "http-addr" | "listen" | "logf" => {}
+                _ => return Err(UsageError::Unknown(name.to_owned())),
+            }
+            // The value as the operating system gave it: a path need not be UTF-8.
+            let value = match value {
+                Some(value) => OsString::from(value),
+                None => arguments
+                    .next()
+                    .ok_or_else(|| UsageError::MissingValue(name.to_owned()))?,
+            };
+            flags.set(name, value)?;
+        }
+        Ok(if flags.switches.version {
+            Self::Version
+        } else {
+            Self::Run(flags)
+        })
+    }
+}
+
+impl Flags {
+    fn set(&mut self, name: &str, value: OsString) -> Result<(), UsageError> {
+        match name {
+            "config" => self.config = Some(value.into()),
+            "data-dir" => self.data_dir = Some(value.into()),
+            "logf" => {
+                let text = value.to_string_lossy().into_owned();
+                self.log_format =
+                    text.parse()
+                        .map_err(|error: telemetry::InvalidFormat| UsageError::Value {
+                            flag: "logf",
+                            value: text,
+                            reason: error.to_string(),
+                        })?;
+            }
+            _ => self.http_addr = Some(value.to_string_lossy().into_owned()),
+        }
+        Ok(())
+    }
+}
+
+impl Switches {
+    fn named(&mut self, name: &str) -> Option<&mut bool> {
+        match name {
+            "bootstrap" => Some(&mut self.bootstrap),
+            "debug" => Some(&mut self.debug),
+            "insecure-no-auth" => Some(&mut self.insecure_no_auth),
+            "version" => Some(&mut self.version),
+            _ => None,
+        }
+    }
+}
+
+/// What Go's `strconv.ParseBool` accepts.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// The flags, in the form in which Go lists them.
+pub(crate) const FLAG_LIST: &str = "  -bootstrap
+    \tDo any necessary setup of configured backend storage services
+  -config string
+    \tPath to configuration file
+  -data-dir string
+    \tWithout -config: folder of the database, keys and certificates (default \"$XDG_DATA_HOME/signet/notary-server\")
+  -debug
+    \tEnable the debugging server on localhost:8080
+  -http-addr string
+    \tListen on this address instead of the configured one (also -listen)
+  -insecure-no-auth
+    \tWithout -config: allow an address that others can connect to, although everybody may publish
+  -logf string
+    \tSet the format of the logs. Only 'json' and 'logfmt' are supported at the moment. (default \"json\")
+  -version
+    \tPrint the version number of notary-server
+";
+
+/// What `--help` says besides [`FLAG_LIST`].
+pub(crate) const EXAMPLES: &str = "
+Stores, checks and serves the trust metadata of Docker Content Trust.
+
+Examples:
+  notary-server
+        Just run: on https://localhost:4443, with an embedded database and a certificate of its own, and print
+        the lines to paste so that docker trusts it.
+  notary-server --data-dir /srv/trust --http-addr 127.0.0.1:5443
+        The same with another folder and address.
+  notary-server -config /etc/notary/server-config.json
+        Run as configured. Every key can be overridden by a variable, for example NOTARY_SERVER_LOGGING_LEVEL=info.
+  notary-server -config /etc/notary/server-config.json -bootstrap
+        Create or upgrade the tables of the configured database, then end.
+
+Signals: SIGTERM and SIGINT finish what has begun, then end. SIGUSR1 and SIGUSR2 raise and lower the log level.
+SIGHUP reads the certificates again.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, UsageError> {
+        Command::parse(
+            line.split(' ')
+                .filter(|word| !word.is_empty())
+                .map(OsString::from),
+        )
+    }
+
+    fn flags(line: &str) -> Flags {
+        match parse(line) {
+            Ok(Command::Run(flags)) => flags,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_dash_or_two_with_value_behind_or_after_equals() {
+        for line in [
+            "-config a.json",
+            "--config a.json",
+            "-config=a.json",
+            "--config=a.json",
+        ] {
+            assert_eq!(flags(line).config, Some("a.json".into()), "{line}");
+        }
+        assert_eq!(flags("--listen :1").http_addr.as_deref(), Some(":1"));
+        assert_eq!(flags("-logf logfmt").log_format, telemetry::Format::Logfmt);
+        assert!(
+            flags("-debug -bootstrap=1 --insecure-no-auth")
+                .switches
+                .bootstrap
+        );
+        assert!(!flags("-debug=false").switches.debug);
+    }
+
+    #[test]
+    fn reading_ends_at_the_first_other_argument() {
+        assert_eq!(flags("-config a foo -nope").config, Some("a".into()));
+        assert_eq!(flags("-config a -- -nope").config, Some("a".into()));
+        assert_eq!(flags("- -nope").config, None);
+    }
+
+    // The texts were printed by notary-server 0.7.0.
+    #[test]
+    fn faults_are_named_as_in_go() {
+        for (line, text) in [
+            ("-nope", "flag provided but not defined: -nope"),
+            ("--nope=1", "flag provided but not defined: -nope"),
+            ("-version=false -x", "flag provided but not defined: -x"),
+            ("-config", "flag needs an argument: -config"),
+            (
+                "-debug=x",
+                "invalid boolean value \"x\" for -debug: parse error",
+            ),
+            ("---version", "bad flag syntax: ---version"),
+            ("-=", "bad flag syntax: -="),
+            (
+                "-logf xml",
+                "invalid value \"xml\" for flag -logf: invalid log format \"xml\": must be json or logfmt",
+            ),
+        ] {
+            assert_eq!(parse(line).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn version_and_help() {
+        assert_eq!(parse("--version"), Ok(Command::Version));
+        assert_eq!(parse("-debug -version -config x"), Ok(Command::Version));
+        assert_eq!(parse("-h"), Ok(Command::Usage));
+        assert_eq!(parse("--help"), Ok(Command::Help));
+    }
+}

@@ -1,0 +1,167 @@
+//! What stands between a connection and the service: counting, logging, and the paths that are not the service's own.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use signet_server::App;
+use signet_server::http::{Response, Route};
+use signet_service::health::Health;
+use signet_service::serve::Handler;
+use signet_service::telemetry;
+
+use super::access::{self, Described};
+use super::metrics::{self, Measured, Metrics};
+
+/// The service with its surroundings.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    health: Health,
+}
+
+impl Front {
+    pub(crate) const fn new(app: Arc<App>, metrics: Arc<Metrics>, health: Health) -> Self {
+        Self {
+            app,
+            metrics,
+            health,
+        }
+    }
+
+    async fn answer(
+        &self,
+        route: Route,
+        request: Request<Incoming>,
+        described: &Described,
+    ) -> Response {
+        let started = Instant::now();
+        let operation = route.operation();
+        let request_bytes = if operation.is_some() {
+            metrics::request_size(&request)
+        } else {
+            0
+        };
+        // A defect in one request is that request's: the connection and the others on it go on.
+        let answer = AssertUnwindSafe(self.app.respond(route, request))
+            .catch_unwind()
+            .await;
+        let response =
+            answer.unwrap_or_else(|_| json(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_ERROR));
+        let now = Instant::now();
+        let response_bytes = response.body().size_hint().exact().unwrap_or(0);
+        if let Some(operation) = operation {
+            let measured = Measured {
+                operation,
+                started,
+                request_bytes,
+                response_bytes,
+            };
+            self.metrics
+                .record(&measured, described.method(), response.status(), now);
+        }
+        access::completed(described, &response, response_bytes, now - started);
+        response
+    }
+
+    fn metrics(&self) -> Response {
+        match self.metrics.text() {
+            Ok(text) => with_type(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                text,
+            ),
+            Err(error) => {
+                tracing::error!("metrics cannot be written: {error}");
+                json(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_ERROR)
+            }
+        }
+    }
+}
+
+impl Handler for Front {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let route = Route::of(request.method(), request.uri());
+        match route {
+            Route::Health => health(&self.health),
+            Route::Metrics => self.metrics(),
+            route => {
+                let described = Described::of(&request, peer);
+                let fields = Arc::clone(&described);
+                telemetry::with_fields(fields, self.answer(route, request, &described)).await
+            }
+        }
+    }
+}
+
+/// The listener of `-debug`: health and the variables that Go's `expvar` shows.
+#[derive(Clone, Debug)]
+pub(crate) struct DebugFront {
+    health: Health,
+}
+
+impl DebugFront {
+    pub(crate) const fn new(health: Health) -> Self {
+        Self { health }
+    }
+}
+
+impl Handler for DebugFront {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
+        match request.uri().path() {
+            "/debug/health" => health(&self.health),
+            "/debug/vars" => {
+                let command: Vec<String> = std::env::args_os()
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .collect();
+                json(
+                    StatusCode::OK,
+                    serde_json::json!({ "cmdline": command }).to_string(),
+                )
+            }
+            _ => with_type(
+                StatusCode::NOT_FOUND,
+                "text/plain; charset=utf-8",
+                "404 page not found\n",
+            ),
+        }
+    }
+}
+
+fn health(health: &Health) -> Response {
+    let failures = health.failures();
+    let status = if failures.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    json(status, serde_json::json!(failures).to_string())
+}
+
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    with_type(status, "application/json; charset=utf-8", body)
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+const INTERNAL_ERROR: &str =
+    "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"unknown error\",\"detail\":{}}]}\n";

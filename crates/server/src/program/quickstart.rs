@@ -1,0 +1,272 @@
+//! Running without a configuration: an embedded database, keys and certificates in one folder, on loopback, and the lines to
+//! paste so that docker trusts it.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Map, json};
+use signet_service::config::{Configuration, Environment};
+use signet_service::files;
+use signet_service::listen::Address;
+use signet_service::local_ca::{LocalCa, LocalCaError};
+use time::OffsetDateTime;
+
+use super::config::ENVIRONMENT_PREFIX;
+
+/// The folder of a server that runs without a configuration.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    /// Held for as long as the server runs.
+    _lock: File,
+}
+
+/// Why the server does not run without a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QuickstartError {
+    #[error(
+        "refusing to listen on {0}, where others could connect and publish: this server has no authentication. Listen on localhost, \
+         or accept it with --insecure-no-auth"
+    )]
+    Exposed(String),
+    #[error("{}: {}", path.display(), files::reason(source))]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("the data folder {} is in use by another notary-server", .0.display())]
+    InUse(PathBuf),
+    #[error("there is no folder for data: set HOME or XDG_DATA_HOME, or name one with --data-dir")]
+    NoFolder,
+    #[error(transparent)]
+    Certificate(#[from] LocalCaError),
+    #[error("the data folder {} has a name that is not UTF-8", .0.display())]
+    NotText(PathBuf),
+}
+
+impl DataFolder {
+    /// Opens the folder, or `$XDG_DATA_HOME/signet/notary-server`, for this process alone.
+    pub(crate) fn open(
+        chosen: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Self, QuickstartError> {
+        let path = match chosen {
+            Some(path) => path.to_owned(),
+            None => default_folder(environment).ok_or(QuickstartError::NoFolder)?,
+        };
+        let fail = |source| QuickstartError::Folder {
+            path: path.clone(),
+            source,
+        };
+        files::create_private_folder(&path).map_err(fail)?;
+        let path = path.canonicalize().map_err(fail)?;
+        let lock_path = path.join("lock");
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path);
+        let lock = lock.map_err(|source| QuickstartError::Folder {
+            path: lock_path.clone(),
+            source,
+        })?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(QuickstartError::InUse(path)),
+            Err(error) => Err(QuickstartError::Folder {
+                path: lock_path,
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// The folder's absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The built-in configuration, which variables override as they do a file's.
+    pub(crate) fn configuration(
+        &self,
+        environment: Environment,
+    ) -> Result<Configuration, QuickstartError> {
+        let text = |path: PathBuf| {
+            path.into_os_string()
+                .into_string()
+                .map_err(|name| QuickstartError::NotText(name.into()))
+        };
+        let keys = json!({
+            "server": {
+                "http_addr": "localhost:4443",
+                "tls_cert_file": text(self.path.join(TLS_FOLDER).join("server.crt"))?,
+                "tls_key_file": text(self.path.join(TLS_FOLDER).join("server.key"))?,
+            },
+            "trust_service": { "type": "local" },
+            "storage": { "backend": "sqlite3", "db_url": text(self.path.join("notary-server.sqlite"))? },
+        });
+        let keys = keys.as_object().cloned().unwrap_or_else(Map::new);
+        Ok(Configuration::built_in(
+            keys,
+            ENVIRONMENT_PREFIX,
+            environment,
+        ))
+    }
+
+    /// The certificate for the address, made or renewed where needed.
+    pub(crate) fn certificate(
+        &self,
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<LocalCa, QuickstartError> {
+        let mut names = vec![
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
+        let host = public_host(address);
+        if !names.contains(&host) {
+            names.push(host);
+        }
+        Ok(LocalCa::open(&self.path.join(TLS_FOLDER), &names, now)?)
+    }
+
+    /// Whether these are the files of [`DataFolder::certificate`], and not some that the operator put in their place.
+    pub(crate) fn is_own_certificate(&self, certificate: &Path) -> bool {
+        certificate.starts_with(self.path.join(TLS_FOLDER))
+    }
+}
+
+/// Refuses an address that others can connect to, unless the operator has accepted it.
+pub(crate) fn check_exposure(address: &Address, accepted: bool) -> Result<(), QuickstartError> {
+    if address.is_loopback() || accepted {
+        Ok(())
+    } else {
+        Err(QuickstartError::Exposed(address.to_string()))
+    }
+}
+
+/// What is printed when the server is ready: where it is, and the lines to paste so that docker trusts it.
+pub(crate) fn welcome(folder: &Path, ca: Option<&Path>, address: &Address, port: u16) -> String {
+    let host = public_host(address);
+    let site = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let scheme = "https";
+    let mut text = format!(
+        "notary-server is ready at {scheme}://{site}\nIts data is in {}\n\n",
+        folder.display()
+    );
+    let mut line = |line: &str| {
+        // A String takes everything.
+        let _ = writeln!(text, "{line}");
+    };
+    line("To make docker trust it, paste these lines:\n");
+    if let Some(ca) = ca {
+        line(&format!(
+            "  mkdir -p \"${{DOCKER_CONFIG:-$HOME/.docker}}/tls/{site}\""
+        ));
+        line(&format!(
+            "  cp {} \"${{DOCKER_CONFIG:-$HOME/.docker}}/tls/{site}/ca.crt\"",
+            shell_word(&ca.to_string_lossy())
+        ));
+    }
+    line(&format!(
+        "  export DOCKER_CONTENT_TRUST_SERVER={scheme}://{site}\n"
+    ));
+    line(if address.is_loopback() {
+        "There is no authentication: every user of this machine can publish. Stop with Ctrl-C."
+    } else {
+        "There is no authentication: everybody who can connect can publish. Stop with Ctrl-C."
+    });
+    text
+}
+
+/// The name under which clients reach the address.
+fn public_host(address: &Address) -> String {
+    match address.host() {
+        "" | "0.0.0.0" | "::" => rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        host => host.to_owned(),
+    }
+}
+
+fn default_folder(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        environment
+            .value(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let data = absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(data.join("signet").join("notary-server"))
+}
+
+/// The text as one word of a shell.
+fn shell_word(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+,:@%=".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+const TLS_FOLDER: &str = "tls";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_follows_xdg() {
+        let folder = |pairs: &[(&str, &str)]| default_folder(&pairs.iter().copied().collect());
+        assert_eq!(
+            folder(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")]),
+            Some("/x/signet/notary-server".into())
+        );
+        assert_eq!(
+            folder(&[("HOME", "/h")]),
+            Some("/h/.local/share/signet/notary-server".into())
+        );
+        assert_eq!(
+            folder(&[("HOME", "/h"), ("XDG_DATA_HOME", "relative")]),
+            Some("/h/.local/share/signet/notary-server".into())
+        );
+        assert_eq!(folder(&[]), None);
+    }
+
+    #[test]
+    fn only_one_server_has_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = Environment::default();
+        let first = DataFolder::open(Some(folder.path()), &environment).unwrap();
+        let second = DataFolder::open(Some(folder.path()), &environment);
+        assert!(matches!(second, Err(QuickstartError::InUse(_))));
+        drop(first);
+        DataFolder::open(Some(folder.path()), &environment).unwrap();
+    }
+
+    #[test]
+    fn others_can_connect_only_when_that_was_accepted() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        assert!(check_exposure(&address("localhost:4443"), false).is_ok());
+        assert!(check_exposure(&address("127.0.0.1:4443"), false).is_ok());
+        for text in [":4443", "0.0.0.0:4443", "[::]:4443", "example.com:4443"] {
+            assert!(check_exposure(&address(text), false).is_err(), "{text}");
+            assert!(check_exposure(&address(text), true).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("/a/b-c.crt"), "/a/b-c.crt");
+        assert_eq!(shell_word("/a b/it's"), "'/a b/it'\\''s'");
+    }
+}
