@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::object::{only_objects, written_as_derived};
 use crate::{crypto, tally};
 
 /// A hash algorithm that verification knows.
@@ -186,6 +187,7 @@ impl<'de> Deserialize<'de> for Hashes {
 
 /// Length and digests of a document or target.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(remote = "Self")]
 pub struct FileMeta {
     /// Digests of the complete bytes.
     #[serde(default)]
@@ -194,6 +196,9 @@ pub struct FileMeta {
     #[serde(default, deserialize_with = "null_is_default")]
     pub length: i64,
 }
+
+only_objects!(FileMeta);
+written_as_derived!(FileMeta);
 
 impl FileMeta {
     /// Length and digests of `bytes`.

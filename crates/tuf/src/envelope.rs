@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::canonical::{self, JsonError, Scanner};
 use crate::digest::{Base64, null_is_default};
 use crate::metadata::Metadata;
+use crate::object::only_objects;
 use crate::{BaseRole, Expiry, KeyId, PublicKey, RoleName, Version, crypto, tally};
 
 /// Most signatures that a document may carry.
@@ -157,6 +158,7 @@ pub struct Received<T> {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct WireSignature {
     #[serde(default)]
     keyid: Option<KeyId>,
@@ -165,6 +167,8 @@ struct WireSignature {
     #[serde(default, deserialize_with = "null_is_default")]
     sig: Base64,
 }
+
+only_objects!(WireSignature);
 
 impl<T: Metadata> Received<T> {
     /// Parses the document of `role` from its complete bytes.

@@ -10,6 +10,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::{Base64, null_is_default};
+use crate::object::only_objects;
 use crate::{certificate, crypto};
 
 /// What a public key's bytes are.
@@ -306,18 +307,21 @@ impl Serialize for PublicKey {
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
+        #[serde(remote = "Self")]
         struct Value {
             #[serde(default)]
             public: Option<Base64>,
         }
         #[derive(Deserialize)]
+        #[serde(remote = "Self")]
         struct Key {
             #[serde(default, deserialize_with = "null_is_default")]
             keytype: String,
             #[serde(default, deserialize_with = "null_is_default")]
             keyval: Value,
         }
-        let key = Key::deserialize(deserializer)?;
+        only_objects!(Key, Value);
+        let key: Key = crate::object::read(deserializer)?;
         Ok(Self::from_parts(
             key.keytype.as_str().into(),
             key.keyval.public.map(|bytes| bytes.0.into()),

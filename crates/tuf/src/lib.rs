@@ -21,6 +21,7 @@ pub mod gun;
 pub mod key;
 pub mod lookup;
 pub mod metadata;
+mod object;
 pub mod path;
 pub mod pinning;
 pub mod role;

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{InvalidStructure, Metadata, Version, validate_common};
 use crate::digest::null_is_default;
+use crate::object::{only_objects, written_as_derived};
 use crate::{BaseRole, Expiry, KeyId, PublicKey, RoleKeys, RoleName};
 
 /// The `signed` part of a root document.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Root {
     #[serde(rename = "_type", default, deserialize_with = "null_is_default")]
     pub(crate) kind: String,
@@ -32,6 +34,7 @@ pub struct Root {
 
 /// The keys of one base role.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(remote = "Self")]
 pub struct RootRole {
     /// IDs of the keys; `None` is written `null`.
     #[serde(default)]
@@ -40,6 +43,9 @@ pub struct RootRole {
     #[serde(default, deserialize_with = "null_is_default")]
     pub threshold: i64,
 }
+
+only_objects!(Root, RootRole);
+written_as_derived!(Root, RootRole);
 
 impl Root {
     /// A root whose every role has `keys` with threshold 1.

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{InvalidStructure, Metadata, Version, validate_common};
 use crate::digest::null_is_default;
+use crate::object::{only_objects, written_as_derived};
 use crate::{BaseRole, Expiry, FileMeta, HashAlgorithm, RoleName};
 
 /// The `signed` part of a snapshot.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Snapshot {
     #[serde(rename = "_type", default, deserialize_with = "null_is_default")]
     pub(crate) kind: String,
@@ -23,6 +25,9 @@ pub struct Snapshot {
     #[serde(default, deserialize_with = "null_is_default")]
     pub version: Version,
 }
+
+only_objects!(Snapshot);
+written_as_derived!(Snapshot);
 
 impl Snapshot {
     /// A snapshot of nothing, version 0: the first signing makes it 1.

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{InvalidStructure, Metadata, Version, validate_common};
 use crate::digest::null_is_default;
+use crate::object::{only_objects, written_as_derived};
 use crate::{
     BaseRole, Expiry, FileMeta, Hashes, InvalidRole, KeyId, PublicKey, RoleKeys, RoleName,
 };
 
 /// The `signed` part of a targets or delegation document.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Targets {
     #[serde(rename = "_type", default, deserialize_with = "null_is_default")]
     pub(crate) kind: String,
@@ -31,6 +33,7 @@ pub struct Targets {
 
 /// Length, digests and free data of a target.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Target {
     /// Any JSON, omitted when absent or null. Kept as read; [`crate::canonical`] gives its canonical form.
     #[serde(
@@ -46,6 +49,9 @@ pub struct Target {
     #[serde(default, deserialize_with = "null_is_default")]
     pub length: i64,
 }
+
+only_objects!(Targets, Target, Delegations, Delegation);
+written_as_derived!(Targets, Target, Delegations, Delegation);
 
 impl Target {
     /// A target named by SHA-256 and length, as docker writes them.
@@ -90,6 +96,7 @@ fn canonical_custom<S: Serializer>(
 
 /// Keys and roles that a targets document delegates to.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Delegations {
     /// Every key by its ID.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -125,6 +132,7 @@ impl Delegations {
 
 /// One delegated role.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(remote = "Self")]
 pub struct Delegation {
     /// IDs of the keys; `None` is written `null`, as after the last key was removed.
     #[serde(default)]

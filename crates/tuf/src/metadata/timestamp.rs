@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::snapshot::validate_entry;
 use super::{InvalidStructure, Metadata, Version, validate_common};
 use crate::digest::null_is_default;
+use crate::object::{only_objects, written_as_derived};
 use crate::{BaseRole, Expiry, FileMeta, RoleName};
 
 /// The `signed` part of a timestamp.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 pub struct Timestamp {
     #[serde(rename = "_type", default, deserialize_with = "null_is_default")]
     pub(crate) kind: String,
@@ -24,6 +26,9 @@ pub struct Timestamp {
     #[serde(default, deserialize_with = "null_is_default")]
     pub version: Version,
 }
+
+only_objects!(Timestamp);
+written_as_derived!(Timestamp);
 
 impl Timestamp {
     /// A timestamp for `snapshot`, version 0: the first signing makes it 1.
