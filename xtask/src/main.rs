@@ -5,6 +5,7 @@
     reason = "a program for developers at a terminal"
 )]
 
+mod bench;
 mod cargo;
 mod demo;
 mod packages;
@@ -18,6 +19,7 @@ Usage: cargo xtask TASK
 Tasks:
   test [ARGS]   Install missing peers, then run all tests; ARGS go to `cargo test`
   demo          Start a trust server and a registry, sign an image, verify it, and see a forged tag refused
+  bench         Compare the CPU time of our programs with Go's
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let outcome = match task.as_deref() {
         Some("test") => test::run(&rest),
+        Some("bench") if rest.is_empty() => bench::run(),
         Some("demo") if rest.is_empty() => demo::run(),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -74,7 +74,10 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// A TLS client that trusts `ca_pem` and nothing else.
-pub(crate) fn client_config(ca_pem: &str) -> anyhow::Result<Arc<rustls::ClientConfig>> {
+///
+/// # Errors
+/// When `ca_pem` is no certificate.
+pub fn client_config(ca_pem: &str) -> anyhow::Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).context("CA certificate")?)?;
     let config = rustls::ClientConfig::builder_with_provider(provider())

@@ -26,7 +26,10 @@ const OURS: &[(&str, &[&str])] = &[
         "signet-cli",
         &["signet-tuf", "signet-keys", "signet-client", "signet-oci"],
     ),
-    ("signet-testkit", &[]),
+    (
+        "signet-testkit",
+        &["signet-tuf", "signet-keys", "signet-client"],
+    ),
     ("xtask", &["signet-testkit"]),
 ];
 

@@ -1,0 +1,32 @@
+//! `cargo xtask bench`: speed beside the Go programs. The measuring is done by `signet-bench` of the test kit, built like the programs it measures.
+
+use std::process::Command;
+
+use signet_testkit::program::{DOCKER, NOTARY_SERVER};
+
+use crate::{cargo, packages};
+
+/// Builds everything for release and measures.
+///
+/// # Errors
+/// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
+pub(crate) fn run() -> anyhow::Result<()> {
+    packages::install(&[DOCKER, NOTARY_SERVER])?;
+    let build = [
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "signet-server",
+        "-p",
+        "signet-cli",
+        "-p",
+        "signet-testkit",
+        "--features",
+        "signet-testkit/bench",
+    ];
+    cargo::run(&mut cargo::cargo(&build)?)?;
+    cargo::run(&mut Command::new(
+        cargo::target_directory()?.join("release/signet-bench"),
+    ))
+}
