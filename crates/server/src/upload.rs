@@ -141,19 +141,26 @@ fn parse<T: Metadata>(role: &RoleName, data: &Bytes) -> Result<Parsed<T>, Update
         }
         Err(error) => error,
     };
-    let deferred = match &error {
-        ParseError::Json(JsonError::Syntax { offset, expected }) => {
-            *expected == "end of input" && has_header(data.get(..*offset).unwrap_or_default())
+    let deferred = match error {
+        ParseError::Json(JsonError::Syntax {
+            offset,
+            expected: END_OF_INPUT,
+        }) if has_header(data.get(..offset).unwrap_or_default()) => {
+            let rest = data.get(offset..).unwrap_or_default();
+            let next = String::from_utf8_lossy(rest).chars().next();
+            ParseError::Shape(format!(
+                "invalid character {:?} after top-level value",
+                next.unwrap_or_default()
+            ))
         }
-        ParseError::Shape(_) | ParseError::Empty { .. } => has_header(data),
-        _ => false,
+        ParseError::Shape(_) | ParseError::Empty { .. } if has_header(data) => error,
+        _ => return Err(malformed(error.to_string())),
     };
-    if deferred {
-        Ok(Err(error))
-    } else {
-        Err(malformed(error.to_string()))
-    }
+    Ok(Err(deferred))
 }
+
+/// What the parser expects behind a document.
+const END_OF_INPUT: &str = "end of input";
 
 /// Whether a text has the members that Go reads before anything else, of the right types.
 fn has_header(text: &[u8]) -> bool {

@@ -1,0 +1,307 @@
+//! What every store does, run against each.
+
+use bytes::Bytes;
+use signet_server::store::{
+    ChangeCategory, Commit, MemoryStore, MetadataStore, NewDocument, OpenError, Revision,
+    SqliteStore, StoreError, Window,
+};
+use signet_tuf::crypto::sha256;
+use signet_tuf::{Gun, RoleName};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = datetime!(2026-11-23 12:00:00.123456789 UTC);
+
+fn gun(name: &str) -> Gun {
+    name.parse().unwrap()
+}
+
+fn role(name: &str) -> RoleName {
+    name.parse().unwrap()
+}
+
+fn new(role_name: &str, version: i64, text: &str) -> NewDocument {
+    NewDocument {
+        role: role(role_name),
+        version,
+        sha256: sha256(text.as_bytes()),
+        data: Bytes::copy_from_slice(text.as_bytes()),
+    }
+}
+
+/// Commits on top of whatever is newest.
+async fn put(
+    store: &dyn MetadataStore,
+    name: &str,
+    documents: &[NewDocument],
+) -> Result<(), StoreError> {
+    let gun = gun(name);
+    let newest = store.newest(&gun, &role("timestamp")).await?;
+    let base = newest.map(|d| Revision {
+        version: d.version,
+        sha256: d.sha256,
+    });
+    let commit = Commit {
+        gun: &gun,
+        base,
+        documents,
+        now: NOW,
+    };
+    store.commit(&commit).await
+}
+
+#[track_caller]
+fn assert_conflict(outcome: &Result<(), StoreError>) {
+    assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
+}
+
+async fn conforms(store: &dyn MetadataStore) {
+    finds_what_was_stored(store).await;
+    refuses_what_is_not_newer(store).await;
+    refuses_writers_who_missed_something(store).await;
+    stores_all_or_nothing(store).await;
+    deletes_exactly_one_gun(store).await;
+    lists_and_prunes(store).await;
+    store.check().await.unwrap();
+}
+
+async fn finds_what_was_stored(store: &dyn MetadataStore) {
+    let (a, root) = (gun("find/a"), role("root"));
+    assert_eq!(store.newest(&a, &root).await.unwrap(), None);
+    assert_eq!(store.newest_version(&a, &root).await.unwrap(), None);
+    let first = [
+        new("root", 1, "root one"),
+        new("targets/a/b", 7, "delegation"),
+        new("timestamp", 1, "t1"),
+    ];
+    put(store, "find/a", &first).await.unwrap();
+    let second = [new("root", 3, "root three"), new("timestamp", 2, "t2")];
+    put(store, "find/a", &second).await.unwrap();
+
+    let newest = store.newest(&a, &root).await.unwrap().unwrap();
+    assert_eq!((newest.version, &newest.data[..]), (3, &b"root three"[..]));
+    assert_eq!(
+        (newest.sha256, newest.role),
+        (sha256(b"root three"), role("root"))
+    );
+    assert_eq!(newest.stored_at, NOW);
+    assert_eq!(store.newest_version(&a, &root).await.unwrap(), Some(3));
+    let one = store.by_version(&a, &root, 1).await.unwrap().unwrap();
+    assert_eq!(one.data, "root one");
+    for version in [0, 2, 4, -1, i64::MAX] {
+        assert_eq!(store.by_version(&a, &root, version).await.unwrap(), None);
+    }
+    let digest = sha256(b"root one");
+    let found = store.by_checksum(&a, &root, &digest).await.unwrap();
+    assert_eq!(found, Some(one));
+    let other_role = store.by_checksum(&a, &role("targets"), &digest).await;
+    assert_eq!(other_role.unwrap(), None);
+    for other in ["find/b", "find", "find/a/b", "FIND/A", "find/a "] {
+        let other = gun(other);
+        assert_eq!(
+            store.by_checksum(&other, &root, &digest).await.unwrap(),
+            None
+        );
+        assert_eq!(store.newest(&other, &root).await.unwrap(), None);
+    }
+    let child = store.newest_version(&a, &role("targets/a/b")).await;
+    assert_eq!(child.unwrap(), Some(7));
+}
+
+async fn refuses_what_is_not_newer(store: &dyn MetadataStore) {
+    let first = [new("targets", 5, "five"), new("timestamp", 1, "t1")];
+    put(store, "newer", &first).await.unwrap();
+    for version in [0, -1, 4, 5, i64::from(i32::MAX) + 1] {
+        let next = [new("targets", version, "x"), new("timestamp", 2, "t2")];
+        assert_conflict(&put(store, "newer", &next).await);
+    }
+    let next = [new("targets", 6, "six"), new("timestamp", 1, "t1 again")];
+    assert_conflict(&put(store, "newer", &next).await);
+    let next = [
+        new("targets", i64::from(i32::MAX), "last"),
+        new("timestamp", 2, "t2"),
+    ];
+    put(store, "newer", &next).await.unwrap();
+}
+
+async fn refuses_writers_who_missed_something(store: &dyn MetadataStore) {
+    let a = gun("missed");
+    put(store, "missed", &[new("timestamp", 1, "t1")])
+        .await
+        .unwrap();
+    let next = [new("targets", 1, "x"), new("timestamp", 2, "t2")];
+    let seen = Revision {
+        version: 1,
+        sha256: sha256(b"t1"),
+    };
+    let other_version = Revision { version: 2, ..seen };
+    let other_bytes = Revision {
+        sha256: sha256(b"t0"),
+        ..seen
+    };
+    for (base, ok) in [
+        (None, false),
+        (Some(other_version), false),
+        (Some(other_bytes), false),
+        (Some(seen), true),
+    ] {
+        let commit = Commit {
+            gun: &a,
+            base,
+            documents: &next,
+            now: NOW,
+        };
+        assert_eq!(store.commit(&commit).await.is_ok(), ok, "{base:?}");
+    }
+    // Someone deleted it meanwhile.
+    assert!(store.delete(&a, NOW).await.unwrap());
+    let commit = Commit {
+        gun: &a,
+        base: Some(seen),
+        documents: &[new("timestamp", 3, "t3")],
+        now: NOW,
+    };
+    assert_conflict(&store.commit(&commit).await);
+}
+
+async fn stores_all_or_nothing(store: &dyn MetadataStore) {
+    let a = gun("atomic");
+    let first = [new("snapshot", 9, "s9"), new("timestamp", 1, "t1")];
+    put(store, "atomic", &first).await.unwrap();
+    let all = Window::After(0);
+    let before = store.changes(Some(&a), all, 100).await.unwrap();
+    let next = [
+        new("root", 1, "r1"),
+        new("targets", 1, "x1"),
+        new("snapshot", 9, "other"),
+        new("timestamp", 2, "t2"),
+    ];
+    assert_conflict(&put(store, "atomic", &next).await);
+    for name in ["root", "targets"] {
+        assert_eq!(store.newest(&a, &role(name)).await.unwrap(), None);
+    }
+    let newest = store.newest_version(&a, &role("timestamp")).await;
+    assert_eq!(newest.unwrap(), Some(1));
+    assert_eq!(store.changes(Some(&a), all, 100).await.unwrap(), before);
+    let [change] = before.as_slice() else {
+        panic!("{before:?}");
+    };
+    assert_eq!((change.version, &*change.category), (1, "update"));
+    assert_eq!(
+        change.sha256,
+        data_encoding::HEXLOWER.encode(&sha256(b"t1"))
+    );
+    assert_eq!((change.created_at, &*change.gun), (NOW, "atomic"));
+}
+
+async fn deletes_exactly_one_gun(store: &dyn MetadataStore) {
+    for name in ["pre/a", "pre/ab", "pre/a/b"] {
+        put(store, name, &[new("timestamp", 1, name)])
+            .await
+            .unwrap();
+    }
+    let later = NOW + Duration::HOUR;
+    assert!(!store.delete(&gun("pre"), later).await.unwrap());
+    assert!(store.delete(&gun("pre/a"), later).await.unwrap());
+    assert!(!store.delete(&gun("pre/a"), later).await.unwrap());
+    let timestamp = role("timestamp");
+    assert_eq!(store.newest(&gun("pre/a"), &timestamp).await.unwrap(), None);
+    for name in ["pre/ab", "pre/a/b"] {
+        assert!(
+            store
+                .newest(&gun(name), &timestamp)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    put(store, "pre/a", &[new("timestamp", 1, "again")])
+        .await
+        .unwrap();
+    let changes = store
+        .changes(Some(&gun("pre/a")), Window::Before(None), 9)
+        .await;
+    let changes = changes.unwrap();
+    let what: Vec<_> = changes
+        .iter()
+        .map(|c| (&*c.category, c.version, c.sha256.len(), c.created_at))
+        .collect();
+    let (update, deletion) = (
+        ChangeCategory::Update.as_str(),
+        ChangeCategory::Deletion.as_str(),
+    );
+    assert_eq!(
+        what,
+        [
+            (update, 1, 64, NOW),
+            (deletion, 0, 0, later),
+            (update, 1, 64, NOW)
+        ]
+    );
+    let ids: Vec<i64> = changes.iter().map(|c| c.id).collect();
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+    let window = Window::Before(ids.last().copied());
+    let last = store.changes(Some(&gun("pre/a")), window, 1).await.unwrap();
+    assert_eq!(last.iter().map(|c| c.id).collect::<Vec<_>>(), ids[1..2]);
+}
+
+async fn lists_and_prunes(store: &dyn MetadataStore) {
+    for (version, name) in [(1, "z/1"), (1, "z/2"), (1, "z/3")] {
+        put(store, name, &[new("timestamp", version, name)])
+            .await
+            .unwrap();
+    }
+    let page = store.guns(Some("z/1"), 10).await.unwrap();
+    assert_eq!(page, ["z/2", "z/3"]);
+    assert_eq!(store.guns(Some("z/"), 1).await.unwrap(), ["z/1"]);
+    let all = store.guns(None, 1000).await.unwrap();
+    assert!(all.is_sorted() && all.contains(&"find/a".to_owned()));
+    for version in 2..6 {
+        let next = [new("timestamp", version, &format!("t{version}"))];
+        put(store, "z/1", &next).await.unwrap();
+    }
+    let (a, timestamp) = (gun("z/1"), role("timestamp"));
+    assert_eq!(store.prune(&a, &timestamp, 4).await.unwrap(), 3);
+    assert_eq!(store.prune(&a, &timestamp, 4).await.unwrap(), 0);
+    assert_eq!(store.by_version(&a, &timestamp, 3).await.unwrap(), None);
+    assert!(store.by_version(&a, &timestamp, 4).await.unwrap().is_some());
+    assert_eq!(store.prune(&gun("z/none"), &timestamp, 4).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    conforms(&MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn sqlite_conforms_and_keeps_its_file_to_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a b.db");
+    let url = format!(
+        "file:{}?mode=rwc",
+        path.display().to_string().replace(' ', "%20")
+    );
+    let store = SqliteStore::open(&url).await.unwrap();
+    conforms(&store).await;
+    let second = SqliteStore::open(path.to_str().unwrap()).await;
+    assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let third = SqliteStore::open(link.to_str().unwrap()).await;
+    assert!(matches!(third, Err(OpenError::InUse { .. })), "{third:?}");
+
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = std::fs::metadata(entry.path())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+    }
+    store.close().await;
+    drop(store);
+    let again = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+    let newest = again.newest_version(&gun("find/a"), &role("root")).await;
+    assert_eq!(newest.unwrap(), Some(3));
+}
