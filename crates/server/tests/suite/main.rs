@@ -1,11 +1,20 @@
 //! The service in process: requests go in, answers come out, no sockets.
 
+#[cfg(test)]
 mod concurrency;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod museum;
+#[cfg(test)]
 mod publisher;
+#[cfg(test)]
 mod reads;
+#[cfg(test)]
 mod renewal;
+#[cfg(test)]
 mod update;
+#[cfg(test)]
 mod vectors;
