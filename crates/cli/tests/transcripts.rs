@@ -202,3 +202,9 @@ fn help_and_usage_errors_are_dockers() {
         case
     });
 }
+
+/// Names, key files and references: what needs no server.
+#[test]
+fn local_commands_are_dockers() {
+    compare("local.txt", |case| case);
+}

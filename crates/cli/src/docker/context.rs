@@ -1,10 +1,12 @@
 //! What every command is given.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use signet_keys::{FileKeyStore, KeyStore};
 use time::OffsetDateTime;
 
+use super::passphrases::DockerPassphrases;
 use crate::cobra::Program;
 use crate::env::Environment;
 use crate::texts::docker as texts;
@@ -27,6 +29,7 @@ pub struct Context {
     /// The clock.
     pub clock: Clock,
     config: Option<PathBuf>,
+    keys: OnceLock<Arc<FileKeyStore>>,
 }
 
 impl Context {
@@ -44,6 +47,7 @@ impl Context {
             printer,
             clock,
             config,
+            keys: OnceLock::new(),
         }
     }
 
@@ -67,6 +71,41 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         (self.clock)()
+    }
+
+    /// The user's keys, opened when a command first needs them.
+    ///
+    /// # Errors
+    /// When there is no configuration folder.
+    pub fn keys(&self) -> Result<Arc<dyn KeyStore>, Failure> {
+        Ok(self.key_files()?)
+    }
+
+    /// The files of the user's keys.
+    ///
+    /// # Errors
+    /// When there is no configuration folder.
+    pub fn key_files(&self) -> Result<Arc<FileKeyStore>, Failure> {
+        let trust_dir = self.trust_dir()?;
+        let open = || {
+            Arc::new(FileKeyStore::open(
+                &trust_dir,
+                Arc::new(DockerPassphrases::new(self)),
+            ))
+        };
+        Ok(Arc::clone(self.keys.get_or_init(open)))
+    }
+
+    /// Says what was noticed about the key files.
+    pub(super) fn log_key_warnings(&self) {
+        for warning in self
+            .keys
+            .get()
+            .map(|keys| keys.take_warnings())
+            .unwrap_or_default()
+        {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Docker's configuration folder: `--config`, else `DOCKER_CONFIG`, else `$HOME/.docker`.

@@ -1,14 +1,12 @@
 //! `key generate NAME [--dir D]`: a new signing key, kept in the trust directory, and its public half in a file to hand on.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use signet_keys::{FileKeyStore, KeyStore as _, PrivateKey, Signer as _, pem};
+use signet_keys::{KeyStore as _, PrivateKey, Signer as _, pem};
 
 use super::context::Context;
 use super::files::{join_clean, write_new};
 use super::name::check_key_name;
-use super::passphrases::DockerPassphrases;
 use super::problems::key_problem;
 use crate::cobra::parse::Matches;
 use crate::env;
@@ -39,13 +37,12 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     if path.symlink_metadata().is_ok() {
         return Err(Failure::new(docker::public_key_exists(&path)));
     }
-    let trust_dir = context.trust_dir()?;
+    let store = context.key_files()?;
 
     context.printer.out(&docker::generating_key(args.name))?;
     let failed = |problem: String| Failure::new(docker::generate_failed(args.name, &problem));
     let key = PrivateKey::generate_ecdsa().map_err(|error| failed(error.to_string()))?;
     let public = key.public().clone();
-    let store = FileKeyStore::open(&trust_dir, Arc::new(DockerPassphrases::new(context)));
     store
         .add(key, args.name, None)
         .map_err(|error| failed(key_problem(&error)))?;

@@ -1,13 +1,13 @@
 //! What went wrong, in docker's words: the libraries' errors turned into the texts that scripts know.
 
-use signet_client::Error;
 use signet_client::remote::RemoteError;
+use signet_client::{Error, Published};
 use signet_keys::PassphraseError;
 use signet_keys::keyfile::OpenError;
 use signet_oci::registry::RegistryError;
-use signet_tuf::ParseError;
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{UpdateError, Warning};
+use signet_tuf::{ParseError, RoleName};
 
 use crate::texts::{docker as texts, os_error};
 use crate::ui::report::Failure;
@@ -91,7 +91,46 @@ fn rule_error(name: &str, rule: &RuleError, told: &str) -> String {
 
 /// A client error in one line.
 pub(super) fn client_problem(error: &Error) -> String {
-    with_sources(error)
+    match error {
+        // A key that cannot be unlocked counts as one that is not there.
+        Error::Key(signet_keys::Error::Passphrase {
+            id,
+            source: PassphraseError::Incorrect { .. },
+        }) => Error::NoSigningKeys {
+            role: RoleName::targets(),
+            keys: vec![id.clone()],
+        }
+        .to_string(),
+        Error::Key(error) => key_problem(error),
+        _ => with_sources(error),
+    }
+}
+
+/// A failure of that text, with advice on what caused it.
+pub(super) fn client_failure(text: String, error: &Error) -> Failure {
+    let failure = Failure::new(text);
+    match error {
+        Error::Key(signet_keys::Error::Passphrase {
+            source: PassphraseError::Incorrect { alias },
+            ..
+        }) => failure.hint(texts::wrong_passphrase(alias)),
+        Error::Remote(RemoteError::Tls { .. }) => failure.hint(texts::TLS_HINT),
+        Error::Remote(RemoteError::Refused { refusal, .. })
+        | Error::Update(UpdateError::Refused { refusal, .. })
+            if refusal.status == 401 =>
+        {
+            failure.hint(texts::LOGIN_HINT)
+        }
+        Error::NoSigningKeys { .. } => failure.hint(texts::KEYS_HINT),
+        _ => failure,
+    }
+}
+
+/// Writes what people should know about edits that were published.
+pub(super) fn log_edit_warnings(published: &Published) {
+    for warning in &published.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Writes what people should know, as docker logs it.

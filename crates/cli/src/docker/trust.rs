@@ -77,12 +77,16 @@ impl Image {
         options.authorizer = Some(Arc::clone(&self.login) as Arc<dyn Authorizer>);
         let remote =
             Remote::new(options).map_err(|error| Failure::new(problems::with_sources(&error)))?;
-        let options = Options::new(
+        let mut options = Options::new(
             self.gun.clone(),
             context.trust_dir()?,
             Arc::new(remote),
             Arc::new(context.clock),
         );
+        // Reading needs no keys, and looking for them takes time.
+        if access != Access::Pull {
+            options.keys = context.keys()?;
+        }
         Repository::open(options).map_err(|error| Failure::new(problems::client_problem(&error)))
     }
 

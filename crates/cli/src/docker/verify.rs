@@ -86,7 +86,9 @@ async fn verify(typed: &str, context: &Context) -> Result<Verified, Failure> {
         .await
         .map(|_| ());
     problems::log_warnings(repository.take_warnings());
-    updated.map_err(|error| Failure::new(problems::notary_error(image.gun.as_str(), &error)))?;
+    updated.map_err(|error| {
+        problems::client_failure(problems::notary_error(image.gun.as_str(), &error), &error)
+    })?;
     let trusted = repository
         .trusted()
         .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;

@@ -160,9 +160,9 @@ pub fn importing_failed(file: &str, problem: &str) -> String {
 
 /// The key file does not begin with a private key.
 #[must_use]
-pub fn not_a_private_key(file: &str) -> String {
+pub fn not_a_private_key(file: &str, program: &str) -> String {
     format!(
-        "provided file {file} is not a supported private key - to add a signer's public key use docker trust signer add"
+        "provided file {file} is not a supported private key - to add a signer's public key use {program} signer add"
     )
 }
 
@@ -318,4 +318,186 @@ pub fn digest_is_not_verified(name: &str) -> String {
 #[must_use]
 pub fn unknown_format(format: &str) -> String {
     format!("unknown format {}: json is supported", super::quote(format))
+}
+
+/// A key file with several blocks, none of which is a key that can be used.
+pub const NO_KEY_IMPORTED: &str = "failed to import all keys";
+
+/// A key file that cannot be read.
+#[must_use]
+pub fn public_key_unreadable(problem: &str) -> String {
+    format!("unable to read public key from file: {problem}")
+}
+
+/// A key file without a key that signers can have.
+#[must_use]
+pub fn public_key_unusable(file: &str, problem: &str) -> String {
+    format!("could not parse public key from file: {file}: {problem}")
+}
+
+/// First line of `signer add` for each repository.
+#[must_use]
+pub fn adding_signer(signer: &str, name: &str) -> String {
+    format!("Adding signer {} to {name}...\n", super::quote(signer))
+}
+
+/// Last line of `signer add` for each repository, and an empty one.
+#[must_use]
+pub fn added_signer(signer: &str, name: &str) -> String {
+    format!("Successfully added signer: {signer} to {name}\n\n")
+}
+
+/// The repositories that have not got the signer.
+#[must_use]
+pub fn signer_not_added(names: &str) -> String {
+    format!("failed to add signer to: {names}")
+}
+
+/// A tag or digest in a place where none belongs, which docker ignores without a word.
+#[must_use]
+pub fn signers_are_for_repositories(typed: &str, name: &str) -> String {
+    format!("signers are added to whole repositories: {typed} is taken for {name}")
+}
+
+/// The server does not know the repository yet.
+#[must_use]
+pub fn initializing(name: &str) -> String {
+    format!("Initializing signed repository for {name}...\n")
+}
+
+/// The repository has its keys.
+#[must_use]
+pub fn initialized(name: &str) -> String {
+    format!("Successfully initialized {}\n", super::quote(name))
+}
+
+/// What takes its time while something is published.
+#[must_use]
+pub fn publishing(gun: &str) -> String {
+    format!("Publishing trust data of {gun}")
+}
+
+// Sign (section 8.6).
+
+/// `sign name@digest`.
+pub const DIGEST_REFERENCE: &str = "cannot use a digest reference for IMAGE:TAG";
+/// Between the image and its signature.
+pub const SIGNING: &str = "Signing and pushing trust metadata\n";
+/// No key of the user's may sign the tag.
+pub const NO_SIGNING_KEYS: &str = "no valid signing keys for delegation roles";
+/// More than one of `--digest`, `--local` and `--remote`.
+pub const ONE_SOURCE: &str = "--digest cannot be used together with --local or --remote";
+/// How to choose between two digests.
+pub const SAY_WHICH: &str =
+    "choose with --digest sha256:…, or sign what the registry has now with --remote";
+/// The first signature by somebody who is not logged in.
+pub const NO_USER: &str = "Not logged in to the registry: signing with the repository key, without a signer of your own\n";
+
+/// `sign name`.
+#[must_use]
+pub fn no_tag(name: &str) -> String {
+    format!("no tag specified for {name}")
+}
+
+/// A tag that is signed is signed again as it is.
+#[must_use]
+pub fn signing_again(name: &str, tag: &str, digest: &str, signers: &str) -> String {
+    let signers = super::visible(signers);
+    format!(
+        "Signing and pushing trust metadata for {name}\nExisting signatures for tag {tag} digest {digest} from:\n{signers}\n"
+    )
+}
+
+/// The tag has one digest for docker and another for the repository's administrators.
+#[must_use]
+pub fn two_digests(name: &str, releases: &str, targets: &str) -> String {
+    format!(
+        "{name} is signed with two digests: sha256:{releases} in targets/releases, sha256:{targets} in targets; not signing either"
+    )
+}
+
+/// What is signed comes from the registry. docker says `local image` here.
+#[must_use]
+pub fn signing_remote(name: &str) -> String {
+    format!(
+        "Signing and pushing trust data for remote image {name}, may overwrite remote trust data\n"
+    )
+}
+
+/// `--local`, and no daemon to ask.
+#[must_use]
+pub fn no_local_image(name: &str) -> String {
+    format!("No local image {name}: taking what the registry has\n")
+}
+
+/// What is signed, in the words of docker's push.
+#[must_use]
+pub fn pushed(tag: &str, digest: &str, size: u64) -> String {
+    format!("{tag}: digest: {digest} size: {size}\n")
+}
+
+/// What takes its time while the registry is asked.
+#[must_use]
+pub fn asking_registry(name: &str) -> String {
+    format!("Asking the registry for {name}")
+}
+
+/// The user has become the first signer.
+#[must_use]
+pub fn created_signer(name: &str) -> String {
+    format!("Created signer: {name}\n")
+}
+
+/// The repository has its keys and its first signer.
+#[must_use]
+pub fn finished_initializing(name: &str) -> String {
+    format!("Finished initializing signed repository for {name}\n")
+}
+
+/// The registry's user name is no name for a signer.
+#[must_use]
+pub fn user_renamed(user: &str, name: &str) -> String {
+    format!(
+        "Registry user {} cannot be a signer's name: signing as {name}\n",
+        super::quote(user)
+    )
+}
+
+/// Nothing in the registry's user name makes a name for a signer.
+#[must_use]
+pub fn user_is_no_name(user: &str) -> String {
+    format!(
+        "Registry user {} cannot be a signer's name: signing with the repository key, without a signer of your own\n",
+        super::quote(user)
+    )
+}
+
+/// Before what went wrong.
+#[must_use]
+pub fn failed_to_sign(gun: &str, tag: &str) -> String {
+    format!("failed to sign {gun}:{tag}: ")
+}
+
+/// The end.
+#[must_use]
+pub fn signed(gun: &str, tag: &str) -> String {
+    format!("Successfully signed {gun}:{tag}\n")
+}
+
+// Advice, for people at a terminal only.
+
+/// The server's certificate is not trusted.
+pub const TLS_HINT: &str = "certificates to trust go to ~/.docker/tls/<host[:port]>/ca.crt";
+/// The server does not know who we are, or that we may.
+pub const LOGIN_HINT: &str = "the trust server takes the registry's credentials: docker login";
+/// A key of somebody else's is needed.
+pub const KEYS_HINT: &str = "docker trust key load brings a key that you have in a file";
+
+/// A key could not be unlocked.
+#[must_use]
+pub fn wrong_passphrase(role: &str) -> String {
+    let variable = if role == "root" { "ROOT" } else { "REPOSITORY" };
+    format!(
+        "the passphrase of the {role} key is wrong; it is asked for, or taken from DOCKER_CONTENT_TRUST_{variable}_PASSPHRASE"
+    )
 }
