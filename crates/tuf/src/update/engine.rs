@@ -1,6 +1,7 @@
 //! The state machine itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -30,6 +31,8 @@ pub struct Update {
     pub(super) cached: Cached,
     /// The snapshot that was cached before this update replaced it.
     snapshot_before: Option<Bytes>,
+    /// The same, read, where the cached root vouches for it. Made when first needed.
+    old_snapshot: OnceLock<Option<Snapshot>>,
     pub(super) floors: Floors,
 
     /// The cached root: what later roots must be linked to, and what vouches for the rest of the cache.
@@ -116,6 +119,7 @@ impl Update {
             scope,
             pinning,
             snapshot_before: cached.snapshot.clone(),
+            old_snapshot: OnceLock::new(),
             cached,
             floors,
             old_root: None,
@@ -356,6 +360,7 @@ impl Update {
         let bytes = self.expect_bytes(&path_of(&role, &meta), length_of(&role, &meta)?)?;
         let cached = self.cached.snapshot.clone();
         let verified = self.verify_snapshot(bytes, &meta, cached.as_ref())?;
+        self.check_none_dropped(verified.body())?;
         self.persist(&role, &verified.raw().clone());
         Ok(self.snapshot_loaded(verified))
     }
@@ -479,20 +484,58 @@ impl Update {
         (!meta.hashes.is_empty() || meta.length != 0).then(|| meta.clone())
     }
 
-    /// A delegation that the cached snapshot listed may leave the snapshot only with a new document of its parent.
+    /// Refuses a snapshot that lacks a delegation which the cached one lists, while the document of its parent, which
+    /// still delegates to it, is the cached one.
+    ///
+    /// Such a snapshot is not kept: the next update would have nothing left to compare with.
+    fn check_none_dropped(&self, new: &Snapshot) -> Outcome<()> {
+        let Some(old) = self.old_snapshot() else {
+            return Ok(());
+        };
+        for (name, meta) in &old.meta {
+            let Ok(role) = name.parse::<RoleName>() else {
+                continue;
+            };
+            let Some(parent) = role.parent() else {
+                continue;
+            };
+            let dropped = !meta.hashes.is_empty()
+                && new.meta.get(name).is_none_or(|meta| meta.hashes.is_empty());
+            let unchanged = |bytes: &&Bytes| {
+                let meta = new.meta.get(parent.as_str());
+                meta.is_some_and(|meta| meta.hashes.check(parent.as_str(), bytes).is_ok())
+            };
+            if dropped
+                && let Some(bytes) = self.cached.targets.get(&parent).filter(unchanged)
+                && let Ok(received) = Received::<Targets>::parse(&parent, bytes.clone())
+                && received.unverified().delegations.find(&role).is_some()
+            {
+                return Err(UpdateError::Dropped { role });
+            }
+        }
+        Ok(())
+    }
+
+    fn old_snapshot(&self) -> Option<&Snapshot> {
+        let old = self.old_snapshot.get_or_init(|| {
+            let bytes = self.snapshot_before.clone()?;
+            let received = Received::<Snapshot>::parse(&RoleName::snapshot(), bytes).ok()?;
+            let verified = rules::verify_snapshot(received, self.old_root.as_ref()?.body()).ok()?;
+            Some(verified.body().clone())
+        });
+        old.as_ref()
+    }
+
+    /// A delegation that the cached snapshot listed may leave the snapshot only with a new document of its parent. This
+    /// finds what [`Update::check_none_dropped`] could not see: the parent's document was not cached.
     fn check_not_dropped(&self, role: &RoleName) -> Outcome<()> {
-        let (Some(parent), Some(bytes), Some(old_root)) =
-            (role.parent(), &self.snapshot_before, &self.old_root)
-        else {
+        if self.snapshot.as_ref().map(Verified::raw) == self.snapshot_before.as_ref() {
+            return Ok(());
+        }
+        let (Some(parent), Some(old)) = (role.parent(), self.old_snapshot()) else {
             return Ok(());
         };
-        let Ok(received) = Received::<Snapshot>::parse(&RoleName::snapshot(), bytes.clone()) else {
-            return Ok(());
-        };
-        let Ok(old) = rules::verify_snapshot(received, old_root.body()) else {
-            return Ok(());
-        };
-        let listed = |name: &RoleName| old.body().meta.get(name.as_str());
+        let listed = |name: &RoleName| old.meta.get(name.as_str());
         let parent_unchanged =
             listed(&parent).map(|m| &m.hashes) == self.listed(&parent).as_ref().map(|m| &m.hashes);
         if listed(role).is_some_and(|meta| !meta.hashes.is_empty()) && parent_unchanged {

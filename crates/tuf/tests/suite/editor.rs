@@ -289,7 +289,7 @@ fn w4_w5_w6_removals_leave_what_go_leaves() {
         let _ = editor.add_delegation_paths(&alice, &paths).unwrap();
         assert_eq!(
             editor
-                .add_delegation_keys(&alice, &[key.clone()], 1)
+                .add_delegation_keys(&alice, std::slice::from_ref(&key), 1)
                 .unwrap(),
             Changed::No
         );
@@ -384,7 +384,7 @@ fn w10_a_delegation_created_again_continues_its_versions() {
     let key = forge.signers["targets/releases"][0].clone();
     let recreate = |editor: &mut RepositoryEditor<'_>| {
         let _ = editor
-            .add_delegation_keys(&releases, &[key.clone()], 1)
+            .add_delegation_keys(&releases, std::slice::from_ref(&key), 1)
             .unwrap();
         let _ = editor
             .add_delegation_paths(&releases, &[String::new()])
@@ -419,7 +419,7 @@ fn w10_a_delegation_created_again_continues_its_versions() {
 fn w9_expired_targets_are_renewed_by_the_next_publish() {
     let mut forge = Forge::new();
     forge.change("targets", |signed| {
-        signed["expires"] = expiry(NOW - Duration::days(1))
+        signed["expires"] = expiry(NOW - Duration::days(1));
     });
     forge.seal();
     let files = publish(&mut forge, |editor| {
@@ -439,7 +439,7 @@ fn w9_expired_targets_are_renewed_by_the_next_publish() {
 fn a_root_near_its_end_is_renewed_where_its_key_is_at_hand() {
     let mut forge = Forge::new();
     forge.change("root", |signed| {
-        signed["expires"] = expiry(NOW + Duration::days(100))
+        signed["expires"] = expiry(NOW + Duration::days(100));
     });
     forge.seal();
     let repository = trusted(&forge);
@@ -456,7 +456,7 @@ fn a_root_near_its_end_is_renewed_where_its_key_is_at_hand() {
     assert_eq!(snapshot.version(), 3);
 
     forge.change("root", |signed| {
-        signed["expires"] = expiry(NOW - Duration::days(1))
+        signed["expires"] = expiry(NOW - Duration::days(1));
     });
     forge.seal();
     let repository = trusted(&forge);
@@ -534,7 +534,7 @@ fn below_its_threshold_nothing_is_finished_and_keys_count_once() {
     let repository = trusted(&forge);
     let mut editor = RepositoryEditor::from_trusted(&repository, NOW);
     let alice = role("targets/alice");
-    let keys = [first.clone(), second.clone(), missing.clone()];
+    let keys = [first.clone(), second, missing.clone()];
     let _ = editor.add_delegation_keys(&alice, &keys, 2).unwrap();
     let _ = editor
         .add_delegation_paths(&alice, &[String::new()])
@@ -571,7 +571,8 @@ fn below_its_threshold_nothing_is_finished_and_keys_count_once() {
 
     // A threshold that nobody can have set is no threshold.
     for threshold in [0, -1, i64::MIN] {
-        let error = editor.add_delegation_keys(&role("targets/bob"), &[two.clone()], threshold);
+        let error =
+            editor.add_delegation_keys(&role("targets/bob"), std::slice::from_ref(&two), threshold);
         assert!(matches!(error, Err(EditError::Threshold { .. })));
     }
 }
@@ -600,7 +601,7 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
 
     // Expired: its keys still vouch for the content, so an edit renews it.
     forge.change("targets/releases", |signed| {
-        signed["expires"] = expiry(NOW - Duration::days(1))
+        signed["expires"] = expiry(NOW - Duration::days(1));
     });
     forge.seal();
     publish(&mut forge, |editor| {
@@ -611,7 +612,7 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
 
     // Unusable and untouched, it keeps its entry in the snapshot.
     forge.change("targets/releases", |signed| {
-        signed["expires"] = expiry(NOW - Duration::days(1))
+        signed["expires"] = expiry(NOW - Duration::days(1));
     });
     forge.seal();
     publish(&mut forge, |editor| {
@@ -636,7 +637,7 @@ fn keys_are_purged_from_every_document_that_can_be_signed() {
             let _ = editor.add_delegation_keys(&role(name), &keys, 1).unwrap();
         }
         let _ = editor
-            .add_delegation_keys(&role("targets/a/x"), &[shared.clone()], 1)
+            .add_delegation_keys(&role("targets/a/x"), std::slice::from_ref(&shared), 1)
             .unwrap();
     });
     let repository = trusted(&forge);
@@ -815,7 +816,7 @@ fn the_snapshot_waits_for_what_must_be_signed() {
 fn versions_end_where_databases_end() {
     let mut forge = Forge::new();
     forge.change("targets/releases", |signed| {
-        signed["version"] = i32::MAX.into()
+        signed["version"] = i32::MAX.into();
     });
     forge.seal();
     let repository = trusted(&forge);

@@ -1,6 +1,7 @@
 //! Keys and repositories made for a test: honest ones, and any other.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -80,7 +81,7 @@ impl Key {
 /// A server, with every key at hand.
 pub(crate) struct Forge {
     /// Every key by canonical ID.
-    keys: BTreeMap<KeyId, Key>,
+    keys: BTreeMap<KeyId, Rc<Key>>,
     /// The keys that sign a role, as it is forged next.
     pub(crate) signers: BTreeMap<String, Vec<PublicKey>>,
     /// The payload of every current document.
@@ -109,6 +110,17 @@ impl Forge {
         forge.forge("targets/releases", targets_document(&[("v1", 5)]));
         forge.seal();
         forge
+    }
+
+    /// A copy of the server, with the same keys.
+    pub(crate) fn new_like(other: &Self) -> Self {
+        Self {
+            keys: other.keys.clone(),
+            signers: other.signers.clone(),
+            signed: other.signed.clone(),
+            files: other.files.clone(),
+            roots: other.roots.clone(),
+        }
     }
 
     /// Keys, and a root that lists them. Nothing else.
@@ -148,12 +160,12 @@ impl Forge {
     }
 
     pub(crate) fn adopt(&mut self, key: Key) {
-        self.keys.insert(key.bare.id().clone(), key);
+        self.keys.insert(key.bare.id().clone(), Rc::new(key));
     }
 
     /// Gives away a private key: it signs no more.
-    pub(crate) fn lose(&mut self, key: &PublicKey) -> Key {
-        self.keys.remove(key.canonical_id()).unwrap()
+    pub(crate) fn lose(&mut self, key: &PublicKey) {
+        self.keys.remove(key.canonical_id()).unwrap();
     }
 
     /// A root with the present signers as keys, threshold 1.
@@ -196,6 +208,13 @@ impl Forge {
                 .insert(signed["version"].as_i64().unwrap(), bytes.clone());
         }
         self.signed.insert(role.to_owned(), signed);
+        self.files.insert(role.to_owned(), bytes);
+    }
+
+    /// Makes this the current document of a role, signed by the role's signers, whatever it is. The payload that is
+    /// remembered stays the honest one.
+    pub(crate) fn put_unchecked(&mut self, role: &str, signed: &Value) {
+        let bytes = self.document(signed, &self.signers[role]);
         self.files.insert(role.to_owned(), bytes);
     }
 

@@ -7,6 +7,8 @@ mod editor;
 #[cfg(test)]
 mod forge;
 #[cfg(test)]
+mod museum;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod support;
