@@ -11,7 +11,11 @@
 mod asn1;
 mod cbc;
 pub mod certificate;
+#[cfg(feature = "sql")]
+pub mod database;
 mod dek;
+#[cfg(feature = "sql")]
+pub mod jwe;
 pub mod keyfile;
 pub mod pem;
 mod pkcs8;
@@ -23,6 +27,8 @@ pub mod tally;
 pub mod transfer;
 
 pub use certificate::root_certificate;
+#[cfg(feature = "sql")]
+pub use database::{AliasPassphrases, KeyDatabase};
 pub use private::{InvalidPrivateKey, PrivateKey};
 pub use prompt::{Notice, PassphraseError, Passphrases, Prompt, PromptKind, Retriever};
 pub use signer::{SignError, Signer};
