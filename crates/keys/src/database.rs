@@ -366,6 +366,14 @@ impl KeyDatabase {
         Ok(signature)
     }
 
+    /// Whether the table is there and readable, for health reports.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Database`].
+    pub async fn check(&self) -> Result<(), DatabaseError> {
+        Ok(self.0.rows.check().await?)
+    }
+
     async fn row(&self, id: &KeyId) -> Result<Option<Row>, DatabaseError> {
         // Metadata may hold any text as an ID; such a one is in no row.
         if id.as_str().parse::<KeyId>().is_err() {

@@ -94,7 +94,7 @@ pub enum Problem {
     Gun,
     /// The file or folder cannot be read, written or removed.
     #[error("{0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
     /// A PEM type that holds no private key.
     #[error("unknown key format {0:?}")]
     Label(String),

@@ -437,6 +437,7 @@ async fn absence_is_told_from_failure() {
             Err(DatabaseError::NotFound(_))
         ));
     }
+    world.keys.check().await.unwrap();
     // A cached, active key goes on signing when the database is away; nothing else does.
     let row = &samples()[0];
     world.keys.sign(&id(row), b"x", now()).await.unwrap();
@@ -453,6 +454,21 @@ async fn absence_is_told_from_failure() {
     ));
     assert!(matches!(
         world.keys.create(Algorithm::Ecdsa, "a", "b", now()).await,
+        Err(DatabaseError::Database(_))
+    ));
+    assert!(world.keys.check().await.is_err());
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_noticed() {
+    let world = world().await;
+    world.keys.check().await.unwrap();
+    sqlx::query("DROP TABLE private_keys")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    assert!(matches!(
+        world.keys.check().await,
         Err(DatabaseError::Database(_))
     ));
 }

@@ -61,6 +61,12 @@ impl Rows {
         Ok(())
     }
 
+    /// Reads something, whatever it is.
+    pub(super) async fn check(&self) -> sqlx::Result<()> {
+        sqlx::query(SQLITE.check).fetch_optional(&self.0).await?;
+        Ok(())
+    }
+
     pub(super) async fn load(&self, key_id: &str) -> sqlx::Result<Option<Row>> {
         let row = sqlx::query(SQLITE.load)
             .bind(key_id)
@@ -183,6 +189,7 @@ fn read_timestamp(text: &str) -> OffsetDateTime {
 struct Statements {
     schema: &'static str,
     begin: &'static str,
+    check: &'static str,
     load: &'static str,
     pending: &'static str,
     insert: &'static str,
@@ -211,6 +218,7 @@ CREATE INDEX IF NOT EXISTS private_keys_owner ON private_keys (gun, role);
 ",
     // Takes the write lock at once: two processes cannot both see that there is no pending key.
     begin: "BEGIN IMMEDIATE",
+    check: "SELECT id FROM private_keys LIMIT 1",
     load: "
 SELECT key_id, algorithm, passphrase_alias, public, private, gun, role, CAST(last_used AS TEXT) AS last_used
 FROM private_keys WHERE deleted_at IS NULL AND key_id = ?",
