@@ -192,7 +192,7 @@ impl Stage {
     fn trust_the_server(&self) -> anyhow::Result<()> {
         let host = self.url.trim_start_matches("https://");
         let folder = self.folder.join("home/.docker/tls").join(host);
-        let authority = self.folder.join("trust-server/ca.crt");
+        let authority = self.folder.join("trust-server/tls/ca.crt");
         println!("$ mkdir -p {}", folder.display());
         println!(
             "$ cp {} {}",

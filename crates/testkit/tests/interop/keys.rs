@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use signet_testkit::file;
 use signet_testkit::image::Image;
 use signet_testkit::peer::{GoSigner, Registry, Storage, TrustServer};
 use signet_testkit::user::{Tool, User};
@@ -138,12 +139,16 @@ fn an_rsa_root_of_go_is_read_and_published_to_by_us() {
         let registry = Registry::start().unwrap();
         let gun = format!("{}/team/app", registry.host());
         let user = stranger(&server);
-        let subject = format!("/CN={gun}");
+        // A certificate that may sign others is no leaf for Go, and OpenSSL makes such ones unless told otherwise.
+        let config = format!(
+            "[req]\ndistinguished_name=dn\nx509_extensions=leaf\nprompt=no\n[dn]\nCN={gun}\n[leaf]\nbasicConstraints=critical,CA:FALSE\n"
+        );
+        file::write(&user.path("root.cnf"), config).unwrap();
         user.openssl(&["genrsa", "-out", "root.key", "3072"])
             .unwrap();
         user.openssl(&[
-            "req", "-new", "-x509", "-key", "root.key", "-sha256", "-days", "3650", "-subj",
-            &subject, "-out", "root.crt",
+            "req", "-new", "-x509", "-key", "root.key", "-sha256", "-days", "3650", "-config",
+            "root.cnf", "-out", "root.crt",
         ])
         .unwrap();
         let passphrase = format!("pass:{}", User::ROOT_PASSPHRASE);

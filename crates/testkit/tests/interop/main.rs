@@ -15,6 +15,7 @@ mod faults;
 mod go_client;
 mod judge;
 mod keys;
+mod library;
 mod mixed;
 mod plugin;
 mod walk;
