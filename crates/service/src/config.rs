@@ -341,7 +341,12 @@ impl Format {
     }
 
     fn parse(self, text: &str) -> Result<Map<String, Value>, Fault> {
-        let syntax = |error: &dyn fmt::Display| Fault::Syntax(error.to_string());
+        // The first line only: the others quote the file, and there are secrets in it.
+        let syntax = |error: &dyn fmt::Display| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            Fault::Syntax(line.strip_prefix("error: ").unwrap_or(line).to_owned())
+        };
         let value = match self {
             Self::Json => serde_json::from_str(text).map_err(|error| syntax(&error))?,
             Self::Toml => toml::from_str(text).map_err(|error| syntax(&error.message()))?,
