@@ -1,0 +1,350 @@
+//! Certificates, keys and client certificates. Messages were printed by notary-server 0.7.0 for the same files.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, PKCS_ED25519,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use signet_service::files::write_private;
+use signet_service::tls::{Files, Tls};
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+struct Made {
+    certificate: Certificate,
+    key: KeyPair,
+    params: CertificateParams,
+}
+
+impl Made {
+    fn new(adjust: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (key, params) = (KeyPair::generate().unwrap(), params(adjust));
+        Self {
+            certificate: params.self_signed(&key).unwrap(),
+            key,
+            params,
+        }
+    }
+
+    fn issue(&self, adjust: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (key, params) = (KeyPair::generate().unwrap(), params(adjust));
+        let certificate = params
+            .signed_by(&key, &Issuer::from_params(&self.params, &self.key))
+            .unwrap();
+        Self {
+            certificate,
+            key,
+            params,
+        }
+    }
+}
+
+fn params(adjust: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    adjust(&mut params);
+    params
+}
+
+fn plain(_: &mut CertificateParams) {}
+
+fn authority(params: &mut CertificateParams) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        write_private(&path, text.as_bytes()).unwrap();
+        path
+    }
+
+    fn server(&self, server: &Made, listed: &[&Made]) -> Tls {
+        let certificate = self.write("c.pem", &server.certificate.pem());
+        let key = self.write("k.pem", &server.key.serialize_pem());
+        let text: String = listed.iter().map(|made| made.certificate.pem()).collect();
+        let client_ca = (!listed.is_empty()).then(|| self.write("ca.pem", &text));
+        Tls::load(Files {
+            certificate,
+            key,
+            client_ca,
+        })
+        .unwrap()
+    }
+}
+
+fn fault(certificate: &Path, key: &Path, client_ca: Option<PathBuf>) -> String {
+    let files = Files {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        client_ca,
+    };
+    Tls::load(files).unwrap_err().to_string()
+}
+
+/// Whether a client with this certificate gets a byte through, and the protocol that was agreed on.
+async fn connect(
+    tls: &Tls,
+    server: &Made,
+    client: Option<&Made>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Option<Vec<u8>>, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let acceptor = TlsAcceptor::from(tls.current());
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        if let Ok(mut stream) = acceptor.accept(stream).await {
+            let _ = stream.write_all(b"x").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let mut roots = RootCertStore::empty();
+    roots.add(server.certificate.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some(made) => {
+            let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.key.serialize_der()));
+            builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from(made.certificate.der().to_vec())],
+                    key,
+                )
+                .unwrap()
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let result = async {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?;
+        // In TLS 1.3 a refused certificate shows when something is read.
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await?;
+        Ok::<_, std::io::Error>(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
+    };
+    let result = result.await.map_err(|error| error.to_string());
+    serving.await.unwrap();
+    result
+}
+
+const BOTH: [&[&SupportedProtocolVersion]; 2] = [&[&version::TLS12], &[&version::TLS13]];
+
+#[test]
+fn files_that_cannot_be_used_are_named_as_in_go() {
+    let folder = Folder::new();
+    let made = Made::new(plain);
+    let (c, k) = (
+        folder.write("c.pem", &made.certificate.pem()),
+        folder.write("k.pem", &made.key.serialize_pem()),
+    );
+    let junk = folder.write("junk.pem", "junk\n");
+    let other = folder.write("other.pem", &KeyPair::generate().unwrap().serialize_pem());
+    let ed25519 = folder.write(
+        "ed.pem",
+        &KeyPair::generate_for(&PKCS_ED25519)
+            .unwrap()
+            .serialize_pem(),
+    );
+    let encrypted = folder.write(
+        "enc.pem",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    let legacy = folder.write("dek.pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n");
+    let two = folder.write(
+        "two.pem",
+        "-----BEGIN A-----\nAAAA\n-----END A-----\n-----BEGIN B-----\nAAAA\n-----END B-----\n",
+    );
+    let damaged = folder.write(
+        "damaged.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let none = folder.path("nope");
+    for (certificate, key, reason) in [
+        (
+            &junk,
+            &k,
+            "tls: failed to find any PEM data in certificate input",
+        ),
+        (
+            &k,
+            &k,
+            "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched",
+        ),
+        (
+            &two,
+            &k,
+            "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [A B]",
+        ),
+        (&damaged, &k, "x509: malformed certificate"),
+        (&c, &junk, "tls: failed to find any PEM data in key input"),
+        (
+            &c,
+            &c,
+            "tls: found a certificate rather than a key in the PEM for the private key",
+        ),
+        (
+            &c,
+            &two,
+            "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the following types: [A B]",
+        ),
+        (&c, &encrypted, "tls: failed to parse private key"),
+        (&c, &legacy, "tls: failed to parse private key"),
+        (&c, &other, "tls: private key does not match public key"),
+        (
+            &c,
+            &ed25519,
+            "tls: private key type does not match public key type",
+        ),
+    ] {
+        let expected = format!(
+            "Error reading X509 key pair (cert: {certificate:?}, key: {key:?}): {reason}. Make sure the key is not encrypted."
+        );
+        assert_eq!(fault(certificate, key, None), expected);
+    }
+    for (certificate, key) in [(&none, &k), (&c, &none)] {
+        let expected = format!(
+            "Could not load X509 key pair (cert: {certificate:?}, key: {key:?}): open {}: no such file or directory",
+            none.display()
+        );
+        assert_eq!(fault(certificate, key, None), expected);
+    }
+    let missing = format!(
+        "could not read CA certificate {none:?}: open {}: no such file or directory",
+        none.display()
+    );
+    assert_eq!(fault(&c, &k, Some(none)), missing);
+    assert_eq!(
+        fault(&c, &k, Some(junk.clone())),
+        format!("failed to append certificates from PEM file: {junk:?}")
+    );
+}
+
+#[tokio::test]
+async fn both_versions_are_spoken_and_http_2_is_offered() {
+    let (folder, server) = (Folder::new(), Made::new(plain));
+    let tls = folder.server(&server, &[]);
+    for versions in BOTH {
+        assert_eq!(
+            connect(&tls, &server, None, versions).await,
+            Ok(Some(b"h2".to_vec()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a06_without_a_client_certificate_there_is_no_connection() {
+    let (folder, server, ca) = (Folder::new(), Made::new(plain), Made::new(authority));
+    let tls = folder.server(&server, &[&ca]);
+    let (good, stranger) = (ca.issue(plain), Made::new(authority).issue(plain));
+    for versions in BOTH {
+        assert!(connect(&tls, &server, None, versions).await.is_err());
+        assert!(
+            connect(&tls, &server, Some(&stranger), versions)
+                .await
+                .is_err()
+        );
+        assert!(connect(&tls, &server, Some(&good), versions).await.is_ok());
+    }
+}
+
+// Go accepts each of these; WebPKI alone would refuse the last two.
+#[tokio::test]
+async fn a_client_may_present_exactly_a_listed_certificate() {
+    let server = Made::new(plain);
+    let issued = Made::new(authority).issue(plain);
+    for (listed, what) in [
+        (&server, "self-signed"),
+        (&issued, "issued by another"),
+        (&Made::new(authority), "an authority"),
+    ] {
+        let folder = Folder::new();
+        let tls = folder.server(&server, &[listed]);
+        for versions in BOTH {
+            assert!(
+                connect(&tls, &server, Some(listed), versions).await.is_ok(),
+                "{what}"
+            );
+            assert!(
+                connect(&tls, &server, Some(&Made::new(plain)), versions)
+                    .await
+                    .is_err(),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listed_certificate_must_be_valid_and_for_clients() {
+    let server = Made::new(plain);
+    let now = OffsetDateTime::from(
+        std::time::UNIX_EPOCH
+            .checked_add(now_since_epoch())
+            .unwrap(),
+    );
+    let purpose = |purpose: ExtendedKeyUsagePurpose| {
+        Made::new(move |params| params.extended_key_usages = vec![purpose])
+    };
+    let expired = Made::new(|params| params.not_after = now - Duration::days(1));
+    let early = Made::new(|params| params.not_before = now + Duration::days(1));
+    for (client, accepted) in [
+        (&purpose(ExtendedKeyUsagePurpose::ClientAuth), true),
+        (&purpose(ExtendedKeyUsagePurpose::Any), true),
+        (&purpose(ExtendedKeyUsagePurpose::ServerAuth), false),
+        (&expired, false),
+        (&early, false),
+    ] {
+        let folder = Folder::new();
+        let tls = folder.server(&server, &[client]);
+        let result = connect(&tls, &server, Some(client), BOTH[1]).await;
+        assert_eq!(result.is_ok(), accepted, "{:?}: {result:?}", client.params);
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_read_again_and_kept_when_the_new_ones_are_bad() {
+    let (folder, first, second) = (Folder::new(), Made::new(plain), Made::new(plain));
+    let tls = folder.server(&first, &[]);
+    folder.write("c.pem", &second.certificate.pem());
+    assert!(tls.reload().is_err(), "the key is still the first one's");
+    assert!(connect(&tls, &first, None, BOTH[1]).await.is_ok());
+    folder.write("k.pem", &second.key.serialize_pem());
+    tls.reload().unwrap();
+    assert!(connect(&tls, &second, None, BOTH[1]).await.is_ok());
+    assert!(connect(&tls, &first, None, BOTH[1]).await.is_err());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "TLS libraries judge certificates by the real time"
+)]
+fn now_since_epoch() -> std::time::Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+}
