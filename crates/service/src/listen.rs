@@ -18,12 +18,12 @@ pub enum ListenError {
         fault: &'static str,
     },
     /// The operating system refused.
-    #[error("listen tcp {address}: bind: {}", crate::files::reason(source))]
+    #[error("listen tcp {address}: bind: {}", crate::files::reason(error))]
     Bind {
         /// The address as configured.
         address: String,
         /// What the operating system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The name has no address.
     #[error("lookup {host}: no such host")]
@@ -84,6 +84,12 @@ impl Address {
         &self.host
     }
 
+    /// The port; 0 lets the operating system choose one.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether nobody outside this machine can connect: `localhost` or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -99,9 +105,9 @@ impl Address {
     /// # Errors
     /// [`ListenError`] when the name has no address or the operating system refuses.
     pub async fn bind(&self) -> Result<Vec<TcpListener>, ListenError> {
-        let fail = |source| ListenError::Bind {
+        let fail = |error| ListenError::Bind {
             address: self.to_string(),
-            source,
+            error,
         };
         if self.host.eq_ignore_ascii_case("localhost") {
             let first = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).map_err(fail)?;
@@ -109,7 +115,7 @@ impl Address {
             return match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
                 Ok(second) => Ok(vec![first, second]),
                 // Somebody else's service under the same name must not go unnoticed; no IPv6 is no fault.
-                Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(fail(source)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(fail(error)),
                 Err(_) => Ok(vec![first]),
             };
         }

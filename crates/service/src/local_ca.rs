@@ -57,12 +57,12 @@ pub enum LocalCaError {
         reason: &'static str,
     },
     /// A file could not be read or written.
-    #[error("{}: {}", path.display(), files::reason(source))]
+    #[error("{}: {}", path.display(), files::reason(error))]
     Io {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
@@ -80,9 +80,9 @@ impl LocalCa {
         names: &[String],
         now: OffsetDateTime,
     ) -> Result<Self, LocalCaError> {
-        files::create_private_folder(folder).map_err(|source| LocalCaError::Io {
+        files::create_private_folder(folder).map_err(|error| LocalCaError::Io {
             path: folder.to_owned(),
-            source,
+            error,
         })?;
         let [ca_certificate, ca_key, certificate, key] =
             ["ca.crt", "ca.key", "server.crt", "server.key"].map(|n| folder.join(n));
@@ -238,9 +238,9 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, LocalCaError> {
     match std::fs::read(path) {
         Ok(content) => Ok(Some(Zeroizing::new(content))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LocalCaError::Io {
+        Err(error) => Err(LocalCaError::Io {
             path: path.to_owned(),
-            source,
+            error,
         }),
     }
 }
@@ -250,9 +250,9 @@ fn write(
     content: &[u8],
     by: fn(&Path, &[u8]) -> io::Result<()>,
 ) -> Result<(), LocalCaError> {
-    by(path, content).map_err(|source| LocalCaError::Io {
+    by(path, content).map_err(|error| LocalCaError::Io {
         path: path.to_owned(),
-        source,
+        error,
     })
 }
 

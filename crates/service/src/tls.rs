@@ -95,7 +95,7 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// The certificate or its key does not exist.
-    #[error("Could not load X509 key pair (cert: {certificate:?}, key: {key:?}): open {}: {}", missing.display(), crate::files::reason(source))]
+    #[error("Could not load X509 key pair (cert: {certificate:?}, key: {key:?}): open {}: {}", missing.display(), crate::files::reason(error))]
     Missing {
         /// The file of the certificate.
         certificate: PathBuf,
@@ -104,7 +104,7 @@ pub enum TlsError {
         /// The one that is missing.
         missing: PathBuf,
         /// What the operating system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The certificate and its key cannot be used.
     #[error(
@@ -122,12 +122,12 @@ pub enum TlsError {
     #[error("TLS cannot be set up")]
     Setup(#[source] RustlsError),
     /// The file of client certificates cannot be read.
-    #[error("could not read CA certificate {path:?}: open {}: {}", path.display(), crate::files::reason(source))]
+    #[error("could not read CA certificate {path:?}: open {}: {}", path.display(), crate::files::reason(error))]
     UnreadableClientCa {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -172,12 +172,12 @@ pub enum PairFault {
     #[error("tls: failed to find any PEM data in key input")]
     NoKeyPem,
     /// The file exists and cannot be read.
-    #[error("open {}: {}", path.display(), crate::files::reason(source))]
+    #[error("open {}: {}", path.display(), crate::files::reason(error))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -204,14 +204,14 @@ fn server_config(files: &Files) -> Result<ServerConfig, TlsError> {
 fn load_pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let (certificate, key) = (files.certificate.clone(), files.key.clone());
     let read = |path: &Path| {
-        std::fs::read(path).map(Zeroizing::new).map_err(|source| {
+        std::fs::read(path).map(Zeroizing::new).map_err(|error| {
             let (certificate, key) = (certificate.clone(), key.clone());
-            if source.kind() == io::ErrorKind::NotFound {
+            if error.kind() == io::ErrorKind::NotFound {
                 TlsError::Missing {
                     certificate,
                     key,
                     missing: path.to_owned(),
-                    source,
+                    error,
                 }
             } else {
                 TlsError::Pair {
@@ -219,7 +219,7 @@ fn load_pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, T
                     key,
                     fault: PairFault::Unreadable {
                         path: path.to_owned(),
-                        source,
+                        error,
                     },
                 }
             }
@@ -331,9 +331,9 @@ struct ListedClients {
 
 impl ListedClients {
     fn load(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let text = std::fs::read(path).map_err(|source| TlsError::UnreadableClientCa {
+        let text = std::fs::read(path).map_err(|error| TlsError::UnreadableClientCa {
             path: path.to_owned(),
-            source,
+            error,
         })?;
         let mut roots = RootCertStore::empty();
         let mut listed = Vec::new();

@@ -156,38 +156,30 @@ fn random_id() -> String {
 /// A duration as Go writes it: `508.252µs`, `1.575423ms`, `2.5s`, `1m0.5s`.
 fn go_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    let scaled = |unit: u128, digits: usize| {
-        let (whole, rest) = (nanos / unit, nanos % unit);
-        let text = format!("{whole}.{rest:0digits$}");
+    let scaled = |nanos: u128, unit: u128, digits: usize| {
+        let text = format!("{}.{:0digits$}", nanos / unit, nanos % unit);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
+    let seconds = |nanos| scaled(nanos, NANOS_PER_SECOND, 9);
+    let minutes = nanos / NANOS_PER_MINUTE;
     match nanos {
         0 => "0s".to_owned(),
         1..1_000 => format!("{nanos}ns"),
-        1_000..1_000_000 => format!("{}µs", scaled(1_000, 3)),
-        1_000_000..1_000_000_000 => format!("{}ms", scaled(1_000_000, 6)),
-        1_000_000_000..60_000_000_000 => format!("{}s", scaled(1_000_000_000, 9)),
-        _ => {
-            let minutes = duration.as_secs() / 60;
-            let seconds = go_duration(duration - Duration::from_secs(minutes * 60));
-            let seconds =
-                if seconds.ends_with("ms") || seconds.ends_with("µs") || seconds.ends_with("ns") {
-                    format!(
-                        "{}s",
-                        (duration - Duration::from_secs(minutes * 60)).as_secs_f64()
-                    )
-                } else {
-                    seconds
-                };
-            if minutes < 60 {
-                format!("{minutes}m{seconds}")
-            } else {
-                format!("{}h{}m{seconds}", minutes / 60, minutes % 60)
-            }
-        }
+        1_000..1_000_000 => format!("{}µs", scaled(nanos, 1_000, 3)),
+        1_000_000..NANOS_PER_SECOND => format!("{}ms", scaled(nanos, 1_000_000, 6)),
+        NANOS_PER_SECOND..NANOS_PER_MINUTE => format!("{}s", seconds(nanos)),
+        _ if minutes < 60 => format!("{minutes}m{}s", seconds(nanos % NANOS_PER_MINUTE)),
+        _ => format!(
+            "{}h{}m{}s",
+            minutes / 60,
+            minutes % 60,
+            seconds(nanos % NANOS_PER_MINUTE)
+        ),
     }
 }
 
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+const NANOS_PER_MINUTE: u128 = 60 * NANOS_PER_SECOND;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const HEADER_COUNT: usize = 6;
@@ -264,6 +256,7 @@ mod tests {
             (2_500_000_000, "2.5s"),
             (60_000_000_000, "1m0s"),
             (60_500_000_000, "1m0.5s"),
+            (60_000_500_000, "1m0.0005s"),
             (3_600_000_000_000, "1h0m0s"),
         ] {
             assert_eq!(go_duration(Duration::from_nanos(nanos)), text);

@@ -365,3 +365,289 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest duration that is taken, in seconds: timers overflow with more.
 const YEAR: u64 = 31_536_000;
 const MOST_CONNECTIONS: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use signet_service::config::Environment;
+
+    use super::*;
+
+    fn configuration(json: &str) -> Configuration {
+        let keys = serde_json::from_str(json).unwrap();
+        Configuration::built_in(keys, ENVIRONMENT_PREFIX, Environment::default())
+    }
+
+    /// The first fault, in the order of the server's start.
+    fn fault(json: &str) -> String {
+        let c = configuration(json);
+        let steps = || -> Result<(), ConfigError> {
+            log_level(&c)?;
+            gun_prefixes(&c)?;
+            reporting(&c)?;
+            trust_source(&c)?;
+            storage(&c)?;
+            max_age(&c)?;
+            let address = http_address(&c)?;
+            tls_files(&c)?;
+            bounds(&c)?;
+            parse_address(&address)?;
+            auth(&c)
+        };
+        steps().map_or_else(|error| error.to_string(), |()| "no fault".to_owned())
+    }
+
+    const LOCAL: &str = r#""trust_service":{"type":"local"}"#;
+    const MEMORY: &str = r#""trust_service":{"type":"local"},"storage":{"backend":"memory"}"#;
+    const SERVER: &str = r#""trust_service":{"type":"local"},"storage":{"backend":"memory"},"server":{"http_addr":":4443"}"#;
+
+    // Printed by notary-server 0.7.0 for the same configurations, unless marked as ours.
+    #[test]
+    fn each_fault_has_the_message_of_go() {
+        let remote = |rest: &str| format!(r#""trust_service":{{"type":"remote"{rest}}}"#);
+        let storage = |rest: &str| format!(r#"{LOCAL},"storage":{{{rest}}}"#);
+        let server = |rest: &str| format!(r#"{MEMORY},"server":{{{rest}}}"#);
+        let rethinkdb = r#""backend":"rethinkdb","db_url":"h:1","tls_ca_file":"a""#;
+        for (keys, message) in [
+            (
+                r#""logging":{"level":"x y"}"#.to_owned(),
+                "not a valid logrus Level: \"x y\"",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":["a/",5]}"#.to_owned(),
+                "invalid GUN prefix 5",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":"a/ b"}"#.to_owned(),
+                "invalid GUN prefix b",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":["/a/"]}"#.to_owned(),
+                "invalid GUN prefix /a/",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":["../a/"]}"#.to_owned(),
+                "invalid GUN prefix ../a/",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":["a//b/"]}"#.to_owned(),
+                "invalid GUN prefix a//b/",
+            ),
+            (
+                r#""repositories":{"gun_prefixes":[" a/"]}"#.to_owned(),
+                "invalid GUN prefix  a/",
+            ),
+            (
+                r#""reporting":{"bugsnag":{"endpoint":"x"}}"#.to_owned(),
+                "must provide an API key for bugsnag",
+            ),
+            (
+                String::new(),
+                "must specify either a \"local\" or \"remote\" type for trust_service",
+            ),
+            (
+                r#""trust_service":{"type":"LOCAL"}"#.to_owned(),
+                "must specify either a \"local\" or \"remote\" type for trust_service",
+            ),
+            (remote(""), "invalid key algorithm configured: "),
+            (
+                remote(r#","key_algorithm":"random""#),
+                "invalid key algorithm configured: random",
+            ),
+            (
+                remote(r#","key_algorithm":"ecdsa","tls_client_cert":"x""#),
+                "either pass both client key and cert, or neither",
+            ),
+            (
+                remote(r#","key_algorithm":"ecdsa","tls_ca_file":"/nope""#),
+                "Unable to configure TLS to the trust service: could not read CA certificate \"/nope\": open /nope: no such file or directory",
+            ),
+            (storage(""), " is not a supported storage backend"),
+            (
+                storage(r#""backend":"asdf""#),
+                "asdf is not a supported storage backend",
+            ),
+            (
+                storage(r#""backend":"mysql""#),
+                "must provide a non-empty database source for mysql",
+            ),
+            (
+                storage(r#""backend":"postgres""#),
+                "must provide a non-empty database source for postgres",
+            ),
+            (
+                storage(r#""backend":"sqlite3""#),
+                "must provide a non-empty database source for sqlite3",
+            ),
+            (
+                storage(r#""backend":"mysql","db_url":"zzz""#),
+                "failed to parse the database source for mysql",
+            ),
+            (
+                storage(r#""backend":"rethinkdb""#),
+                "must provide a non-empty host:port for rethinkdb",
+            ),
+            (
+                storage(r#""backend":"rethinkdb","db_url":"h:1""#),
+                "cowardly refusal to connect to rethinkdb without a CA cert",
+            ),
+            (
+                storage(rethinkdb),
+                "cowardly refusal to connect to rethinkdb without a client cert and key",
+            ),
+            (
+                storage(&format!(
+                    r#"{rethinkdb},"client_cert_file":"b","client_key_file":"c""#
+                )),
+                "rethinkdb requires a specific database to connect to",
+            ),
+            (
+                storage(&format!(
+                    r#"{rethinkdb},"client_cert_file":"b","client_key_file":"c","database":"d""#
+                )),
+                "rethinkdb requires a username to connect to the db",
+            ),
+            // Ours: RethinkDB itself is refused.
+            (
+                storage(&format!(
+                    r#"{rethinkdb},"client_cert_file":"b","client_key_file":"c","database":"d","username":"e""#
+                )),
+                "rethinkdb is not a supported storage backend",
+            ),
+            (
+                format!(r#"{MEMORY},"caching":{{"max_age":{{"current_metadata":3.5}}}}"#),
+                "must specify a cache-control max-age between 0 and 31536000",
+            ),
+            (
+                format!(r#"{MEMORY},"caching":{{"max_age":{{"consistent_metadata":31536001}}}}"#),
+                "must specify a cache-control max-age between 0 and 31536000",
+            ),
+            (
+                format!(r#"{MEMORY},"caching":{{"max_age":{{"current_metadata":-1}}}}"#),
+                "must specify a cache-control max-age between 0 and 31536000",
+            ),
+            (MEMORY.to_owned(), "http listen address required for server"),
+            (
+                server(r#""http_addr":"nope""#),
+                "address nope: missing port in address",
+            ),
+            (
+                server(r#""http_addr":":1","tls_cert_file":"c""#),
+                "either include both a cert and key file, or no TLS information at all to disable TLS",
+            ),
+            (
+                server(r#""http_addr":":1","tls_key_file":"c""#),
+                "either include both a cert and key file, or no TLS information at all to disable TLS",
+            ),
+            (
+                server(r#""http_addr":":1","client_ca_file":"c""#),
+                "either include both a cert and key file, or no TLS information at all to disable TLS",
+            ),
+            (
+                format!(r#"{SERVER},"auth":{{"type":"token"}}"#),
+                "auth.options must be a map[string]interface{}",
+            ),
+            (
+                format!(r#"{SERVER},"auth":{{"type":"token","options":{{}}}}"#),
+                "token auth requires a valid option string: \"realm\"",
+            ),
+            (
+                format!(r#"{SERVER},"auth":{{"type":"token","options":{{"realm":"x"}}}}"#),
+                "token auth requires a valid option string: \"issuer\"",
+            ),
+            (
+                format!(
+                    r#"{SERVER},"auth":{{"type":"token","options":{{"realm":"x","issuer":"y"}}}}"#
+                ),
+                "token auth requires a valid option string: \"service\"",
+            ),
+            (SERVER.to_owned(), "no fault"),
+        ] {
+            assert_eq!(fault(&format!("{{{keys}}}")), message, "{keys}");
+        }
+    }
+
+    // The Go server would start without authentication for all but the first (defect D13).
+    #[test]
+    fn a06_authentication_that_is_asked_for_and_not_there_refuses_to_start() {
+        let options = r#","options":{"realm":"r","issuer":"i","service":"s","rootcertbundle":"b"}"#;
+        for kind in ["token", "htpasswd", "none", "Token", "false"] {
+            let message = fault(&format!(
+                r#"{{{SERVER},"auth":{{"type":"{kind}"{options}}}}}"#
+            ));
+            assert!(
+                message.contains(&format!("auth.type \"{kind}\"")),
+                "{message}"
+            );
+        }
+        assert_eq!(
+            fault(&format!(r#"{{{SERVER},"auth":{{"type":""}}}}"#)),
+            "no fault"
+        );
+    }
+
+    #[test]
+    fn ages_prefixes_and_bounds_have_defaults_and_are_read() {
+        let empty = configuration("{}");
+        assert_eq!(
+            max_age(&empty).unwrap(),
+            MaxAge {
+                current: 300,
+                consistent: 2_592_000
+            }
+        );
+        assert!(bounds(&empty).unwrap().requests.max_upload_bytes >= 100 * 1024 * 1024);
+        let set = configuration(
+            r#"{"caching":{"max_age":{"current_metadata":0,"consistent_metadata":"31536000"}},"repositories":{"gun_prefixes":"docker.io/ quay.io/a/"},
+            "limits":{"max_body_bytes":"1048576","header_timeout":5,"max_connections":10,"shutdown_timeout":1,"renew_before":0}}"#,
+        );
+        assert_eq!(
+            max_age(&set).unwrap(),
+            MaxAge {
+                current: 0,
+                consistent: 31_536_000
+            }
+        );
+        assert_eq!(gun_prefixes(&set).unwrap(), ["docker.io/", "quay.io/a/"]);
+        let bounds = bounds(&set).unwrap();
+        assert_eq!(
+            (
+                bounds.requests.max_upload_bytes,
+                bounds.connections.connections
+            ),
+            (1_048_576, 10)
+        );
+        assert_eq!(
+            (bounds.connections.head, bounds.shutdown),
+            (Duration::from_secs(5), Duration::from_secs(1))
+        );
+        assert_eq!(bounds.requests.renew_before, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_no_limit_that_anybody_means() {
+        for (value, message) in [
+            ("0", "limits.max_body_bytes must be at least 1"),
+            (
+                "-1",
+                "limits.max_body_bytes must be a whole number, and is \"-1\"",
+            ),
+        ] {
+            let configuration =
+                configuration(&format!(r#"{{"limits":{{"max_body_bytes":{value}}}}}"#));
+            assert_eq!(bounds(&configuration).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn both_names_of_sqlite_are_one_storage() {
+        for backend in ["sqlite", "sqlite3"] {
+            let configuration = configuration(&format!(
+                r#"{{"storage":{{"backend":"{backend}","db_url":"/x"}}}}"#
+            ));
+            assert_eq!(
+                storage(&configuration).unwrap(),
+                Storage::Sqlite("/x".to_owned())
+            );
+        }
+    }
+}

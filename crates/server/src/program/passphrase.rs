@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 pub(crate) enum PassphraseError {
     #[error("the passphrase file {} is empty", .0.display())]
     Empty(PathBuf),
-    #[error("the passphrase file {}: {}", path.display(), files::reason(source))]
-    Io { path: PathBuf, source: io::Error },
+    #[error("the passphrase file {}: {}", path.display(), files::reason(error))]
+    Io { path: PathBuf, error: io::Error },
     #[error(
         "the database has signing keys, and the file {} with their passphrase is missing: restore it, or give the passphrase in \
          NOTARY_SERVER_LOCAL_PASSPHRASE_FILE",
@@ -49,7 +49,7 @@ pub(crate) fn given(environment: &Environment) -> Result<Option<SecretString>, P
         return Ok(None);
     };
     match read(&Path::new(folder).join(CREDENTIAL)) {
-        Err(PassphraseError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(PassphraseError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             Ok(None)
         }
         other => other.map(Some),
@@ -66,7 +66,7 @@ pub(crate) fn kept(database: &Path, has_keys: bool) -> Result<SecretString, Pass
             Err(PassphraseError::Lost(path))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path),
-        Err(source) => Err(PassphraseError::Io { path, source }),
+        Err(error) => Err(PassphraseError::Io { path, error }),
     }
 }
 
@@ -82,18 +82,18 @@ fn make(path: &Path) -> Result<SecretString, PassphraseError> {
     rand::fill(random.as_mut()).map_err(|_| PassphraseError::Random)?;
     let text = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
     let line = Zeroizing::new(format!("{}\n", text.as_str()));
-    files::write_private(path, line.as_bytes()).map_err(|source| PassphraseError::Io {
+    files::write_private(path, line.as_bytes()).map_err(|error| PassphraseError::Io {
         path: path.to_owned(),
-        source,
+        error,
     })?;
     Ok(SecretString::from(text.as_str()))
 }
 
 /// The first line of the file.
 fn read(path: &Path) -> Result<SecretString, PassphraseError> {
-    let fail = |source| PassphraseError::Io {
+    let fail = |error| PassphraseError::Io {
         path: path.to_owned(),
-        source,
+        error,
     };
     if path.metadata().map_err(fail)?.len() > MAX_BYTES {
         return Err(PassphraseError::TooLarge(path.to_owned()));

@@ -33,8 +33,8 @@ pub(crate) enum QuickstartError {
          or accept it with --insecure-no-auth"
     )]
     Exposed(String),
-    #[error("{}: {}", path.display(), files::reason(source))]
-    Folder { path: PathBuf, source: io::Error },
+    #[error("{}: {}", path.display(), files::reason(error))]
+    Folder { path: PathBuf, error: io::Error },
     #[error("the data folder {} is in use by another notary-server", .0.display())]
     InUse(PathBuf),
     #[error("there is no folder for data: set HOME or XDG_DATA_HOME, or name one with --data-dir")]
@@ -55,9 +55,9 @@ impl DataFolder {
             Some(path) => path.to_owned(),
             None => default_folder(environment).ok_or(QuickstartError::NoFolder)?,
         };
-        let fail = |source| QuickstartError::Folder {
+        let fail = |error| QuickstartError::Folder {
             path: path.clone(),
-            source,
+            error,
         };
         files::create_private_folder(&path).map_err(fail)?;
         let path = path.canonicalize().map_err(fail)?;
@@ -68,16 +68,16 @@ impl DataFolder {
             .truncate(false)
             .mode(0o600)
             .open(&lock_path);
-        let lock = lock.map_err(|source| QuickstartError::Folder {
+        let lock = lock.map_err(|error| QuickstartError::Folder {
             path: lock_path.clone(),
-            source,
+            error,
         })?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(QuickstartError::InUse(path)),
             Err(error) => Err(QuickstartError::Folder {
                 path: lock_path,
-                source: error.into(),
+                error: error.into(),
             }),
         }
     }

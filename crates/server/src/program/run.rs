@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
-use signet_server::store::{MemoryStore, MetadataStore, SqliteStore};
+use signet_server::store::{MemoryStore, MetadataStore, SqliteStore, StoreError};
 use signet_server::trust::{MemoryTrust, TrustService};
 use signet_server::{App, Clock, Settings};
 use signet_service::config::{Configuration, Environment};
@@ -20,6 +20,7 @@ use signet_service::shutdown::{End, EndSignals, Shutdown, run_until_signal};
 use signet_service::telemetry::Telemetry;
 use signet_service::tls::Tls;
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -157,7 +158,11 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     if tls.is_some() {
         tracing::info!("Enabling TLS");
     }
-    tracing::info!("Starting on {address_text}");
+    // As it is configured, unless that leaves the port open.
+    match listeners.first().map(TcpListener::local_addr) {
+        Some(Ok(chosen)) if address.port() == 0 => tracing::info!("Starting on {chosen}"),
+        _ => tracing::info!("Starting on {address_text}"),
+    }
     if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port)) {
         print(&welcome);
     }
@@ -310,7 +315,7 @@ impl Stores {
         let store = Arc::clone(&self.metadata);
         tasks.spawn(health.watch("DB operational", move || {
             let store = Arc::clone(&store);
-            Box::pin(async move { store.check().await.map_err(|error| chain(&error)) })
+            Box::pin(async move { store.check().await.map_err(|error| database_fault(&error)) })
         }));
     }
 
@@ -321,13 +326,27 @@ impl Stores {
     }
 }
 
+/// What the health report says of the database: the text of the Go server when the database answers without the table.
+fn database_fault(error: &StoreError) -> String {
+    match error {
+        StoreError::Database(sqlx::Error::Database(_)) => {
+            "Cannot access table: tuf_files".to_owned()
+        }
+        error => chain(error),
+    }
+}
+
 /// An error with its causes, in one line.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let more = error.to_string();
+        // Some libraries repeat the text of the cause in their own.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
         cause = error.source();
     }
     text

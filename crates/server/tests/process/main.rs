@@ -1,0 +1,14 @@
+//! The program as its operators see it: command line, configuration, signals, TLS, files, logs.
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod quickstart;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tls;
