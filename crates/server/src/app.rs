@@ -137,7 +137,7 @@ impl App {
                 .and_then(|r| rules::verify_root(r, gun, CertificateTime::Ignored, None, None).ok())
                 .ok_or(KeyError::Root)?;
             for key in root.body().role_keys(role.base()).keys() {
-                if let Some(held) = self.trust.find_key(key.id()).await? {
+                if let Some(held) = self.trust.find_key(gun, key.id()).await? {
                     return Ok(held);
                 }
             }

@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
 use crate::current::{NewState, View};
-use crate::seal::{self, SealError};
+use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, StoreError};
 
 /// Why a renewal did not happen.
@@ -82,6 +82,7 @@ impl App {
         now: OffsetDateTime,
     ) -> Result<Arc<View>, RenewalError> {
         let root = self.trusted_root(gun, view, now).await?;
+        let signer = RoleSigner::new(self.trust(), gun, &root);
         let (Some(stored), Some(body)) = (view.snapshot(), view.snapshot_body()) else {
             return Err(RenewalError::Incomplete);
         };
@@ -91,7 +92,7 @@ impl App {
         let mut snapshot_meta = None;
         if body.expires().moment() < deadline {
             let version = view.snapshot_floor() + 1;
-            match seal::snapshot(self.trust(), &root, (**body).clone(), version, now).await {
+            match seal::snapshot(&signer, (**body).clone(), version, now).await {
                 Ok(sealed) => {
                     documents.push(sealed.document);
                     snapshot = Arc::new(sealed.body);
@@ -118,7 +119,7 @@ impl App {
         };
         let base = view.base();
         let version = base.map_or(0, |revision| revision.version) + 1;
-        let timestamp = seal::timestamp(self.trust(), &root, snapshot_meta, version, now).await?;
+        let timestamp = seal::timestamp(&signer, snapshot_meta, version, now).await?;
         documents.push(timestamp.document);
         let commit = Commit {
             gun,

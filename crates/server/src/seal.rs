@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use signet_tuf::expiry::{SNAPSHOT_LIFETIME, TIMESTAMP_LIFETIME};
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{
-    BaseRole, Expiry, FileMeta, HashAlgorithm, Root, Signature, Snapshot, Timestamp, Version,
+    BaseRole, Expiry, FileMeta, Gun, HashAlgorithm, Root, Signature, Snapshot, Timestamp, Version,
     canonical, envelope,
 };
 use time::OffsetDateTime;
@@ -40,41 +40,49 @@ pub(crate) struct Sealed<T> {
     pub(crate) meta: FileMeta,
 }
 
+/// Signs the roles of one repository with the keys that its root lists.
+#[derive(Debug)]
+pub(crate) struct RoleSigner<'a> {
+    trust: &'a dyn TrustService,
+    gun: &'a Gun,
+    root: &'a Root,
+}
+
+impl<'a> RoleSigner<'a> {
+    pub(crate) const fn new(trust: &'a dyn TrustService, gun: &'a Gun, root: &'a Root) -> Self {
+        Self { trust, gun, root }
+    }
+}
+
 /// Signs a snapshot that says `body`, as version `version`.
 pub(crate) async fn snapshot(
-    trust: &dyn TrustService,
-    root: &Root,
+    signer: &RoleSigner<'_>,
     mut body: Snapshot,
     version: Version,
     now: OffsetDateTime,
 ) -> Result<Sealed<Snapshot>, SealError> {
     body.set_version(version);
     body.set_expires(Expiry::at(now + SNAPSHOT_LIFETIME));
-    seal(trust, root, body).await
+    seal(signer, body).await
 }
 
 /// Signs a timestamp for the snapshot with these digests, as version `version`.
 pub(crate) async fn timestamp(
-    trust: &dyn TrustService,
-    root: &Root,
+    signer: &RoleSigner<'_>,
     snapshot: FileMeta,
     version: Version,
     now: OffsetDateTime,
 ) -> Result<Sealed<Timestamp>, SealError> {
     let mut body = Timestamp::new(snapshot, Expiry::at(now + TIMESTAMP_LIFETIME));
     body.set_version(version);
-    seal(trust, root, body).await
+    seal(signer, body).await
 }
 
 /// Signs with every key of the role that is held. Fewer than the threshold would make a document that no client
 /// accepts, so they are refused.
-async fn seal<T: Metadata>(
-    trust: &dyn TrustService,
-    root: &Root,
-    body: T,
-) -> Result<Sealed<T>, SealError> {
+async fn seal<T: Metadata>(signer: &RoleSigner<'_>, body: T) -> Result<Sealed<T>, SealError> {
     let message = canonical::to_vec(&body).map_err(SealError::Encoding)?;
-    let keys = root.role_keys(T::BASE);
+    let keys = signer.root.role_keys(T::BASE);
     let mut seen = BTreeSet::new();
     let mut signatures = Vec::new();
     for key in keys.keys() {
@@ -85,14 +93,16 @@ async fn seal<T: Metadata>(
         let Some(method) = key.kind().signature_method() else {
             continue;
         };
-        if trust.find_key(key.id()).await?.is_none() {
-            continue;
+        match signer.trust.sign(signer.gun, key.id(), &message).await {
+            Ok(sig) => signatures.push(Signature {
+                key_id: key.id().clone(),
+                method: method.to_owned(),
+                sig,
+            }),
+            // Someone else holds it.
+            Err(TrustError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
         }
-        signatures.push(Signature {
-            key_id: key.id().clone(),
-            method: method.to_owned(),
-            sig: trust.sign(key.id(), &message).await?,
-        });
     }
     let needed = keys.threshold();
     if signatures.is_empty() || i64::try_from(signatures.len()).unwrap_or(i64::MAX) < needed {

@@ -26,6 +26,10 @@ pub enum TrustError {
 }
 
 /// Makes keys for the roles that the server signs, and signs with them.
+///
+/// A key serves the repository that it was made for and no other, wherever an implementation knows which that is. A root
+/// that lists another repository's key would otherwise make the server sign, with that key, whatever the root's publisher
+/// uploads: with a root certificate whose name ends in `*`, an old state of the other repository.
 #[async_trait]
 pub trait TrustService: Send + Sync + fmt::Debug {
     /// The key of a GUN and role that has never signed, made when there is none: asking again gives the same one
@@ -35,17 +39,17 @@ pub trait TrustService: Send + Sync + fmt::Debug {
     /// [`TrustError::Unavailable`] and [`TrustError::Unusable`].
     async fn create_key(&self, gun: &Gun, role: ManagedRole) -> Result<PublicKey, TrustError>;
 
-    /// The public half of a key, when it is held.
+    /// The public half of a key of this GUN, when it is held.
     ///
     /// # Errors
-    /// [`TrustError::Unavailable`]: not being held is no error.
-    async fn find_key(&self, id: &KeyId) -> Result<Option<PublicKey>, TrustError>;
+    /// [`TrustError::Unavailable`] and [`TrustError::Unusable`]: not being held is no error.
+    async fn find_key(&self, gun: &Gun, id: &KeyId) -> Result<Option<PublicKey>, TrustError>;
 
-    /// Signs `message` with a held key.
+    /// Signs `message` with a held key of this GUN.
     ///
     /// # Errors
-    /// [`TrustError`].
-    async fn sign(&self, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError>;
+    /// [`TrustError`]; [`TrustError::NotFound`] only when the key is known not to be held.
+    async fn sign(&self, gun: &Gun, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError>;
 
     /// Whether keys can be used now, for the health report.
     ///
@@ -62,8 +66,15 @@ pub struct MemoryTrust {
 
 #[derive(Default)]
 struct Keys {
-    pairs: BTreeMap<KeyId, Arc<Ed25519KeyPair>>,
+    pairs: BTreeMap<KeyId, (Gun, Arc<Ed25519KeyPair>)>,
     pending: BTreeMap<(Gun, ManagedRole), PublicKey>,
+}
+
+impl Keys {
+    fn pair(&self, gun: &Gun, id: &KeyId) -> Option<&Arc<Ed25519KeyPair>> {
+        let (owner, pair) = self.pairs.get(id)?;
+        (owner == gun).then_some(pair)
+    }
 }
 
 impl fmt::Debug for MemoryTrust {
@@ -99,20 +110,24 @@ impl TrustService for MemoryTrust {
             }
             let pair = Ed25519KeyPair::generate().map_err(|e| TrustError::Unusable(e.into()))?;
             let public = public_key(&pair);
-            keys.pairs.insert(public.id().clone(), Arc::new(pair));
+            let entry = (gun.clone(), Arc::new(pair));
+            keys.pairs.insert(public.id().clone(), entry);
             keys.pending.insert(owner, public.clone());
             Ok(public)
         })
     }
 
-    async fn find_key(&self, id: &KeyId) -> Result<Option<PublicKey>, TrustError> {
-        Ok(self.with_keys(|keys| keys.pairs.get(id).map(|pair| public_key(pair))))
+    async fn find_key(&self, gun: &Gun, id: &KeyId) -> Result<Option<PublicKey>, TrustError> {
+        Ok(self.with_keys(|keys| keys.pair(gun, id).map(|pair| public_key(pair))))
     }
 
-    async fn sign(&self, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError> {
+    async fn sign(&self, gun: &Gun, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError> {
         let pair = self.with_keys(|keys| {
-            keys.pending.retain(|_, pending| pending.id() != id);
-            keys.pairs.get(id).cloned()
+            let pair = keys.pair(gun, id).cloned();
+            if pair.is_some() {
+                keys.pending.retain(|_, pending| pending.id() != id);
+            }
+            pair
         });
         let pair = pair.ok_or_else(|| TrustError::NotFound(id.clone()))?;
         Ok(pair.sign(message).as_ref().to_vec())
@@ -142,7 +157,7 @@ mod tests {
         let other = trust.create_key(&gun, ManagedRole::Snapshot).await.unwrap();
         assert_eq!(first, again);
         assert_ne!(first, other);
-        let sig = trust.sign(first.id(), b"message").await.unwrap();
+        let sig = trust.sign(&gun, first.id(), b"message").await.unwrap();
         assert!(signet_tuf::crypto::verify(
             &first, "eddsa", &sig, b"message"
         ));
@@ -151,6 +166,12 @@ mod tests {
             .await
             .unwrap();
         assert_ne!(first, next);
-        assert_eq!(trust.find_key(first.id()).await.unwrap(), Some(first));
+        let id = first.id().clone();
+        assert_eq!(trust.find_key(&gun, &id).await.unwrap(), Some(first));
+        // Another repository's root may list it, but it does not sign there.
+        let other: Gun = "b".parse().unwrap();
+        assert_eq!(trust.find_key(&other, &id).await.unwrap(), None);
+        let refused = trust.sign(&other, &id, b"message").await;
+        assert!(matches!(refused, Err(TrustError::NotFound(_))));
     }
 }

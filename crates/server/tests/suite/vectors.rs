@@ -199,14 +199,11 @@ impl TrustService for EveryKey {
         Ok(PublicKey::new(signet_tuf::KeyKind::Ed25519, vec![1; 32]))
     }
 
-    async fn find_key(&self, _: &KeyId) -> Result<Option<PublicKey>, TrustError> {
-        let gun = "a".parse().map_err(|e| TrustError::Unusable(Box::new(e)))?;
-        self.create_key(&gun, ManagedRole::Timestamp)
-            .await
-            .map(Some)
+    async fn find_key(&self, gun: &Gun, _: &KeyId) -> Result<Option<PublicKey>, TrustError> {
+        self.create_key(gun, ManagedRole::Timestamp).await.map(Some)
     }
 
-    async fn sign(&self, _: &KeyId, _: &[u8]) -> Result<Vec<u8>, TrustError> {
+    async fn sign(&self, _: &Gun, _: &KeyId, _: &[u8]) -> Result<Vec<u8>, TrustError> {
         Ok(vec![7; 64])
     }
 

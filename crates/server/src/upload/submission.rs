@@ -1,0 +1,139 @@
+//! The documents of an update, parsed (specification, `server.md` section 8.1).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use signet_tuf::canonical::JsonError;
+use signet_tuf::metadata::Metadata;
+use signet_tuf::{
+    BaseRole, Expiry, ParseError, Received, RoleName, Root, Snapshot, Targets, Timestamp,
+};
+
+use super::{Part, UpdateError};
+
+/// A document that parsed, or why it did not: the latter is said when its turn comes.
+pub(super) type Parsed<T> = Result<Received<T>, ParseError>;
+
+/// The documents of an update, parsed.
+#[derive(Debug, Default)]
+pub(crate) struct Submission {
+    pub(super) root: Option<Parsed<Root>>,
+    /// In the order of validation: parents before their children.
+    pub(super) targets: BTreeMap<(usize, RoleName), Parsed<Targets>>,
+    pub(super) snapshot: Option<Parsed<Snapshot>>,
+    /// Length of all parts together.
+    pub(super) bytes: usize,
+}
+
+impl Submission {
+    /// Parses the parts in order. Of several for one role the last counts; a timestamp is read and not used, because the
+    /// server signs its own.
+    pub(super) fn parse(parts: Vec<Part>) -> Result<Self, UpdateError> {
+        let mut submission = Self::default();
+        for Part { role, data } in parts {
+            submission.bytes += data.len();
+            match role.base() {
+                Some(BaseRole::Root) => submission.root = Some(parse(&role, &data)?),
+                Some(BaseRole::Snapshot) => submission.snapshot = Some(parse(&role, &data)?),
+                Some(BaseRole::Timestamp) => drop(parse::<Timestamp>(&role, &data)?),
+                Some(BaseRole::Targets) | None => {
+                    let parsed = parse(&role, &data)?;
+                    submission.targets.insert((role.depth(), role), parsed);
+                }
+            }
+        }
+        Ok(submission)
+    }
+
+    /// Whether there is a document for a role that lists targets.
+    pub(super) fn contains(&self, role: &RoleName) -> bool {
+        self.targets.contains_key(&(role.depth(), role.clone()))
+    }
+}
+
+/// Parses one part. What is no envelope at all, or holds members that would make the repository unpublishable, is
+/// refused at once; other faults wait until the document is validated, as in Go.
+fn parse<T: Metadata>(role: &RoleName, data: &Bytes) -> Result<Parsed<T>, UpdateError> {
+    let malformed = |reason: String| UpdateError::MalformedJson {
+        role: role.clone(),
+        reason,
+    };
+    let error = match Received::<T>::parse(role, data.clone()) {
+        Ok(received) => {
+            return match received.unknown_member() {
+                Some(member) => Err(malformed(format!("unknown member {member:?}"))),
+                None => Ok(Ok(received)),
+            };
+        }
+        Err(error) => error,
+    };
+    let deferred = match error {
+        ParseError::Json(JsonError::Syntax {
+            offset,
+            expected: END_OF_INPUT,
+        }) if has_header(data.get(..offset).unwrap_or_default()) => {
+            let rest = data.get(offset..).unwrap_or_default();
+            let next = String::from_utf8_lossy(rest).chars().next();
+            ParseError::Shape(format!(
+                "invalid character {:?} after top-level value",
+                next.unwrap_or_default()
+            ))
+        }
+        ParseError::Shape(_) | ParseError::Empty { .. } if has_header(data) => error,
+        _ => return Err(malformed(error.to_string())),
+    };
+    Ok(Err(deferred))
+}
+
+/// What the parser expects behind a document.
+const END_OF_INPUT: &str = "end of input";
+
+/// Whether a text has the members that Go reads before anything else, of the right types.
+fn has_header(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        signed: Option<Signed>,
+        #[serde(default)]
+        signatures: Option<Vec<Option<Signature>>>,
+    }
+    #[derive(Deserialize)]
+    struct Signed {
+        #[serde(rename = "_type", default)]
+        kind: Option<String>,
+        #[serde(default)]
+        expires: Option<Expiry>,
+        #[serde(default)]
+        version: Option<i64>,
+    }
+    #[derive(Deserialize)]
+    struct Signature {
+        #[serde(default)]
+        keyid: Option<String>,
+        #[serde(default)]
+        method: Option<String>,
+        #[serde(default)]
+        sig: Option<String>,
+    }
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(text) else {
+        return false;
+    };
+    if let Some(Signed {
+        kind,
+        expires,
+        version,
+    }) = envelope.signed
+    {
+        drop((kind, expires, version));
+    }
+    envelope
+        .signatures
+        .into_iter()
+        .flatten()
+        .flatten()
+        .all(|Signature { keyid, method, sig }| {
+            drop((keyid, method));
+            sig.is_none_or(|sig| data_encoding::BASE64.decode(sig.as_bytes()).is_ok())
+        })
+}
