@@ -10,6 +10,10 @@ use signet_tuf::{Gun, KeyId, KeyKind, PublicKey};
 
 use crate::http::ManagedRole;
 
+mod database;
+
+pub use database::DatabaseTrust;
+
 /// Why a key could not be made, found or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -33,6 +33,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// The one connection that writes: writers queue here and never meet a locked database.
     writer: SqlitePool,
+    path: PathBuf,
     /// Held for as long as the store lives.
     _lock: File,
 }
@@ -146,6 +147,7 @@ impl SqliteStore {
         Ok(Self {
             readers,
             writer,
+            path,
             _lock: lock,
         })
     }
@@ -154,6 +156,12 @@ impl SqliteStore {
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// The file, links resolved.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Closes the file: waits for what is being written and folds the write-ahead log into it.

@@ -5,6 +5,8 @@ mod concurrency;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod database_keys;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod museum;
