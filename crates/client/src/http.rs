@@ -204,3 +204,44 @@ impl ResolvesClientCert for Identities {
         !self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_what_is_written_so() {
+        let is = |url: &str| is_loopback(&url.parse().unwrap());
+        for url in [
+            "https://localhost",
+            "https://LOCALHOST:5000",
+            "https://127.9.9.9",
+            "https://[::1]:1",
+        ] {
+            assert!(is(url), "{url}");
+        }
+        for url in [
+            "https://localhost.example",
+            "https://10.0.0.1",
+            "https://[::2]",
+            "https://0.0.0.0",
+        ] {
+            assert!(!is(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn private_keys_do_not_show() {
+        let identity = ClientIdentity {
+            certificates_pem: b"public".to_vec(),
+            key_pem: b"hunter2".to_vec().into(),
+        };
+        let options = TlsOptions {
+            identities: vec![identity],
+            ..TlsOptions::default()
+        };
+        assert!(!format!("{options:?}").contains("104, 117"));
+        let error = tls_config(&options).unwrap_err();
+        assert!(matches!(error, HttpError::IdentityPem(_)), "{error:?}");
+    }
+}

@@ -27,10 +27,14 @@ pub enum Unchanged {
 }
 
 /// How to publish.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublishOptions {
     /// What to do with targets that are already listed. Default: leave them.
     pub unchanged: Unchanged,
+    /// Delegations whose documents begin anew when their keys did not sign the present ones: after they were deleted and
+    /// created again, or after the only signer was removed. What such a document lists is then gone for good, while
+    /// [`Edit::Witness`] takes it over; so it is never done unasked. Default: none.
+    pub start_over: Vec<RoleName>,
     /// How often to try when other publishers are faster. Default 10.
     pub attempts: u32,
 }
@@ -39,6 +43,7 @@ impl Default for PublishOptions {
     fn default() -> Self {
         Self {
             unchanged: Unchanged::Leave,
+            start_over: Vec::new(),
             attempts: 10,
         }
     }
@@ -134,9 +139,7 @@ impl Repository {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let prepared = self
-                .prepare(&base, edits, options.unchanged, &continued)
-                .await?;
+            let prepared = self.prepare(&base, edits, &options, &continued).await?;
             let published = Published {
                 files: prepared
                     .files
@@ -226,7 +229,7 @@ impl Repository {
         &self,
         base: &Base,
         edits: &[Edit],
-        unchanged: Unchanged,
+        options: &PublishOptions,
         continued: &[(RoleName, Version)],
     ) -> Result<Prepared, Error> {
         let now = self.clock.now();
@@ -250,9 +253,12 @@ impl Repository {
                 )?
             }
         };
+        for role in &options.start_over {
+            editor.start_over(role);
+        }
         let mut edited = BTreeSet::new();
         for edit in edits {
-            apply::apply(&mut editor, edit, unchanged, self.keys.as_ref())?;
+            apply::apply(&mut editor, edit, options.unchanged, self.keys.as_ref())?;
             edited.extend(apply::signed_by(edit));
         }
         for (role, version) in continued {
@@ -340,16 +346,15 @@ impl Repository {
         let Some((_, _, now)) = self.trusted.take() else {
             return Ok(After::Unknown);
         };
+        // The answer was lost or came late, not necessarily the upload.
+        if files
+            .iter()
+            .all(|file| stored(&now, &file.role) == Some(&file.bytes))
+        {
+            return Ok(After::Acknowledged);
+        }
         if lost {
-            // The answer was lost, not necessarily the upload.
-            let arrived = files
-                .iter()
-                .all(|file| stored(&now, &file.role) == Some(&file.bytes));
-            return Ok(if arrived {
-                After::Acknowledged
-            } else {
-                After::Unknown
-            });
+            return Ok(After::Unknown);
         }
         let moved = match base {
             Base::Trusted(before) => before.timestamp().version() != now.timestamp().version(),
@@ -366,11 +371,17 @@ impl Repository {
         })
     }
 
-    /// Remembers what the server has acknowledged, so that the next update need not fetch it. Best effort: the next
-    /// update would fetch it.
+    /// Remembers what the server has acknowledged, where that is safe: a repository that was published for the first
+    /// time. So the root that is trusted from now on is the own one, not the first that some server shows.
+    ///
+    /// Later publishes are left for the next update to fetch. Beside the old timestamp, new documents would be taken for
+    /// the trace of an attack as soon as the server is out of order and the old timestamp has to do.
     async fn acknowledged(&mut self, base: &Base, files: &[SignedFile]) {
         self.trusted = None;
         self.unpublished = None;
+        if matches!(base, Base::Trusted(_)) {
+            return;
+        }
         let lock = self.lock(Mode::Read).await;
         if self.layout.is_some() && !matches!(lock, Ok(Some(_))) {
             return;
@@ -385,6 +396,7 @@ impl Repository {
                 .iter()
                 .try_for_each(|file| self.cache.store(&file.role, &file.bytes))
         };
+        // Best effort: the next update fetches what is not there.
         if let Err(error) = remember() {
             tracing::debug!(gun = %self.gun, %error, "could not remember what was published");
         }

@@ -256,3 +256,51 @@ impl std::fmt::Debug for Repository {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RemoteOptions;
+
+    fn repository(trust_dir: &std::path::Path) -> Repository {
+        let nobody = RemoteOptions::new("https://127.0.0.1:1".parse().unwrap(), "test/1");
+        let remote = Arc::new(Remote::new(nobody).unwrap());
+        let clock = Arc::new(|| time::macros::datetime!(2026-11-22 20:00 UTC));
+        let mut options = Options::new("a/b".parse().unwrap(), trust_dir, remote, clock);
+        options.patience = Duration::from_millis(100);
+        Repository::open(options).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_busy_repository_can_be_read_but_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let busy = repository(dir.path());
+        let lock = busy.lock(Mode::Write).await.unwrap();
+        assert!(lock.is_some());
+        let second = repository(dir.path());
+        assert!(second.lock(Mode::Read).await.unwrap().is_none());
+        let error = second.lock(Mode::Write).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Lock(LockError::Busy { .. })),
+            "{error}"
+        );
+        assert_eq!(error.kind(), crate::ErrorKind::Local);
+        drop(lock);
+        assert!(second.lock(Mode::Write).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn reading_does_without_a_usable_trust_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::File::create(&file).unwrap();
+        let mut repository = repository(&file);
+        let error = repository.update(Mode::Read, Scope::All).await.unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Network, "{error:?}");
+        let error = repository
+            .update(Mode::Write, Scope::All)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Local, "{error:?}");
+    }
+}

@@ -432,6 +432,23 @@ impl<'a> RepositoryEditor<'a> {
         }
     }
 
+    /// Begins the document of a delegation anew, where the present one is not signed by the delegation's keys: as when a
+    /// delegation was deleted and created again for somebody else. Nothing of its content is taken over, its number
+    /// continues. Other documents are left alone.
+    pub fn start_over(&mut self, role: &RoleName) {
+        let Some(unusable) = self.unusable.get(role) else {
+            return;
+        };
+        if !matches!(unusable.reason(), UnusableReason::Unsigned(_)) {
+            return;
+        }
+        // Nobody vouches for this number, so it may not use up the numbers that there are.
+        let version = unusable.received().unverified().version;
+        self.continue_from(role, version.clamp(0, rules::MAX_VERSION_JUMP));
+        self.unusable.remove(role);
+        self.created.insert(role.clone());
+    }
+
     /// Adds or replaces a target. An identical entry changes nothing.
     ///
     /// # Errors

@@ -209,3 +209,95 @@ pub(super) fn issuer(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
         .to_der()
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+    use super::*;
+
+    struct Scene {
+        authority: CertificateDer<'static>,
+        server: CertificateDer<'static>,
+    }
+
+    fn scene(name: &str) -> Scene {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let server = CertificateParams::new([name.to_owned()])
+            .unwrap()
+            .signed_by(&key, &authority)
+            .unwrap();
+        Scene {
+            authority: authority.der().clone(),
+            server: server.der().clone(),
+        }
+    }
+
+    fn verifier(roots: &[&CertificateDer<'static>], verification: Verification) -> ServerVerifier {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let roots = roots.iter().map(|&root| root.clone()).collect();
+        ServerVerifier::new(roots, verification, provider)
+    }
+
+    fn accepts(verifier: &ServerVerifier, scene: &Scene, name: &str) -> bool {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        // Certificates of these tests are valid for decades.
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+        verifier
+            .verify_server_cert(&scene.server, &[], &name, &[], now)
+            .is_ok()
+    }
+
+    #[test]
+    fn the_system_is_asked_only_when_the_given_roots_do_not_match() {
+        let scene = scene("registry.example.com");
+        let given = verifier(&[&scene.authority], Verification::System);
+        assert!(accepts(&given, &scene, "registry.example.com"));
+        assert!(!accepts(&given, &scene, "other.example.com"));
+        let pinned = verifier(&[&scene.server], Verification::System);
+        assert!(accepts(&pinned, &scene, "registry.example.com"));
+        let only = verifier(&[], Verification::ExtraRootsOnly);
+        assert!(!accepts(&only, &scene, "registry.example.com"));
+        for verifier in [given, pinned, only] {
+            assert!(verifier.system.get().is_none());
+        }
+
+        let by_system = verifier(&[], Verification::System);
+        let mut store = RootCertStore::empty();
+        store.add(scene.authority.clone()).unwrap();
+        by_system.system.set(store).unwrap();
+        assert!(accepts(&by_system, &scene, "registry.example.com"));
+        assert!(!accepts(
+            &by_system,
+            &self::scene("registry.example.com"),
+            "registry.example.com"
+        ));
+    }
+
+    #[test]
+    fn only_loopback_names_need_not_prove_anything() {
+        let scene = scene("elsewhere.example");
+        let verifier = verifier(&[], Verification::SkipForLoopback);
+        for name in [
+            "localhost",
+            "127.0.0.1",
+            "127.1.2.3",
+            "::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(accepts(&verifier, &scene, name), "{name}");
+        }
+        for name in [
+            "elsewhere.example",
+            "localhost.example",
+            "10.0.0.1",
+            "::2",
+            "0.0.0.0",
+        ] {
+            assert!(!accepts(&verifier, &scene, name), "{name}");
+        }
+    }
+}

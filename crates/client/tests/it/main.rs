@@ -1,0 +1,14 @@
+//! The client library from outside: against servers in this process that misbehave, and against the real Go programs.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "the lints' exceptions for tests do not reach their helper functions"
+)]
+
+mod faults;
+mod go;
+mod person;
+mod remote;
+mod support;
+mod tls;
