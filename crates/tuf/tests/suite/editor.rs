@@ -628,6 +628,30 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
 }
 
 #[test]
+fn starting_over_takes_nothing_over_but_the_number() {
+    let mut forge = Forge::new();
+    let releases = RoleName::releases();
+    let stranger = forge.key();
+    forge.change("targets/releases", |signed| signed["version"] = 7.into());
+    let document = forge.signed["targets/releases"].clone();
+    forge.put("targets/releases", document, &[stranger]);
+    forge.seal();
+    let files = publish(&mut forge, |editor| {
+        editor.start_over(&releases);
+        let _ = editor.add_target(&releases, "v2", target(1)).unwrap();
+    });
+    assert_eq!(versions(&files), [("targets/releases", 8), ("snapshot", 3)]);
+    let repository = read(&forge);
+    assert!(repository.lookup("v1", &[]).is_none() && repository.lookup("v2", &[]).is_some());
+    // Where the keys vouch for the content there is nothing to start over.
+    publish(&mut forge, |editor| {
+        editor.start_over(&releases);
+        let _ = editor.add_target(&releases, "v3", target(1)).unwrap();
+    });
+    assert!(read(&forge).lookup("v2", &[]).is_some());
+}
+
+#[test]
 fn keys_are_purged_from_every_document_that_can_be_signed() {
     let mut forge = Forge::new();
     let (shared, own) = (forge.key(), forge.key());
