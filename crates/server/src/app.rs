@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::Instrument as _;
 
 use crate::current::{Library, Served, View};
-use crate::http::{Headers, ManagedRole};
+use crate::http::{Budget, Headers, ManagedRole};
 use crate::settings::{Clock, Settings};
 use crate::store::{MetadataStore, StoreError};
 use crate::trust::{TrustError, TrustService};
@@ -20,6 +20,7 @@ pub struct App {
     trust: Arc<dyn TrustService>,
     settings: Settings,
     headers: Headers,
+    upload_budget: Budget,
     clock: Clock,
 }
 
@@ -55,6 +56,7 @@ impl App {
             library: Library::new(store, settings.limits.cache_bytes),
             trust,
             headers: Headers::new(settings.max_age),
+            upload_budget: Budget::new(settings.limits.max_pending_bytes),
             settings,
             clock,
         })
@@ -84,6 +86,10 @@ impl App {
 
     pub(crate) fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    pub(crate) fn upload_budget(&self) -> &Budget {
+        &self.upload_budget
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -1,6 +1,7 @@
 //! The HTTP API (specification, `server.md` sections 3 to 8): the only part that knows paths, status codes and error
 //! codes.
 
+mod body;
 mod changefeed;
 mod error;
 mod keys;
@@ -13,5 +14,6 @@ pub use error::{ApiError, ErrorCode};
 pub use path::{ManagedRole, MetadataName, Operation, Route};
 pub use router::Response;
 
+pub(crate) use body::Budget;
 pub(crate) use metadata::{Headers, http_date};
 pub(crate) use path::percent_decode;

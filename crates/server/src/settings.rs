@@ -47,6 +47,8 @@ impl Default for MaxAge {
 pub struct Limits {
     /// Largest body of an update in bytes.
     pub max_upload_bytes: u64,
+    /// Most bytes of updates that are in memory at a time, of all requests together; more are asked to come back later.
+    pub max_pending_bytes: usize,
     /// Most parts in an update.
     pub max_upload_parts: usize,
     /// Longest time that the body of an update may take to arrive.
@@ -64,9 +66,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_upload_bytes: 128 * 1024 * 1024,
+            max_pending_bytes: 512 * 1024 * 1024,
             max_upload_parts: 10_000,
             upload_time: Duration::from_secs(300),
-            max_changes: 100_000,
+            max_changes: 10_000,
             cache_bytes: 64 * 1024 * 1024,
             renew_before: Duration::from_secs(24 * 60 * 60),
         }

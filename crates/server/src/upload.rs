@@ -138,7 +138,10 @@ impl App {
             return Ok(baseline);
         }
         for (_, role) in submission.targets.keys() {
-            let version = library.store().newest_version(gun, role).await?;
+            let version = match library.current(gun, view, role).await? {
+                Some(current) => Some(current.document.version),
+                None => library.store().newest_version(gun, role).await?,
+            };
             baseline
                 .newest
                 .extend(version.map(|version| (role.clone(), version)));

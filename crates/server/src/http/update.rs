@@ -1,15 +1,16 @@
 //! Receiving updates (specification, `server.md` section 8.1) and saying why they were refused (8.6).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::BodyDataStream;
-use multer::{Constraints, Multipart, SizeLimit};
+use multer::Multipart;
 use serde::Serialize;
 use signet_tuf::Gun;
 
+use super::body::{self, BodyError};
 use super::error::{ApiError, ErrorCode, cut};
 use super::router::{Response, empty};
 use crate::app::App;
@@ -32,7 +33,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let (parts, refused) = receive(&head.headers, body, &app.settings().limits).await?;
+    let limits = &app.settings().limits;
+    let read = body::read(body, limits, app.upload_budget()).await;
+    let (body, _budget) = read.map_err(|error| match error {
+        BodyError::NoMemory => {
+            tracing::warn!(%gun, "503 POST too many updates at the same time");
+            ApiError::with_empty_detail(ErrorCode::Unavailable)
+        }
+        BodyError::Incomplete | BodyError::TooLarge | BodyError::TooSlow => {
+            tracing::info!(%gun, %error, "400 POST unable to parse TUF data");
+            ApiError::new(ErrorCode::MalformedUpload)
+        }
+    })?;
+    let (parts, refused) = split(&head.headers, body, limits).await?;
     let (task, name) = (Arc::clone(app), gun.clone());
     // An update that has begun comes to its end, whether or not the client waits for it.
     let outcome = app
@@ -52,67 +65,44 @@ where
     }
 }
 
-/// Reads the parts of a body up to the first whose name is refused, and the rest of the body: a client that is still
-/// sending would not see the answer.
-async fn receive<B>(
+/// Splits a body into its parts, up to the first whose name is refused.
+async fn split(
     headers: &HeaderMap,
-    body: B,
+    body: Bytes,
     limits: &Limits,
-) -> Result<(Vec<Part>, Option<ApiError>), ApiError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Result<(Vec<Part>, Option<ApiError>), ApiError> {
     let malformed = || {
         tracing::info!("400 POST unable to parse TUF data");
         ApiError::new(ErrorCode::MalformedUpload)
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let boundary = content_type.and_then(boundary).ok_or_else(malformed)?;
-    if body.size_hint().lower() > limits.max_upload_bytes {
-        return Err(malformed());
-    }
-    let chunks = BodyDataStream::new(body);
-    let size = SizeLimit::new().whole_stream(limits.max_upload_bytes);
-    let multipart =
-        Multipart::with_constraints(chunks, boundary, Constraints::new().size_limit(size));
-    let reading = read_parts(multipart, limits.max_upload_parts);
-    match tokio::time::timeout(limits.upload_time, reading).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) => {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "the body of an update is broken"
-            );
-            Err(malformed())
-        }
-        Err(_elapsed) => Err(malformed()),
-    }
+    // The parser searches anew whenever more has arrived, so it is given everything at once.
+    let whole = futures_util::stream::iter([Ok::<_, Infallible>(body)]);
+    let multipart = Multipart::new(whole, boundary);
+    read_parts(multipart, limits.max_upload_parts)
+        .await
+        .map_err(|_| malformed())
 }
 
 async fn read_parts(
     mut multipart: Multipart<'_>,
     max_parts: usize,
 ) -> Result<(Vec<Part>, Option<ApiError>), multer::Error> {
-    let (mut parts, mut refused) = (Vec::new(), None);
-    while let Some(mut field) = multipart.next_field().await? {
-        if refused.is_none() {
-            if parts.len() == max_parts {
-                refused = Some(ApiError::new(ErrorCode::MalformedUpload));
-            } else {
-                match part_role(field.file_name()) {
-                    Ok(role) => {
-                        let data = field.bytes().await?;
-                        parts.push(Part { role, data });
-                        continue;
-                    }
-                    Err(error) => refused = Some(error),
-                }
-            }
+    let mut parts = Vec::new();
+    while let Some(field) = multipart.next_field().await? {
+        if parts.len() == max_parts {
+            return Ok((parts, Some(ApiError::new(ErrorCode::MalformedUpload))));
         }
-        while field.chunk().await?.is_some() {}
+        match part_role(field.file_name()) {
+            Ok(role) => {
+                let data = field.bytes().await?;
+                parts.push(Part { role, data });
+            }
+            Err(error) => return Ok((parts, Some(error))),
+        }
     }
-    Ok((parts, refused))
+    Ok((parts, None))
 }
 
 /// The role that a part is named after. Never reduced to its last segment: delegations contain slashes.

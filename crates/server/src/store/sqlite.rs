@@ -236,9 +236,10 @@ const BY_VERSION: &str = "SELECT id, role, version, sha256, data, CAST(created_a
     WHERE gun = ? AND role = ? AND version = ? AND deleted_at IS NULL";
 const BY_CHECKSUM: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND sha256 = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
-const SUPERSEDED: &str = "SELECT 1 FROM tuf_files WHERE gun = ? AND role = ? AND version >= ? AND deleted_at IS NULL LIMIT 1";
+/// Inserts nothing when a version at least as high is there.
 const INSERT_FILE: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) \
-    VALUES (?1, ?1, NULL, ?2, ?3, ?4, ?5, ?6)";
+    SELECT ?1, ?1, NULL, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS \
+    (SELECT 1 FROM tuf_files WHERE gun = ?2 AND role = ?3 AND version >= ?4 AND deleted_at IS NULL)";
 const INSERT_CHANGE: &str =
     "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)";
 const CHANGES_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
@@ -385,16 +386,7 @@ impl MetadataStore for SqliteStore {
             if !(1..=MAX_VERSION).contains(&new.version) {
                 return Err(StoreError::Conflict);
             }
-            let superseded = sqlx::query(SUPERSEDED)
-                .bind(gun)
-                .bind(new.role.as_str())
-                .bind(new.version)
-                .fetch_optional(&mut *transaction)
-                .await?;
-            if superseded.is_some() {
-                return Err(StoreError::Conflict);
-            }
-            sqlx::query(INSERT_FILE)
+            let inserted = sqlx::query(INSERT_FILE)
                 .bind(&now)
                 .bind(gun)
                 .bind(new.role.as_str())
@@ -402,7 +394,11 @@ impl MetadataStore for SqliteStore {
                 .bind(HEXLOWER.encode(&new.sha256))
                 .bind(new.data.as_ref())
                 .execute(&mut *transaction)
-                .await?;
+                .await?
+                .rows_affected();
+            if inserted == 0 {
+                return Err(StoreError::Conflict);
+            }
         }
         if let Some(new) = commit.timestamp() {
             let sha256 = HEXLOWER.encode(&new.sha256);

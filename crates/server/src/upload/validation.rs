@@ -27,7 +27,7 @@ pub(super) struct Baseline {
     pub(super) ancestors: BTreeMap<RoleName, Arc<Served>>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) snapshot_floor: Version,
-    /// The highest stored version of every uploaded role that has one.
+    /// The current version of every uploaded role that has one.
     pub(super) newest: BTreeMap<RoleName, Version>,
 }
 

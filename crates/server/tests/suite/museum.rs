@@ -438,6 +438,27 @@ async fn a17_what_is_too_much_stops_at_its_bound() {
     assert_publishable(&server, &publisher).await;
 }
 
+#[tokio::test]
+async fn a17_updates_share_a_bounded_memory() {
+    let limits = Limits {
+        max_pending_bytes: 256 * 1024,
+        ..Limits::default()
+    };
+    let settings = Settings {
+        limits,
+        ..Settings::default()
+    };
+    let server = Server::with(Backend::Memory, settings).await;
+    let publisher = Publisher::published(&server, GUN).await;
+    let big = vec![b' '; 300 * 1024];
+    for _ in 0..3 {
+        let answer = server.post(GUN, &[("targets", &big)]).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "UNKNOWN"));
+    }
+    // What was held is given back.
+    assert_publishable(&server, &publisher).await;
+}
+
 async fn send_stream<S>(server: &Server, stream: S) -> Answer
 where
     S: futures_util::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + 'static,
