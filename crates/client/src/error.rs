@@ -68,6 +68,9 @@ pub enum Error {
     /// The trust directory has no place for the repository.
     #[error(transparent)]
     NestedGun(#[from] NestedGun),
+    /// The repository was opened without a folder, so changes cannot be staged.
+    #[error("changes cannot be staged without a trust directory")]
+    NoChangelist,
     /// None of the keys that may sign a changed role is at hand.
     #[error(
         "could not find necessary signing keys, at least one of these keys must be available: {}",
@@ -113,6 +116,7 @@ impl Error {
             | Self::Key(_)
             | Self::Lock(_)
             | Self::NestedGun(_)
+            | Self::NoChangelist
             | Self::NoSigningKeys { .. }
             | Self::Sign(_) => ErrorKind::Local,
             Self::Conflict { .. } => ErrorKind::Refused,

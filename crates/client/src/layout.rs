@@ -128,6 +128,11 @@ impl Layout {
                     waited += LOCK_INTERVAL;
                 }
                 Err(TryLockError::WouldBlock) => return Err(LockError::Busy { path }),
+                // Some network file systems know no locks. Every file is replaced at once all the same.
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
+                    tracing::debug!(file = %path.display(), "locks are not supported here");
+                    return Ok(Lock { _file: file });
+                }
                 Err(TryLockError::Error(source)) => {
                     return Err(FileError::at("lock", &path)(source).into());
                 }

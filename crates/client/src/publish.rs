@@ -35,7 +35,7 @@ pub struct PublishOptions {
     /// created again, or after the only signer was removed. What such a document lists is then gone for good, while
     /// [`Edit::Witness`] takes it over; so it is never done unasked. Default: none.
     pub start_over: Vec<RoleName>,
-    /// How often to try when other publishers are faster. Default 10.
+    /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
 
@@ -44,7 +44,7 @@ impl Default for PublishOptions {
         Self {
             unchanged: Unchanged::Leave,
             start_over: Vec::new(),
-            attempts: 10,
+            attempts: 20,
         }
     }
 }
@@ -84,12 +84,10 @@ impl Repository {
     /// Stages a change on disk for a later publish by any program.
     ///
     /// # Errors
-    /// [`Error::Changelist`] when it cannot be written. In a repository that remembers nothing there is no changelist,
-    /// and nothing is staged.
+    /// [`Error::Changelist`] when it cannot be written, [`Error::NoChangelist`] in a repository without a folder.
     pub fn stage(&self, edit: &Edit) -> Result<(), Error> {
-        if let Some(changelist) = self.changelist() {
-            changelist.add(&edit.into(), self.clock.now())?;
-        }
+        let changelist = self.changelist().ok_or(Error::NoChangelist)?;
+        changelist.add(&edit.into(), self.clock.now())?;
         Ok(())
     }
 
@@ -98,11 +96,9 @@ impl Repository {
     ///
     /// # Errors
     /// As [`Repository::publish`]; [`ChangelistError::Change`] for a change that cannot be understood. Then all changes
-    /// stay staged.
+    /// stay staged. [`Error::NoChangelist`] in a repository without a folder.
     pub async fn publish_staged(&mut self, options: PublishOptions) -> Result<Published, Error> {
-        let Some(changelist) = self.changelist() else {
-            return self.publish(&[], options).await;
-        };
+        let changelist = self.changelist().ok_or(Error::NoChangelist)?;
         let (mut edits, mut names) = (Vec::new(), Vec::new());
         for staged in changelist.list()? {
             let edit = staged
@@ -206,7 +202,7 @@ impl Repository {
         if !matches!(self.trusted, Some((Mode::Write, Scope::All, _))) {
             match self.update(Mode::Write, Scope::All).await.map(drop) {
                 Ok(()) => {}
-                Err(Error::NoTrustData { .. }) if self.cache.load()?.root.is_some() => {
+                Err(Error::NoTrustData { .. }) if self.has_unpublished_files()? => {
                     return Ok(Base::Cached);
                 }
                 Err(error) => return Err(error),
@@ -217,6 +213,13 @@ impl Repository {
             // An update that succeeded leaves a state.
             None => Ok(Base::Cached),
         }
+    }
+
+    /// Whether another command initialised the repository and it was never published. Once there was a timestamp it has
+    /// been: a server that denies it now would get documents that it could use against the repository's readers.
+    fn has_unpublished_files(&self) -> Result<bool, Error> {
+        let cached = self.cache.load()?;
+        Ok(cached.root.is_some() && cached.timestamp.is_none())
     }
 
     fn keep(&mut self, base: Base) {

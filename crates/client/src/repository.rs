@@ -79,6 +79,42 @@ impl std::fmt::Debug for Options {
 }
 
 /// One trust repository from the user's side.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use signet_client::{Access, Edit, Options, PublishOptions, Remote, RemoteOptions, Repository};
+/// # use signet_tuf::update::{Mode, Scope};
+/// # use signet_tuf::{RoleName, Target};
+/// # async fn example(
+/// #     clock: Arc<dyn signet_client::Clock>,
+/// #     keys: Arc<dyn signet_keys::KeyStore>,
+/// #     digest: [u8; 32],
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut remote = RemoteOptions::new("https://notary.example.com".parse()?, "example/1.0");
+/// remote.access = Access::PullPush;
+/// let mut options = Options::new(
+///     "registry.example.com/team/app".parse()?,
+///     "/home/jeff/.docker/trust",
+///     Arc::new(Remote::new(remote)?),
+///     clock,
+/// );
+/// options.keys = keys;
+/// let mut repository = Repository::open(options)?;
+///
+/// // What does the tag stand for?
+/// let trusted = repository.update(Mode::Write, Scope::All).await?;
+/// let known = trusted.lookup("v1", &[RoleName::releases(), RoleName::targets()]);
+///
+/// // Now it stands for this.
+/// let edit = Edit::AddTarget {
+///     role: RoleName::releases(),
+///     name: "v1".to_owned(),
+///     target: Target::new(digest, 527),
+/// };
+/// repository.publish(&[edit], PublishOptions::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Repository {
     pub(crate) gun: Gun,
     pub(crate) remote: Arc<Remote>,
@@ -194,6 +230,8 @@ impl Repository {
                         self.remembered(self.cache.store(&role, &bytes), mode)?;
                     }
                 }
+                // A publish that is tried again updates again; people need to be told once.
+                Step::Warn(warning) if self.warnings.contains(&warning) => {}
                 Step::Warn(warning) => self.warnings.push(warning),
                 Step::Done(trusted) => {
                     if remember {

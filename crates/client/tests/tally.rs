@@ -70,12 +70,14 @@ async fn one_update_and_one_publish_do_nothing_twice() {
     );
     assert_eq!(work(before), (6, 6, 10));
 
-    // Publishing adds the signatures that were made, each checked once. The key serves two roles and is opened once.
+    // A write asks for root once more, but only whether it is there.
+    alice.list().await;
     let mut repository = alice.open();
     let before = Tally::now();
     repository.update(Mode::Write, Scope::All).await.unwrap();
-    let (parsed, verified, hashed) = work(before);
-    assert!(parsed <= 8 && verified <= 8, "{parsed} {verified} {hashed}");
+    assert_eq!(work(before), (6, 6, 10));
+
+    // Publishing adds the signatures that were made, each checked once. The key serves two roles and is opened once.
     let (before, before_keys) = (Tally::now(), signet_keys::tally::Tally::now());
     let published = repository
         .publish(&tags("v2"), PublishOptions::default())

@@ -8,7 +8,7 @@ use signet_testkit::peer::TrustServer;
 use signet_tuf::BaseRole;
 use signet_tuf::update::{Mode, Scope};
 
-use crate::person::{Person, add, delegate};
+use crate::person::{Person, add, delegate, role};
 
 const GUN: &str = "localhost:5000/x";
 
@@ -243,6 +243,84 @@ async fn an_upload_that_arrived_is_published_whatever_the_answer_was() {
         .map(|status| format!("{status} targets/alice"))
         .into();
     assert_eq!(scene.person.list().await, wanted);
+}
+
+/// Where no snapshot names a delegation's documents any more, some servers show them only by version.
+#[tokio::test]
+async fn w10_the_highest_version_is_found_by_search() {
+    let scene = scene().await;
+    let versions = 5;
+    for version in 1..=versions {
+        let edit = add("targets/alice", &format!("v{version}"));
+        let mut repository = scene.person.open();
+        repository
+            .publish(&[edit], PublishOptions::default())
+            .await
+            .unwrap();
+    }
+    let bob = scene.person.key("bob");
+    let mut repository = scene.person.open();
+    let removal = Edit::RemoveDelegation {
+        role: role("targets/alice"),
+    };
+    repository
+        .publish(&[removal], PublishOptions::default())
+        .await
+        .unwrap();
+    scene
+        .proxy
+        .set(|_, path| match path.ends_with("/tuf/targets/alice.json") {
+            true => Fault::Status(404),
+            false => Fault::None,
+        });
+    // A document that was never seen here begins at 1, as far as this client knows.
+    let home = tempfile::tempdir().unwrap();
+    let other = Person {
+        trust_dir: home.path().to_owned(),
+        ..scene.person
+    };
+    let edits = [
+        delegate("targets/alice", &[&bob]),
+        add("targets/alice", "again"),
+    ];
+    let mut repository = other.open();
+    let published = repository
+        .publish(&edits, PublishOptions::default())
+        .await
+        .unwrap();
+    assert!(
+        published
+            .files
+            .contains(&(role("targets/alice"), versions + 1)),
+        "{published:?}"
+    );
+    assert_eq!(other.list().await, ["again targets/alice"]);
+}
+
+#[tokio::test]
+async fn a_server_that_denies_a_published_repository_gets_nothing() {
+    let scene = scene().await;
+    assert!(scene.person.list().await.is_empty());
+    scene
+        .proxy
+        .set(|_, path| match path.ends_with("/root.json") {
+            true => Fault::Status(404),
+            false => Fault::None,
+        });
+    drop(scene.proxy.take_log());
+    let mut repository = scene.person.open();
+    let error = repository
+        .publish(&[add("targets", "v1")], PublishOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoTrustData);
+    assert!(
+        !scene
+            .proxy
+            .take_log()
+            .iter()
+            .any(|line| line.starts_with("POST"))
+    );
 }
 
 #[tokio::test]
