@@ -4,6 +4,7 @@ mod access;
 mod config;
 mod flags;
 mod front;
+mod keys;
 mod metrics;
 mod passphrase;
 mod quickstart;

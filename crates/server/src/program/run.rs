@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX, Storage, TrustSource};
 use super::flags::Flags;
 use super::front::{DebugFront, Front};
+use super::keys::{self, KeysError};
 use super::metrics::Metrics;
 use super::quickstart::{self, DataFolder, QuickstartError};
 
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Debug(#[source] ConfigError),
     #[error("-data-dir is for running without -config: the configuration file says where data is")]
     DataFolderWithConfig,
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("cannot set up metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("store does not support bootstrapping")]
@@ -101,7 +104,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     if flags.switches.bootstrap && storage == Storage::Memory {
         return Err(Failure::NothingToBootstrap);
     }
-    let stores = Stores::open(&storage, &configuration).await?;
+    let stores = Stores::open(&storage, &configuration, &clock).await?;
     if flags.switches.bootstrap {
         stores.close().await;
         print(&format!(
@@ -288,7 +291,11 @@ struct Stores {
 }
 
 impl Stores {
-    async fn open(storage: &Storage, configuration: &Configuration) -> Result<Self, Failure> {
+    async fn open(
+        storage: &Storage,
+        configuration: &Configuration,
+        clock: &Clock,
+    ) -> Result<Self, Failure> {
         let fail = |source: Box<dyn StdError + Send + Sync>| Failure::Storage {
             backend: configuration.text("storage.backend"),
             source,
@@ -300,7 +307,8 @@ impl Stores {
             }
             Storage::Sqlite(location) => {
                 let store = Arc::new(SqliteStore::open(location).await.map_err(|error| fail(error.into()))?);
-                Ok(Self { metadata: Arc::clone(&store) as _, trust: Arc::new(MemoryTrust::new()), sqlite: Some(store) })
+                let trust = keys::open(&store, configuration.environment(), Arc::clone(clock)).await?;
+                Ok(Self { metadata: Arc::clone(&store) as _, trust: Arc::new(trust), sqlite: Some(store) })
             }
             Storage::NotYet(backend) => Err(fail(
                 format!("{backend} comes with a later version of this server; use the embedded database, storage.backend sqlite3").into(),
@@ -316,6 +324,11 @@ impl Stores {
         tasks.spawn(health.watch("DB operational", move || {
             let store = Arc::clone(&store);
             Box::pin(async move { store.check().await.map_err(|error| database_fault(&error)) })
+        }));
+        let trust = Arc::clone(&self.trust);
+        tasks.spawn(health.watch("Trust operational", move || {
+            let trust = Arc::clone(&trust);
+            Box::pin(async move { trust.check().await.map_err(|error| chain(&error)) })
         }));
     }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use signet_keys::KeyDatabase;
 use signet_keys::database::{Algorithm, DatabaseError};
 use signet_tuf::{Gun, KeyId, PublicKey};
+use sqlx::sqlite::SqlitePool;
 
 use super::{TrustError, TrustService};
 use crate::http::ManagedRole;
@@ -36,6 +37,25 @@ impl DatabaseTrust {
             clock,
         }
     }
+}
+
+/// The newest key whose row names this passphrase alias; `None` also when there is no table yet.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest_key(pool: &SqlitePool, alias: &str) -> Result<Option<KeyId>, sqlx::Error> {
+    const TABLES: &str =
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'private_keys'";
+    const NEWEST: &str = "SELECT key_id FROM private_keys WHERE deleted_at IS NULL AND passphrase_alias = ? ORDER BY id DESC LIMIT 1";
+    let tables: i64 = sqlx::query_scalar(TABLES).fetch_one(pool).await?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    let newest: Option<String> = sqlx::query_scalar(NEWEST)
+        .bind(alias)
+        .fetch_optional(pool)
+        .await?;
+    Ok(newest.and_then(|id| id.parse().ok()))
 }
 
 impl From<DatabaseError> for TrustError {
