@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use signet_service::telemetry::carry_fields;
 use signet_tuf::rules::{self, CertificateTime};
 use signet_tuf::{Gun, PublicKey, Received, RoleName, Root};
 use time::{Duration, OffsetDateTime};
-use tracing::Instrument as _;
 
 use crate::current::{Library, Served, View};
 use crate::http::{Budget, Headers, ManagedRole};
@@ -105,7 +105,7 @@ impl App {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        match tokio::spawn(work.in_current_span()).await {
+        match tokio::spawn(carry_fields(work)).await {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request failed");

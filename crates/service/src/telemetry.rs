@@ -145,6 +145,17 @@ pub async fn with_fields<F: Future>(fields: Arc<dyn LogFields>, work: F) -> F::O
     WORK.scope(fields, work).await
 }
 
+/// `work` with the fields of the work that it is a part of, also in a task of its own.
+pub fn carry_fields<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
+    let fields = WORK.try_with(Arc::clone).ok();
+    async move {
+        match fields {
+            Some(fields) => WORK.scope(fields, work).await,
+            None => work.await,
+        }
+    }
+}
+
 /// The log of this process. Clones are the same log.
 #[derive(Clone, Debug)]
 pub struct Telemetry {

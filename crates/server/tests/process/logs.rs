@@ -86,6 +86,32 @@ fn each_request_ends_with_a_line() {
 }
 
 #[test]
+fn all_lines_of_a_request_name_it() {
+    let folder = Folder::new();
+    let server = Server::start(folder.configured(MEMORY));
+    let body = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"targets\"\r\n\r\n{}\r\n--x--\r\n";
+    let request = format!(
+        "POST /v2/a/_trust/tuf/ HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(server.ask(&request).0, 400);
+    server.await_log("response completed");
+    let log = server.log();
+    let lines: Vec<&str> = log
+        .lines()
+        .skip_while(|line| !line.contains("Starting on "))
+        .skip(1)
+        .collect();
+    assert!(lines.len() >= 2, "{log}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.contains("\"http.request.id\":\"")),
+        "{log}"
+    );
+}
+
+#[test]
 fn logfmt_is_honoured() {
     let folder = Folder::new();
     let mut command = folder.configured(MEMORY);
