@@ -155,3 +155,50 @@ async fn readers_see_whole_updates_while_others_publish() {
         reader.await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_goes_away_leaves_nothing_half_done() {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    let server = Arc::new(Server::new(Backend::Sqlite).await);
+    let publisher = Publisher::published(&server, GUN).await;
+    for round in 0..40 {
+        let version = server.signed(GUN, "targets").await["version"]
+            .as_i64()
+            .unwrap();
+        let targets = publisher.targets(version + 1, &["v1"]);
+        let parts = [("targets", &targets[..])];
+        let mut request = Box::pin(server.post(GUN, &parts));
+        // Given up after so many steps.
+        let mut steps = round % 8;
+        poll_fn(|context| {
+            if request.as_mut().poll(context).is_ready() || steps == 0 {
+                return Poll::Ready(());
+            }
+            steps -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        drop(request);
+        // Whatever became of it: what is current hangs together, and is what the store says.
+        let timestamp = server.signed(GUN, "timestamp").await;
+        let snapshot = server.file(GUN, "snapshot.json").await;
+        let named = serde_json::to_value(signet_tuf::FileMeta::of(&snapshot.body)).unwrap();
+        if timestamp["meta"]["snapshot"] != named {
+            // The update came to its end between the two reads.
+            let again = server.signed(GUN, "timestamp").await;
+            assert_eq!(again["meta"]["snapshot"], named);
+        }
+        let next = publisher.targets(version + 2, &["v1", "v2"]);
+        server.post(GUN, &[("targets", &next)]).await.assert_ok();
+        assert_eq!(server.file(GUN, "targets.json").await.body, next);
+    }
+    let feed = server.feed(GUN).await;
+    let versions: Vec<i64> = feed.iter().map(|(_, v, _)| *v).collect();
+    let last = i64::try_from(versions.len()).unwrap();
+    assert_eq!(versions, (1..=last).collect::<Vec<_>>());
+    let store_last = server.signed(GUN, "timestamp").await["version"].clone();
+    assert_eq!(store_last, last);
+}

@@ -2,7 +2,7 @@
 //! (`server.md`).
 
 use serde_json::{Value, json};
-use signet_server::{MaxAge, Settings};
+use signet_server::{Limits, MaxAge, Settings};
 use signet_tuf::crypto::sha256;
 
 use crate::fixture::{Answer, Backend, Server};
@@ -253,6 +253,34 @@ async fn case_51_the_changefeed_wants_to_know_how_many() {
         let answer = server.get(&format!("{base}{query}")).await;
         assert_eq!(answer.text(), r#"{"count":0,"records":[]}"#, "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_changefeed_is_given_in_pieces() {
+    let limits = Limits {
+        max_changes: 2,
+        ..Limits::default()
+    };
+    let settings = Settings {
+        limits,
+        ..Settings::default()
+    };
+    let server = Server::with(Backend::Memory, settings).await;
+    for gun in ["a", "b", "c"] {
+        Publisher::published(&server, gun).await;
+    }
+    let first = server
+        .get("/v2/_trust/changefeed?records=1000")
+        .await
+        .json();
+    assert_eq!(first["count"], 2);
+    let after = first["records"][1]["ID"].as_str().unwrap();
+    let path = format!("/v2/_trust/changefeed?records=1000&change_id={after}");
+    let second = server.get(&path).await.json();
+    assert_eq!(
+        (&second["count"], &second["records"][0]["GUN"]),
+        (&json!(1), &json!("c"))
+    );
 }
 
 #[tokio::test]
