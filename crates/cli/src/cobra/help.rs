@@ -112,3 +112,83 @@ fn wrap_line(room: usize, slop: usize, text: &str) -> (&str, &str) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What docker 28.2.2 printed on terminals of these widths.
+    #[test]
+    fn options_wrap_as_on_dockers_terminal() {
+        let text = "Directory to generate key in, defaults to current directory";
+        let flags = [Flag {
+            name: "dir",
+            shorthand: None,
+            kind: FlagKind::Text { default: "" },
+            usage: text,
+            completes: crate::cobra::Completes::Folders,
+            hidden: false,
+        }];
+        for (width, lines) in [
+            (20, vec![text]),
+            (40, vec![text]),
+            (
+                46,
+                vec![
+                    "Directory to",
+                    "generate key in,",
+                    "defaults to",
+                    "current directory",
+                ],
+            ),
+            (
+                50,
+                vec![
+                    "Directory to generate",
+                    "key in, defaults to",
+                    "current directory",
+                ],
+            ),
+            (
+                60,
+                vec![
+                    "Directory to generate key in,",
+                    "defaults to current directory",
+                ],
+            ),
+            (
+                70,
+                vec![
+                    "Directory to generate key in, defaults to",
+                    "current directory",
+                ],
+            ),
+            (
+                81,
+                vec![
+                    "Directory to generate key in, defaults to current",
+                    "directory",
+                ],
+            ),
+            (120, vec![text]),
+        ] {
+            let expected = format!(
+                "      --dir string   {}\n",
+                lines.join("\n                     ")
+            );
+            assert_eq!(flag_usages(&flags, width - 1), expected, "{width} columns");
+        }
+        // Too little room beside the flag: the text begins below it.
+        let flags = [Flag {
+            name: "force",
+            shorthand: Some('f'),
+            kind: FlagKind::Bool,
+            usage: "Do not prompt for confirmation before removing the most recent signer",
+            ..flags[0]
+        }];
+        assert_eq!(
+            flag_usages(&flags, 45),
+            "  -f, --force   Do not prompt for\n                confirmation before\n                removing the most\n                recent signer\n"
+        );
+    }
+}

@@ -286,6 +286,13 @@ fn significant(digits: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
+    use signet_tuf::TrustPinning;
+    use signet_tuf::update::{Answer, Cached, Floors, Mode, Scope, Step, Update};
+    use time::macros::datetime;
+
+    use super::super::go_json::GoFormatter;
     use super::*;
 
     /// The order that docker 28 printed (specification, section 8.8 and acceptance case 85).
@@ -298,6 +305,102 @@ mod tests {
         mixed.reverse();
         mixed.sort_by(|a, b| natural_order(a, b));
         assert_eq!(mixed, sorted);
+    }
+
+    /// A repository from its documents, at the moment when docker was asked about it.
+    fn repository(name: &str, gun: &str) -> Box<TrustedRepository> {
+        let folder = data(name).join("metadata");
+        let read = |file: &str| std::fs::read(folder.join(file)).ok();
+        let mut update = Update::new(
+            gun.parse().unwrap(),
+            datetime!(2026-11-22 23:00 UTC),
+            Mode::Read,
+            Scope::All,
+            TrustPinning::default(),
+            Cached::default(),
+            Floors::default(),
+        );
+        loop {
+            match update.step().unwrap() {
+                Step::Fetch(fetch) => {
+                    // `targets/al.<checksum>.json` is the file `targets/al.json`.
+                    let path = fetch.path.to_string();
+                    let role = path.split('.').next().unwrap();
+                    let answer = read(&path).or_else(|| read(&format!("{role}.json")));
+                    update
+                        .answer(answer.map_or(Answer::Absent, |bytes| Answer::Bytes(bytes.into())));
+                }
+                Step::Done(repository) => return repository,
+                Step::Persist { .. } | Step::Warn(_) => {}
+            }
+        }
+    }
+
+    fn data(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/inspect")
+            .join(name)
+    }
+
+    fn json(overviews: &[Overview]) -> String {
+        let mut text = Vec::new();
+        let mut serializer =
+            serde_json::Serializer::with_formatter(&mut text, GoFormatter::default());
+        overviews.serialize(&mut serializer).unwrap();
+        String::from_utf8(text).unwrap() + "\n"
+    }
+
+    /// What docker 28.2.2 printed for the same documents, byte by byte.
+    #[test]
+    fn shows_what_docker_shows() {
+        for (name, gun) in [
+            ("ins", "registry.example.com/team/ins"),
+            ("demo", "registry.example.com/signet/demo"),
+        ] {
+            let repository = repository(name, gun);
+            let expected = |file: &str| std::fs::read_to_string(data(name).join(file)).unwrap();
+            let all = Overview::new(gun, &repository, None);
+            assert_eq!(all.pretty(), expected("all.pretty"));
+            assert_eq!(json(&[all]), expected("all.json"));
+            let of = |tag: &str| Overview::new(&format!("{gun}:{tag}"), &repository, Some(tag));
+            if name == "ins" {
+                assert_eq!(
+                    format!("{}\n\n{}", of("v10").pretty(), of("alonly").pretty()),
+                    expected("v10-alonly.pretty")
+                );
+                assert_eq!(json(&[of("v1"), of("nosuch")]), expected("v1-nosuch.json"));
+            } else {
+                assert_eq!(of("1.0").pretty(), expected("1.0.pretty"));
+            }
+        }
+    }
+
+    /// Case 85 and the escapes of a hostile name: what a tag is called must not steer a terminal.
+    #[test]
+    fn names_from_documents_are_escaped_on_the_page() {
+        let overview = Overview {
+            name: "r".to_owned(),
+            signed_tags: vec![SignedTag {
+                signed_tag: "v1\u{1b}[2J".to_owned(),
+                digest: String::new(),
+                signers: vec!["a\u{202e}".to_owned(), "\r".to_owned()],
+            }],
+            signers: vec![Holder {
+                name: "a\nb".to_owned(),
+                keys: vec![Key {
+                    id: "\u{1b}".to_owned(),
+                }],
+            }],
+            administrative_keys: Vec::new(),
+        };
+        let page = overview.pretty();
+        assert!(
+            page.chars()
+                .all(|letter| !letter.is_control() || letter == '\n'),
+            "{page:?}"
+        );
+        assert!(page.contains("v1\\x1b[2J"), "{page}");
+        assert!(page.contains("\\x0d, a\\u202e"), "{page}");
     }
 
     #[test]

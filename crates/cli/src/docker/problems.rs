@@ -102,8 +102,23 @@ pub(super) fn client_problem(error: &Error) -> String {
         }
         .to_string(),
         Error::Key(error) => key_problem(error),
+        Error::Update(UpdateError::Unreachable { message, .. })
+        | Error::Remote(RemoteError::Unreachable { message } | RemoteError::Tls { message }) => {
+            network_problem(message)
+        }
         _ => with_sources(error),
     }
+}
+
+/// What the network said, without the layers of the library that it passed through.
+fn network_problem(message: &str) -> String {
+    let message = message
+        .rsplit_once("client error (Connect): ")
+        .map_or(message, |(_, cause)| cause);
+    let message = message
+        .split_once(" (os error")
+        .map_or(message, |(cause, _)| cause);
+    message.replace("Connection refused", "connection refused")
 }
 
 /// A failure of that text, with advice on what caused it.

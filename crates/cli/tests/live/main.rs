@@ -1,0 +1,14 @@
+//! `signer add`, `sign`, `inspect` and `verify` against Go's trust server and a real registry: what is printed, what is published, and what is
+//! not. The numbers are those of the specification's acceptance cases (docker-trust, section 16).
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod read;
+mod scene;
+mod sign;
+mod signer_add;
+mod transport;

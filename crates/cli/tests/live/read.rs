@@ -1,0 +1,282 @@
+//! `inspect` and `verify`: what is believed.
+
+use signet_testkit::chaos::Fault;
+use signet_testkit::user::{Tool, User};
+
+use crate::scene::Scene;
+
+/// Cases 104 to 108.
+#[test]
+fn verify_succeeds_only_for_what_is_released() {
+    let scene = Scene::with_jeff();
+    let (digest, size) = scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    scene.notary(&[
+        "addhash",
+        &scene.gun,
+        "alonly",
+        "5",
+        "--sha256",
+        &digest,
+        "-r",
+        "targets/jeff",
+        "-p",
+    ]);
+    let reader = scene.stranger();
+    let verify = |words: &[&str]| {
+        let words: Vec<&str> = ["verify"].iter().chain(words).copied().collect();
+        reader.run(Tool::DockerTrust, &words).unwrap()
+    };
+    let v1 = scene.tagged("v1");
+    assert_eq!(
+        verify(&[&v1]).success().unwrap(),
+        format!("{}@sha256:{digest}\n", scene.gun)
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&verify(&["--format", "json", &v1]).success().unwrap()).unwrap();
+    assert_eq!(json["Digest"], format!("sha256:{digest}"));
+    assert_eq!(
+        (&json["Size"], &json["Role"], &json["Signers"]),
+        (
+            &size.into(),
+            &"targets/releases".into(),
+            &serde_json::json!(["jeff"])
+        )
+    );
+    let quiet = verify(&["-q", &v1]);
+    assert_eq!(
+        (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
+        (Some(0), "", "")
+    );
+
+    assert_eq!(
+        verify(&[&scene.tagged("nosuch")]).failure(1).unwrap(),
+        "No valid trust data for nosuch\n"
+    );
+    assert_eq!(
+        verify(&[&scene.gun]).failure(1).unwrap(),
+        "No valid trust data for latest\n"
+    );
+    assert_eq!(
+        verify(&[&scene.tagged("alonly")]).failure(1).unwrap(),
+        "No trust data for alonly\n"
+    );
+    let quiet = verify(&["--quiet", &scene.tagged("nosuch")]);
+    assert_eq!(
+        (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
+        (Some(1), "", "")
+    );
+    let by_digest = format!("{}@sha256:{digest}", scene.gun);
+    assert!(
+        verify(&[&by_digest])
+            .failure(1)
+            .unwrap()
+            .contains("nothing to verify")
+    );
+    assert_eq!(
+        verify(&["--format", "xml", &v1]).failure(1).unwrap(),
+        "unknown format \"xml\": json is supported\n"
+    );
+    let unknown = format!("{}/unknown:v1", scene.registry.host());
+    let text = verify(&[&unknown]).failure(1).unwrap();
+    let name = unknown.trim_end_matches(":v1");
+    let host = scene.proxy.url().replace("https://", "");
+    assert_eq!(
+        text,
+        format!(
+            "Error: remote trust data does not exist for {name}: {host} does not have trust data for {name}\n"
+        )
+    );
+}
+
+/// Cases 82, 87 and 88.
+#[test]
+fn inspect_collects_failures_and_lives_off_its_cache() {
+    let scene = Scene::with_jeff();
+    let unknown = format!("{}/unknown", scene.registry.host());
+    let fresh = scene.run(&["inspect", &unknown]);
+    assert_eq!((fresh.code, fresh.stdout.as_str()), (Some(1), "[]\n"));
+    assert_eq!(
+        fresh.stderr,
+        format!("no signatures or cannot access {unknown}\n")
+    );
+
+    let both = scene.run(&["inspect", &unknown, &scene.gun, "BAD"]);
+    assert!(
+        both.stdout
+            .contains(&format!("\"Name\": \"{}\"", scene.gun)),
+        "{both}"
+    );
+    assert_eq!(
+        both.failure(1).unwrap(),
+        format!(
+            "no signatures or cannot access {unknown}\ninvalid reference format: repository name (library/BAD) must be lowercase\n"
+        )
+    );
+    let pretty = scene.run(&["inspect", "--pretty", &unknown, &scene.gun]);
+    assert_eq!((pretty.code, pretty.stdout.as_str()), (Some(1), ""));
+
+    let warm = scene.run(&["inspect", &scene.gun]).success().unwrap();
+    for fault in [Fault::Cut, Fault::Status(503), Fault::Status(404)] {
+        scene.proxy.set(move |_, _| fault.clone());
+        let offline = scene.run(&["inspect", &scene.gun]);
+        assert_eq!(offline.stdout, warm, "{offline}");
+        assert_eq!(offline.stderr.lines().count(), 1, "{offline}");
+        assert!(
+            offline.stderr.ends_with(
+                " level=warning msg=\"Error while downloading remote metadata, using cached timestamp - \
+                 this might not be the latest version available remotely\"\n"
+            ),
+            "{offline}"
+        );
+        assert_eq!(offline.code, Some(0));
+    }
+    // One update for the whole command.
+    scene.proxy.heal();
+    let _ = scene.proxy.take_log();
+    scene.run(&["inspect", &scene.gun]).success().unwrap();
+    assert_eq!(
+        scene.proxy.take_log(),
+        [
+            "GET /v2/".to_owned(),
+            format!("GET /v2/{}/_trust/tuf/timestamp.json", scene.gun)
+        ]
+    );
+}
+
+/// Cases 99 to 101 and 103: whoever changes what the server says is found out, and docker's warnings name it. Case 101 is the one that docker
+/// itself keeps quiet about.
+#[test]
+fn tampering_is_refused_with_a_warning() {
+    let scene = Scene::with_jeff();
+    scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    let gun = scene.gun.clone();
+    let verify = |user: &User| {
+        user.run(Tool::DockerTrust, &["verify", &scene.tagged("v1")])
+            .unwrap()
+            .failure(1)
+            .unwrap()
+    };
+    let warning = "Warning: potential malicious behavior - ";
+
+    // 100: the first timestamp instead of the newest.
+    let reader = scene.stranger();
+    reader
+        .expect(Tool::DockerTrust, &["verify", &scene.tagged("v1")])
+        .unwrap();
+    let timestamp = format!("/v2/{gun}/_trust/tuf/timestamp.json");
+    let old = timestamp.clone();
+    scene.proxy.set(move |_, path| {
+        if path == old {
+            Fault::Replayed
+        } else {
+            Fault::None
+        }
+    });
+    let text = verify(&reader);
+    assert!(text.starts_with(&format!("{warning}trust data version is lower than expected for remote repository {gun}: version ")), "{text}");
+
+    // 101: another repository's root, and a root that this repository never had.
+    let mallory = Scene::with_jeff();
+    let forged = mallory
+        .server
+        .metadata(&mallory.gun, "root.json")
+        .unwrap()
+        .unwrap();
+    let fresh = scene.stranger();
+    scene.proxy.set(move |_, path| {
+        if path.ends_with("/root.json") {
+            Fault::Body(forged.clone())
+        } else {
+            Fault::None
+        }
+    });
+    let text = verify(&fresh);
+    assert!(
+        text.starts_with(&format!(
+            "{warning}trust data mismatch for remote repository {gun}: "
+        )),
+        "{text}"
+    );
+    let inspected = fresh
+        .run(Tool::DockerTrust, &["inspect", &gun])
+        .unwrap()
+        .failure(1)
+        .unwrap();
+    assert!(
+        inspected.starts_with(&format!("no signatures or cannot access {gun}\n{warning}")),
+        "{inspected}"
+    );
+
+    // 99: the last signature's first digit.
+    let genuine = String::from_utf8(
+        scene
+            .server
+            .metadata(&gun, "timestamp.json")
+            .unwrap()
+            .unwrap(),
+    )
+    .unwrap();
+    let at = genuine.rfind("\"sig\":\"").unwrap() + 7;
+    let other = if genuine[at..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    let spoilt = format!("{}{other}{}", &genuine[..at], &genuine[at + 1..]);
+    let path = timestamp;
+    scene.proxy.set(move |_, asked| {
+        if asked == path {
+            Fault::Body(spoilt.clone().into_bytes())
+        } else {
+            Fault::None
+        }
+    });
+    let text = verify(&scene.stranger());
+    assert!(
+        text.starts_with(&format!(
+            "{warning}trust data has insufficient signatures for remote repository {gun}: "
+        )),
+        "{text}"
+    );
+
+    // 103: a document that is not the one that its parent names.
+    scene.proxy.set(|_, path| {
+        if path.contains("/targets.") {
+            Fault::Body(b"{}".to_vec())
+        } else {
+            Fault::None
+        }
+    });
+    let fresh = scene.stranger();
+    let text = verify(&fresh);
+    assert!(
+        text.starts_with(warning) || text.starts_with("trust server returned a bad response."),
+        "{text}"
+    );
+    assert!(
+        !fresh
+            .trust_dir()
+            .join("tuf")
+            .join(&gun)
+            .join("metadata/targets.json")
+            .exists()
+    );
+
+    // Something else than a trust server.
+    scene.proxy.set(|_, path| {
+        if path.ends_with("/root.json") {
+            Fault::Body(b"<html>".to_vec())
+        } else {
+            Fault::None
+        }
+    });
+    let text = verify(&scene.stranger());
+    assert!(
+        text.starts_with(&format!(
+            "Error: no trust data available for remote repository {gun}. Try running"
+        )),
+        "{text}"
+    );
+}
