@@ -1,0 +1,80 @@
+//! The documents tell the truth where a machine can see it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+}
+
+/// All files below a folder that end like this.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, ending));
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_intended_difference_names_a_test_that_exists() {
+    let document = fs::read_to_string(workspace().join("docs/differences.md")).unwrap();
+    let mut rows = 0;
+    for line in document.lines().filter(|line| {
+        line.starts_with('|') && !line.starts_with("|---") && !line.contains("| Reason |")
+    }) {
+        rows += 1;
+        let cell = line.trim_end_matches('|').rsplit_once(" | ").unwrap().1;
+        // Crate and test are written as `crate: test`; what else stands in the cell explains.
+        let named: Vec<(&str, &str)> = cell
+            .split('`')
+            .filter_map(|word| word.split_once(": "))
+            .collect();
+        assert!(!named.is_empty(), "no test in: {line}");
+        for (package, test) in named {
+            let sources = files(&workspace().join("crates").join(package), ".rs");
+            let found = sources.iter().any(|file| {
+                let text = fs::read_to_string(file).unwrap();
+                [format!("fn {test}("), format!("fn {test}<")]
+                    .iter()
+                    .any(|needle| text.contains(needle))
+            });
+            assert!(found, "{package} has no test {test}, named in: {line}");
+        }
+    }
+    assert!(rows > 10, "the tables were not understood");
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in files(workspace(), ".md") {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let path = target.split('#').next().unwrap();
+            if path.is_empty() || target.contains("://") {
+                continue;
+            }
+            assert!(
+                document.parent().unwrap().join(path).exists(),
+                "{} links to {target}",
+                document.display()
+            );
+        }
+    }
+}
