@@ -313,6 +313,11 @@ pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, ConfigErro
                 .map_or(requests.renew_before, |value| {
                     Duration::from_secs(value.min(YEAR))
                 }),
+            max_pending_bytes: usize::try_from(number(
+                "limits.max_pending_bytes",
+                requests.max_pending_bytes as u64,
+            )?)
+            .unwrap_or(usize::MAX),
             ..requests
         },
         shutdown: seconds("limits.shutdown_timeout", SHUTDOWN_TIMEOUT)?,
@@ -333,6 +338,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "limits.max_body_bytes",
     "limits.max_changes",
     "limits.max_connections",
+    "limits.max_pending_bytes",
     "limits.renew_before",
     "limits.shutdown_timeout",
     "logging.level",
