@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, json};
 use signet_service::config::{Configuration, Environment};
 use signet_service::files;
-use signet_service::listen::Address;
+use signet_service::listen::{Address, ListenError};
 use signet_service::local_ca::{LocalCa, LocalCaError};
 use time::OffsetDateTime;
 
@@ -37,6 +37,10 @@ pub(crate) enum QuickstartError {
     Folder { path: PathBuf, error: io::Error },
     #[error("the data folder {} is in use by another notary-server", .0.display())]
     InUse(PathBuf),
+    #[error(
+        "{0}. Another address is chosen with --http-addr, for example --http-addr localhost:5443"
+    )]
+    Listen(#[source] ListenError),
     #[error("there is no folder for data: set HOME or XDG_DATA_HOME, or name one with --data-dir")]
     NoFolder,
     #[error(transparent)]

@@ -127,7 +127,11 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     )?;
     let tls = tls_files.map(Tls::load).transpose()?.map(Arc::new);
     let address = parsed_address?;
-    let listeners = address.bind().await.map_err(ConfigError::from)?;
+    let listeners = match address.bind().await {
+        Ok(listeners) => listeners,
+        Err(error) if folder.is_some() => return Err(QuickstartError::Listen(error).into()),
+        Err(error) => return Err(ConfigError::from(error).into()),
+    };
     let port = listeners
         .first()
         .and_then(|listener| listener.local_addr().ok())
@@ -473,3 +477,16 @@ fn print(text: &str) {
 
 const DEBUG_ADDRESS: &str = "localhost:8080";
 const RENEWAL_CHECK: Duration = Duration::from_secs(12 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn a07_no_memory_dump_shows_a_key() {
+        protect_memory();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

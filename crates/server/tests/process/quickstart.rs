@@ -115,6 +115,25 @@ fn one_folder_has_one_server() {
 }
 
 #[test]
+fn a_taken_port_comes_with_advice() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = folder.program();
+    command.args([
+        "--data-dir",
+        "data",
+        "--http-addr",
+        &taken.local_addr().unwrap().to_string(),
+    ]);
+    let (status, _, log) = run(command);
+    assert_eq!(status, Some(1));
+    assert!(
+        log.contains("bind: address already in use. Another address is chosen with --http-addr"),
+        "{log}"
+    );
+}
+
+#[test]
 fn the_folder_is_where_xdg_says() {
     let folder = Folder::new();
     let mut command = folder.program();
