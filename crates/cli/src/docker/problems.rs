@@ -170,3 +170,77 @@ pub(super) fn registry_failure(error: &RegistryError) -> Failure {
         _ => Failure::new(with_sources(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signet_tuf::metadata::Version;
+    use signet_tuf::{BelowThreshold, Expiry};
+
+    use super::*;
+
+    fn told(error: UpdateError) -> String {
+        notary_error("R", &Error::Update(error))
+    }
+
+    fn rule(rule: RuleError) -> String {
+        told(UpdateError::Rule(rule))
+    }
+
+    /// The texts of the specification, section 9.1, which docker 28 printed.
+    #[test]
+    fn trust_errors_are_dockers() {
+        let gun: signet_tuf::Gun = "localhost:5000/x".parse().unwrap();
+        let unknown = Error::NoTrustData {
+            server: "localhost:4443".to_owned(),
+            gun,
+        };
+        assert_eq!(
+            notary_error("R", &unknown),
+            "Error: remote trust data does not exist for R: localhost:4443 does not have trust data for localhost:5000/x"
+        );
+        assert_eq!(
+            rule(RuleError::Expired {
+                role: RoleName::timestamp(),
+                expiry: Expiry::parse("2026-11-21T19:39:20Z").unwrap()
+            }),
+            "Error: remote repository R out-of-date: timestamp expired at Sat Nov 21 19:39:20 UTC 2026"
+        );
+        let (received, trusted): (Version, Version) = (3, 5);
+        assert_eq!(
+            rule(RuleError::RolledBack {
+                role: RoleName::timestamp(),
+                received,
+                trusted
+            }),
+            "Warning: potential malicious behavior - trust data version is lower than expected for remote repository R: \
+             version 3 is lower than current version 5"
+        );
+        let below = BelowThreshold {
+            role: RoleName::targets(),
+            found: Vec::new(),
+            needed: 1,
+        };
+        assert_eq!(
+            rule(RuleError::Signatures(below.into())),
+            "Warning: potential malicious behavior - trust data has insufficient signatures for remote repository R: \
+             valid signatures did not meet threshold for targets"
+        );
+        assert_eq!(
+            rule(RuleError::Root(signet_tuf::rules::RootError::Rotation)),
+            "Warning: potential malicious behavior - trust data mismatch for remote repository R: could not rotate trust to a new \
+             trusted root: failed to validate data with current trusted certificates"
+        );
+    }
+
+    #[test]
+    fn network_errors_are_told_without_the_library() {
+        let message = "error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)";
+        let error = Error::Remote(RemoteError::Unreachable {
+            message: message.to_owned(),
+        });
+        assert_eq!(
+            notary_error("R", &error),
+            "Error: error contacting notary server: tcp connect error: connection refused"
+        );
+    }
+}

@@ -56,7 +56,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
             other => return Err(Failure::new(texts::unknown_format(other))),
         },
     };
-    let result = context.block_on(verify(args.image, context));
+    let result = context.block_on(verify(&args, context));
     match result {
         Ok(_) if args.quiet => Ok(()),
         Ok(verified) if args.json => {
@@ -73,7 +73,8 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn verify(typed: &str, context: &Context) -> Result<Verified, Failure> {
+async fn verify(args: &Args<'_>, context: &Context) -> Result<Verified, Failure> {
+    let typed = args.image;
     let image = Image::find(context, typed)?;
     if image.reference.digest().is_some() {
         return Err(Failure::new(texts::digest_is_not_verified(typed)));
@@ -85,7 +86,9 @@ async fn verify(typed: &str, context: &Context) -> Result<Verified, Failure> {
         .update(Mode::Read, Scope::For(tag.to_owned()))
         .await
         .map(|_| ());
-    problems::log_warnings(repository.take_warnings());
+    if !args.quiet {
+        problems::log_warnings(repository.take_warnings());
+    }
     updated.map_err(|error| {
         problems::client_failure(problems::notary_error(image.gun.as_str(), &error), &error)
     })?;
@@ -106,6 +109,14 @@ async fn verify(typed: &str, context: &Context) -> Result<Verified, Failure> {
         .sha256_hex()
         .ok_or_else(|| Failure::new(texts::NO_SHA256))?;
     let digest = format!("sha256:{hex}");
+    let expires = found
+        .valid_until
+        .moment()
+        .format(&Rfc3339)
+        .unwrap_or_default();
+    if trusted.is_from_cache() && !args.quiet {
+        context.printer.err(&texts::valid_until(&expires));
+    }
     Ok(Verified {
         name: typed.to_owned(),
         reference: format!("{}@{digest}", image.reference.familiar_name()),
@@ -114,11 +125,7 @@ async fn verify(typed: &str, context: &Context) -> Result<Verified, Failure> {
         size: found.target.length,
         role: found.role.to_string(),
         signers: signers_of(trusted, tag, &hex),
-        expires: found
-            .valid_until
-            .moment()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
+        expires,
         cached: trusted.is_from_cache(),
     })
 }

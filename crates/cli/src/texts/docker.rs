@@ -305,6 +305,12 @@ pub fn signed_but_not_released(tag: &str, role: &str) -> String {
     format!("{role} lists {tag}, but only targets/releases and targets release a tag")
 }
 
+/// The server could not be asked, and what it said before still holds.
+#[must_use]
+pub fn valid_until(moment: &str) -> String {
+    format!("The trust server could not be asked; what is known holds until {moment}\n")
+}
+
 /// The target has other digests only.
 pub const NO_SHA256: &str = "no valid hash, expecting sha256";
 

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::printer::Printer;
+use crate::texts::visible;
 
 /// Why a command failed, as the person is told.
 #[derive(Debug)]
@@ -63,7 +64,9 @@ impl Failure {
     /// Prints the failure without ending the command: one of several things failed.
     pub fn print(&self, printer: &Printer) {
         if !self.text.is_empty() {
-            printer.err(&format!("{}\n", self.text));
+            // Servers have their say in some texts; what a terminal would obey is shown instead.
+            let lines: Vec<String> = self.text.split('\n').map(visible).collect();
+            printer.err(&format!("{}\n", lines.join("\n")));
         }
         if printer.talks_to_terminal() {
             let label = if printer.has_color() {
@@ -72,7 +75,7 @@ impl Failure {
                 "hint:"
             };
             for hint in &self.hints {
-                printer.err(&format!("{label} {hint}\n"));
+                printer.err(&format!("{label} {}\n", visible(hint)));
             }
         }
     }
