@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use signet_testkit::image::Image;
+use signet_testkit::image::{Image, digest};
 use signet_testkit::peer::{Registry, RegistryOptions};
 use signet_testkit::port;
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished, Group, Service, command_line};
@@ -145,6 +145,7 @@ impl Stage {
         chapter(
             "The environment of the one who types (without the passphrases, you are asked for them)",
         );
+        println!("$ export PATH={}:$PATH", self.programs.display());
         for (name, value) in &self.environment {
             println!("$ export {name}={value}");
         }
@@ -168,7 +169,7 @@ impl Stage {
         self.push(&forged, "1.0")?;
         println!(
             "# the registry now answers {} for {}",
-            forged.digest(),
+            self.registry_says("1.0")?,
             tagged("1.0")
         );
         chapter("The answer is still what jeff signed");
@@ -212,6 +213,22 @@ impl Stage {
             self.registry.host()
         );
         image.push(&self.registry.client(), REPOSITORY, tag)
+    }
+
+    /// The digest that the registry gives for a tag now.
+    fn registry_says(&self, tag: &str) -> anyhow::Result<String> {
+        let accept = [(
+            "Accept",
+            "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json",
+        )];
+        let path = format!("/v2/{REPOSITORY}/manifests/{tag}");
+        let response = self.registry.client().request("GET", &path, &accept, &[])?;
+        ensure!(
+            response.status == 200,
+            "the registry answers {} for {path}",
+            response.status
+        );
+        Ok(digest(&response.body))
     }
 
     fn verified(&self, image: &str, expected: &Image) -> anyhow::Result<()> {

@@ -11,9 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
 /// How long a prompt may take to appear, or a program to end.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -128,6 +129,25 @@ impl Terminal {
     /// When the terminal is gone.
     pub fn enter(&mut self, text: &str) -> anyhow::Result<()> {
         self.press(&format!("{text}\n"))
+    }
+
+    /// Types `text` and the return key once the program has switched the echo off, as a person would whose fingers are slower than the program.
+    ///
+    /// # Errors
+    /// When the echo stays on for a minute or the terminal is gone.
+    pub fn enter_secret(&mut self, text: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while tcgetattr(&self.keyboard)?
+            .local_modes
+            .contains(LocalModes::ECHO)
+        {
+            ensure!(
+                Instant::now() < deadline,
+                "the echo is still on at a prompt for a secret"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.enter(text)
     }
 
     /// Types exactly `keys`; `\u{3}` is ^C.

@@ -72,9 +72,9 @@ fn passphrases_are_typed_on_a_terminal() {
     terminal
         .expect("Enter passphrase for new jeff key with ID ")
         .unwrap();
-    terminal.enter("correct horse battery").unwrap();
+    terminal.enter_secret("correct horse battery").unwrap();
     terminal.expect("Repeat passphrase").unwrap();
-    terminal.enter("correct horse battery").unwrap();
+    terminal.enter_secret("correct horse battery").unwrap();
     let (status, text) = terminal.finish().unwrap();
     assert!(status.success(), "{text}");
     assert!(

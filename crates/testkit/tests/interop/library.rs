@@ -108,7 +108,7 @@ fn role(name: &str) -> RoleName {
 
 fn add_target(role_name: &str, name: &str, content: &str) -> Edit {
     let target = serde_json::json!({
-        "hashes": {"sha256": data_encoding::BASE64.encode(&data_encoding::HEXLOWER.decode(digest(content.as_bytes())[7..].as_bytes()).unwrap())},
+        "hashes": {"sha256": data_encoding::BASE64.encode(&data_encoding::HEXLOWER.decode(&digest(content.as_bytes()).as_bytes()[7..]).unwrap())},
         "length": content.len(),
     });
     Edit::AddTarget {

@@ -18,4 +18,5 @@ mod keys;
 mod library;
 mod mixed;
 mod plugin;
+mod prompts;
 mod walk;
