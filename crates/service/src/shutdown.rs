@@ -27,12 +27,6 @@ impl Shutdown {
         // An error means that the trigger is gone, and nobody else could ask.
         let _ = self.0.wait_for(|end| *end).await;
     }
-
-    /// Whether the service is to end.
-    #[must_use]
-    pub fn is_requested(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
-    }
 }
 
 impl Trigger {

@@ -140,9 +140,13 @@ pub trait LogFields: Send + Sync {
 
 tokio::task_local!(static WORK: Arc<dyn LogFields>);
 
-/// Runs `work`; the lines that it writes carry `fields`, which are asked for only when there is such a line.
-pub async fn with_fields<F: Future>(fields: Arc<dyn LogFields>, work: F) -> F::Output {
-    WORK.scope(fields, work).await
+/// `work`, whose lines carry `fields`; they are asked for only when there is such a line.
+pub fn with_fields<F: Future>(
+    fields: Arc<dyn LogFields>,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    // Not an async function: that would hold `work` twice, and requests are moved around a lot.
+    WORK.scope(fields, work)
 }
 
 /// `work` with the fields of the work that it is a part of, also in a task of its own.

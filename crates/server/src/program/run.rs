@@ -120,7 +120,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let bounds = config::bounds(&configuration)?;
     let parsed_address = config::parse_address(&address_text);
     let own_certificate = own_certificate(
-        folder.as_ref(),
+        folder.as_deref(),
         parsed_address.as_ref().ok(),
         tls_files.as_ref(),
         &clock,
@@ -156,9 +156,16 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let metrics = Arc::new(Metrics::new(Instant::now())?);
     stores.watch(&health, &mut tasks);
     level_signals(log.clone(), &mut tasks)?;
-    if let Some(tls) = &tls {
-        certificate_signals(Arc::clone(tls), folder, address.clone(), clock, &mut tasks)?;
-    }
+    let has_own = own_certificate
+        .as_ref()
+        .is_some_and(|own| own.authority.is_some());
+    certificate_signals(
+        tls.clone(),
+        folder.clone().filter(|_| has_own),
+        address.clone(),
+        clock,
+        &mut tasks,
+    )?;
     let mut ends = EndSignals::install().map_err(Failure::Signals)?;
 
     tracing::info!("Starting Server");
@@ -185,6 +192,8 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     .await;
     tasks.shutdown().await;
     stores.close().await;
+    // The next server may have the folder now.
+    drop(folder);
     Ok(status)
 }
 
@@ -217,7 +226,7 @@ async fn serve_until_signal<F: Future<Output = ()>>(
 fn configuration(
     flags: &Flags,
     environment: Environment,
-) -> Result<(Configuration, Option<DataFolder>), Failure> {
+) -> Result<(Configuration, Option<Arc<DataFolder>>), Failure> {
     let (mut configuration, folder) = match &flags.config {
         Some(_) if flags.data_dir.is_some() => return Err(Failure::DataFolderWithConfig),
         Some(path) => (
@@ -226,7 +235,7 @@ fn configuration(
         ),
         None => {
             let folder = DataFolder::open(flags.data_dir.as_deref(), &environment)?;
-            (folder.configuration(environment)?, Some(folder))
+            (folder.configuration(environment)?, Some(Arc::new(folder)))
         }
     };
     if let Some(address) = &flags.http_addr {
@@ -387,8 +396,8 @@ fn level_signals(log: Telemetry, tasks: &mut JoinSet<()>) -> Result<(), Failure>
 
 /// SIGHUP reads the certificates again; those that the server made itself are renewed in time.
 fn certificate_signals(
-    tls: Arc<Tls>,
-    folder: Option<DataFolder>,
+    tls: Option<Arc<Tls>>,
+    own: Option<Arc<DataFolder>>,
     address: Address,
     clock: Clock,
     tasks: &mut JoinSet<()>,
@@ -402,7 +411,7 @@ fn certificate_signals(
                 _ = hang_up.recv() => true,
                 _ = daily.tick() => false,
             };
-            let renewed = match folder
+            let renewed = match own
                 .as_ref()
                 .map(|folder| folder.certificate(&address, clock()))
             {
@@ -413,14 +422,12 @@ fn certificate_signals(
                     asked
                 }
             };
-            if renewed {
-                match tls.reload() {
-                    Ok(()) => {
-                        tracing::info!("read the certificates again");
-                    }
-                    Err(error) => {
-                        tracing::error!("the certificates stay as they are: {}", chain(&error));
-                    }
+            // Without TLS there is nothing to read, and the signal must not end the process all the same.
+            match tls.as_ref().filter(|_| renewed).map(|tls| tls.reload()) {
+                None => {}
+                Some(Ok(())) => tracing::info!("read the certificates again"),
+                Some(Err(error)) => {
+                    tracing::error!("the certificates stay as they are: {}", chain(&error));
                 }
             }
         }

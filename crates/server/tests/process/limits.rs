@@ -127,6 +127,16 @@ fn the_end_does_not_wait_for_ever() {
 }
 
 #[test]
+fn sighup_ends_nothing() {
+    let folder = Folder::new();
+    let server = Server::start(folder.configured(MEMORY));
+    server.signal(Signal::HUP);
+    server.signal(Signal::USR1);
+    server.await_out("debug");
+    assert_eq!(server.get("/v2/").0, 200);
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let folder = Folder::new();
     let mut server = Server::start(folder.configured(MEMORY));
