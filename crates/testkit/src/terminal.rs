@@ -52,10 +52,11 @@ impl Terminal {
                 Mode::empty(),
             )?)
         };
-        // The terminal must become the controlling one between fork and exec; `setsid --ctty` does that without unsafe code here.
+        // The terminal must become the controlling one between fork and exec; `setsid --ctty` does that without unsafe code here. A caller that
+        // runs in the background of a script has ^C switched off, which children inherit; `env` switches it on again.
         let mut leader = Command::new("setsid");
         leader
-            .args(["--ctty", "--wait"])
+            .args(["--ctty", "--wait", "env", "--default-signal"])
             .arg(command.get_program())
             .args(command.get_args());
         leader.env_clear();
