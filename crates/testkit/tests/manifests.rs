@@ -46,10 +46,18 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cbc", &["signet-keys"]),
     ("des", &["signet-keys"]),
     ("md-5", &["signet-keys"]),
-    ("x509-cert", &["signet-tuf", "signet-keys"]),
+    (
+        "x509-cert",
+        // Beside the core those who judge TLS certificates by Go's rules.
+        &[
+            "signet-tuf",
+            "signet-keys",
+            "signet-client",
+            "signet-service",
+        ],
+    ),
     // The network.
     ("reqwest", &["signet-client", "signet-oci"]),
-    ("axum", &["signet-server", "signet-service"]),
     ("hyper", &["signet-server", "signet-service"]),
     (
         "rustls",

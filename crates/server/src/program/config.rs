@@ -1,6 +1,6 @@
 //! What the configuration's keys mean (specification, `server.md` section 1.2), one function per step of the start.
 //!
-//! The steps are apart because their order decides which of several faults is reported; [`super::run`] has the order. The
+//! The steps are apart because their order decides which of several faults is reported; [`mod@super::run`] has the order. The
 //! texts are those of the Go server wherever it has one.
 
 use std::time::Duration;
