@@ -7,6 +7,8 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -56,6 +58,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "signet-service",
         ],
     ),
+    ("rcgen", &["signet-keys", "signet-service"]),
     // The network.
     ("reqwest", &["signet-client", "signet-oci"]),
     ("hyper", &["signet-server", "signet-service"]),
@@ -219,5 +222,32 @@ fn what_changes_signed_bytes_is_off() {
             !tree.contains(feature),
             "serde_json/{feature} is switched on"
         );
+    }
+}
+
+#[test]
+fn nothing_in_the_root_manifest_is_unused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, section) = manifest.split_once("[workspace.dependencies]\n").unwrap();
+    let (section, _) = section.split_once("\n[").unwrap();
+    let members: Vec<String> = packages()
+        .iter()
+        .map(|package| fs::read_to_string(package["manifest_path"].as_str().unwrap()).unwrap())
+        .collect();
+    for name in section
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with('#'))
+    {
+        let uses = [
+            format!("\n{name}.workspace = true"),
+            format!("\n{name} = {{ workspace = true"),
+        ];
+        let used = members
+            .iter()
+            .any(|text| uses.iter().any(|line| text.contains(line)));
+        assert!(used, "no crate uses {name}");
     }
 }
