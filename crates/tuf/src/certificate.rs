@@ -22,6 +22,8 @@ const SHA1_ALGORITHMS: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.10040.4.3"),
     ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"),
 ];
+/// Longest PEM text of one key, in bytes: a leaf and a path of intermediates.
+const MAX_KEY_PEM_BYTES: usize = 64 * 1024;
 /// How far ahead a certificate's validity may begin.
 const NOT_BEFORE_LEEWAY: Duration = Duration::days(1);
 
@@ -200,6 +202,9 @@ impl Bundle {
     /// Reads a key's PEM text. `None` unless it is certificates only, the first of which is the only leaf.
     #[must_use]
     pub fn from_pem(text: &[u8]) -> Option<Self> {
+        if text.len() > MAX_KEY_PEM_BYTES {
+            return None;
+        }
         let mut certificates = parse_pem_certificates(text)?.into_iter();
         let leaf = certificates.next().filter(|first| !first.is_ca)?;
         let intermediates: Vec<Certificate> = certificates.collect();
@@ -244,10 +249,23 @@ pub fn parse_pem_certificates(text: &[u8]) -> Option<Vec<Certificate>> {
         .collect()
 }
 
+/// DER of the first PEM block, when it is a bare public key.
+pub(crate) fn pem_public_key(text: &[u8]) -> Option<Vec<u8>> {
+    let block = key_blocks(text)?.into_iter().next()?;
+    (block.tag() == "PUBLIC KEY").then(|| block.into_contents())
+}
+
+/// The PEM blocks of a key's text. It is bounded: keys are looked at before any trust is there.
+fn key_blocks(text: &[u8]) -> Option<Vec<pem::Pem>> {
+    if text.len() > MAX_KEY_PEM_BYTES {
+        return None;
+    }
+    pem::parse_many(text).ok()
+}
+
 /// DER `SubjectPublicKeyInfo` of the first certificate without PEM headers in `text`.
 pub(crate) fn first_spki(text: &[u8]) -> Option<Vec<u8>> {
-    pem::parse_many(text)
-        .ok()?
+    key_blocks(text)?
         .iter()
         .filter(|block| block.tag() == "CERTIFICATE" && block.headers().iter().next().is_none())
         .find_map(|block| Certificate::from_der(block.contents()))

@@ -9,7 +9,7 @@ use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use crate::{KeyKind, PublicKey, certificate};
+use crate::{KeyKind, PublicKey};
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -71,8 +71,15 @@ pub fn inspect_spki(der: &[u8]) -> Option<SpkiKind> {
             .decode_as::<ObjectIdentifier>()
             .ok()?;
         let (curve, _) = Curve::ALL.into_iter().find(|(_, oid)| *oid == curve)?;
-        Some(SpkiKind::Ecdsa(curve))
+        // One key has one encoding, or it would have several IDs and count several times toward a threshold (security
+        // class A8): the uncompressed point, the only one that Go reads.
+        let uncompressed = bits.first() == Some(&4) && bits.len() == 1 + 2 * curve.scalar_len();
+        uncompressed.then_some(SpkiKind::Ecdsa(curve))
     } else if spki.algorithm.oid == RSA_ENCRYPTION {
+        // The parameters are NULL, not absent: again one encoding per key.
+        if !spki.algorithm.parameters?.is_null() {
+            return None;
+        }
         let mut reader = SliceReader::new(bits).ok()?;
         let modulus = reader
             .sequence(|r| {
@@ -80,7 +87,8 @@ pub fn inspect_spki(der: &[u8]) -> Option<SpkiKind> {
                 let _exponent = UintRef::decode(r)?;
                 Ok::<_, x509_cert::der::Error>(modulus)
             })
-            .ok()?;
+            .ok()
+            .filter(|_| reader.is_finished())?;
         let bytes = modulus.as_bytes();
         let leading = bytes.first().map_or(0, |b| b.leading_zeros() as usize);
         Some(SpkiKind::Rsa((bytes.len() * 8).saturating_sub(leading)))
@@ -111,20 +119,20 @@ pub fn sha512(bytes: &[u8]) -> [u8; 64] {
 /// belongs to reading the envelope.
 #[must_use]
 pub fn verify(key: &PublicKey, method: &str, sig: &[u8], message: &[u8]) -> bool {
+    let with = |check: &dyn Fn(&[u8]) -> bool| key.spki().is_some_and(check);
     match (key.kind(), method) {
-        (KeyKind::Ecdsa, "ecdsa") => verify_ecdsa(key.public_bytes(), sig, message),
-        (KeyKind::EcdsaX509, "ecdsa") => certificate::first_spki(key.public_bytes())
-            .is_some_and(|spki| verify_ecdsa(&spki, sig, message)),
-        (KeyKind::Rsa, "rsapss" | "rsapkcs1v15") => {
-            verify_rsa(key.public_bytes(), method, sig, message)
+        (KeyKind::Ecdsa | KeyKind::EcdsaX509, "ecdsa") => {
+            with(&|spki| verify_ecdsa(spki, sig, message))
         }
-        (KeyKind::RsaX509, "rsapss" | "rsapkcs1v15") => certificate::first_spki(key.public_bytes())
-            .is_some_and(|spki| verify_rsa(&spki, method, sig, message)),
+        (KeyKind::RsaX509, "rsapss" | "rsapkcs1v15") => {
+            with(&|spki| verify_rsa(spki, method, sig, message))
+        }
+        (KeyKind::Rsa, "rsapss" | "rsapkcs1v15") if !key.is_pem() => {
+            with(&|spki| verify_rsa(spki, method, sig, message))
+        }
         // A relic of the first Python signers: PSS, for keys whose public bytes are PEM.
-        (KeyKind::Rsa, "pycrypto-pkcs#1 pss") => {
-            pem::parse(key.public_bytes()).is_ok_and(|block| {
-                block.tag() == "PUBLIC KEY" && verify_rsa(block.contents(), "rsapss", sig, message)
-            })
+        (KeyKind::Rsa, "pycrypto-pkcs#1 pss") if key.is_pem() => {
+            with(&|spki| verify_rsa(spki, "rsapss", sig, message))
         }
         // The library also takes SubjectPublicKeyInfo; metadata holds the 32 raw bytes and nothing else.
         (KeyKind::Ed25519, "eddsa") if key.public_bytes().len() == 32 => {

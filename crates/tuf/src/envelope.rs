@@ -296,6 +296,7 @@ impl<T: Metadata> Received<T> {
     #[must_use]
     pub fn is_conforming(&self) -> bool {
         self.unknown_outside.is_none()
+            && self.body.expires().is_go_stable()
             && canonical::to_vec(&self.body).is_ok_and(|ours| ours == self.message)
     }
 
@@ -338,7 +339,7 @@ impl<T: Metadata> Received<T> {
                 role: keys.role.clone(),
             });
         }
-        let mut valid: BTreeSet<&KeyId> = BTreeSet::new();
+        let mut valid: BTreeSet<KeyId> = BTreeSet::new();
         for signature in &self.signatures {
             let Some(key) = keys.find(&signature.key_id) else {
                 continue;
@@ -348,19 +349,20 @@ impl<T: Metadata> Received<T> {
                     listed: signature.key_id.clone(),
                 });
             }
-            if valid.contains(key.canonical_id()) {
+            let identity = key.identity();
+            if valid.contains(&identity) {
                 continue;
             }
             tally::verified();
             if crypto::verify(key, &signature.method, &signature.sig, &self.message) {
-                valid.insert(key.canonical_id());
+                valid.insert(identity);
             }
         }
         let found = i64::try_from(valid.len()).unwrap_or(i64::MAX);
         if keys.threshold >= 1 && found >= keys.threshold {
             return Ok(());
         }
-        let found = valid.into_iter().cloned().collect();
+        let found = valid.into_iter().collect();
         Err(BelowThreshold {
             role: keys.role.clone(),
             found,

@@ -55,7 +55,8 @@ impl Expiry {
             && text.is_ascii()
             && text.as_bytes().get(10) == Some(&b'T')
             && !text.contains(['t', 'z'])
-            && text.get(17..19) != Some("60");
+            && text.get(17..19) != Some("60")
+            && text.bytes().skip(20).take_while(u8::is_ascii_digit).count() <= 9;
         if !shape_ok {
             return Err(refused());
         }
@@ -64,6 +65,15 @@ impl Expiry {
             moment,
             text: text.to_owned(),
         })
+    }
+
+    /// Whether Go writes this moment with this very text: no trailing zeros in the fraction, `Z` for offset zero. A
+    /// document with another text changes when a Go program writes it again (specification, `tuf.md` section 2.6).
+    #[must_use]
+    pub fn is_go_stable(&self) -> bool {
+        self.moment
+            .format(&Rfc3339)
+            .is_ok_and(|text| text == self.text)
     }
 
     /// The moment itself.

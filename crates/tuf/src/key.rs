@@ -156,6 +156,8 @@ pub struct PublicKey {
     public: Option<Arc<[u8]>>,
     id: OnceLock<KeyId>,
     canonical_id: OnceLock<KeyId>,
+    /// The bare key, where the bytes wrap one.
+    spki: OnceLock<Option<Arc<[u8]>>>,
 }
 
 /// A file or certificate that holds no key that roles can use.
@@ -192,6 +194,7 @@ impl PublicKey {
             public,
             id: OnceLock::new(),
             canonical_id: OnceLock::new(),
+            spki: OnceLock::new(),
         }
     }
 
@@ -231,20 +234,50 @@ impl PublicKey {
     /// Key files, key lists, prompts and thresholds use it.
     #[must_use]
     pub fn canonical_id(&self) -> &KeyId {
-        self.canonical_id.get_or_init(|| match self.kind {
-            KeyKind::EcdsaX509 | KeyKind::RsaX509 => certificate::first_spki(self.public_bytes())
-                .and_then(|spki| {
-                    let kind = match crypto::inspect_spki(&spki)? {
-                        crypto::SpkiKind::Ecdsa(_) => KeyKind::Ecdsa,
-                        crypto::SpkiKind::Rsa(_) => KeyKind::Rsa,
-                    };
-                    Some(compute_id(&kind, Some(&spki)))
-                })
-                .unwrap_or_else(|| self.id().clone()),
-            KeyKind::Ecdsa | KeyKind::Ed25519 | KeyKind::Rsa | KeyKind::Other(_) => {
-                self.id().clone()
-            }
+        self.canonical_id.get_or_init(|| {
+            let bare = self.kind.is_certificate().then(|| self.bare_id());
+            bare.flatten().unwrap_or_else(|| self.id().clone())
         })
+    }
+
+    /// What counts toward a threshold: the ID of the bare key, however its bytes are wrapped. It differs from the
+    /// canonical ID only for RSA keys in PEM, whose canonical ID Go takes over the text.
+    pub(crate) fn identity(&self) -> KeyId {
+        if self.kind == KeyKind::Rsa && self.is_pem() {
+            return self.bare_id().unwrap_or_else(|| self.id().clone());
+        }
+        self.canonical_id().clone()
+    }
+
+    fn bare_id(&self) -> Option<KeyId> {
+        let spki = self.spki()?;
+        let kind = match crypto::inspect_spki(spki)? {
+            crypto::SpkiKind::Ecdsa(_) => KeyKind::Ecdsa,
+            crypto::SpkiKind::Rsa(_) => KeyKind::Rsa,
+        };
+        Some(compute_id(&kind, Some(spki)))
+    }
+
+    /// DER `SubjectPublicKeyInfo` of the bare ECDSA or RSA key: unwrapped from the first certificate or, for the oldest
+    /// RSA keys, from PEM. It is unwrapped once, however many signatures are checked with it.
+    pub(crate) fn spki(&self) -> Option<&[u8]> {
+        let unwrapped = |find: fn(&[u8]) -> Option<Vec<u8>>| {
+            let cached = self
+                .spki
+                .get_or_init(|| find(self.public_bytes()).map(Into::into));
+            cached.as_deref()
+        };
+        match self.kind {
+            KeyKind::EcdsaX509 | KeyKind::RsaX509 => unwrapped(certificate::first_spki),
+            KeyKind::Rsa if self.is_pem() => unwrapped(certificate::pem_public_key),
+            KeyKind::Ecdsa | KeyKind::Rsa => Some(self.public_bytes()),
+            KeyKind::Ed25519 | KeyKind::Other(_) => None,
+        }
+    }
+
+    /// Whether the bytes are not DER, so that PEM is the only form left.
+    pub(crate) fn is_pem(&self) -> bool {
+        self.public_bytes().first() != Some(&0x30)
     }
 }
 

@@ -225,6 +225,9 @@ impl TrustedRepository {
     pub fn lookup(&self, name: &str, roles: &[RoleName]) -> Option<FoundTarget> {
         let default = [RoleName::targets()];
         let roles = if roles.is_empty() { &default } else { roles };
+        if !self.covers(name) {
+            return None;
+        }
         roles.iter().enumerate().find_map(|(i, start)| {
             self.walk(Route {
                 target: Some(name),
@@ -253,7 +256,7 @@ impl TrustedRepository {
             for visit in self.walk(route) {
                 let valid_until = self.valid_until(&visit.role);
                 for (name, target) in &visit.document.targets {
-                    if visit.paths.allow(name) {
+                    if visit.paths.allow(name) && self.covers(name) {
                         found
                             .entry(name)
                             .or_insert_with(|| visit.found(name, target, &valid_until));
@@ -276,11 +279,14 @@ impl TrustedRepository {
             let targets = &visit.document.targets;
             let valid_until = self.valid_until(&visit.role);
             if let Some(name) = name {
-                if let Some(target) = targets.get(name) {
+                if let Some(target) = targets.get(name).filter(|_| self.covers(name)) {
                     found.push(visit.found(name, target, &valid_until));
                 }
             } else {
-                for (name, target) in targets.iter().filter(|(name, _)| visit.paths.allow(name)) {
+                for (name, target) in targets
+                    .iter()
+                    .filter(|(name, _)| visit.paths.allow(name) && self.covers(name))
+                {
                     found.push(visit.found(name, target, &valid_until));
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use crate::certificate::{Bundle, parse_pem_certificates};
+use crate::certificate::{Bundle, Certificate, parse_pem_certificates};
 use crate::{Gun, KeyId};
 
 /// Extended key usages that a pinned path may end in: server authentication, code signing, any. None at all is fine
@@ -85,10 +85,9 @@ impl TrustPinning {
                 .as_deref()
                 .and_then(parse_pem_certificates)
                 .ok_or(PinningError::CaUnreadable)?;
-            let anchors: Vec<Vec<u8>> = all
-                .iter()
+            let anchors: Vec<Certificate> = all
+                .into_iter()
                 .filter(|c| c.validate(Some(now)).is_ok())
-                .map(|c| c.der().to_vec())
                 .collect();
             if anchors.is_empty() {
                 return Err(PinningError::CaInvalid);
@@ -137,16 +136,21 @@ impl TrustPinning {
 }
 
 /// Whether a certification path leads from the leaf, over its own intermediates, to one of `anchors` at `now`.
-fn leads_to(bundle: &Bundle, anchors: &[Vec<u8>], now: OffsetDateTime) -> bool {
+fn leads_to(bundle: &Bundle, anchors: &[Certificate], now: OffsetDateTime) -> bool {
     if !bundle.leaf.is_valid_at(now) {
         return false;
     }
-    if anchors.iter().any(|anchor| anchor == bundle.leaf.der()) {
+    if anchors
+        .iter()
+        .any(|anchor| anchor.der() == bundle.leaf.der())
+    {
         return true;
     }
+    // A pinned leaf vouches for itself alone: the library takes whatever it is given as an issuer.
     let anchors: Vec<_> = anchors
         .iter()
-        .map(|der| pki_types::CertificateDer::from_slice(der))
+        .filter(|anchor| anchor.is_ca())
+        .map(|anchor| pki_types::CertificateDer::from_slice(anchor.der()))
         .collect();
     let anchors: Vec<_> = anchors
         .iter()

@@ -3,6 +3,8 @@
 //! The update engine and the server's validation of uploads use these functions alike; there is no second set. The
 //! order of the checks is Go's (specification, `tuf.md` section 11), because the first that fails decides the error.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
 use crate::certificate::{Bundle, CertificateError, parse_pem_certificates};
@@ -14,9 +16,13 @@ use crate::{
     Timestamp, Verified, VerifyError, Version,
 };
 
-/// Largest step by which a version may grow in one upload, and largest distance of an honest roll-back (security
-/// class A3): what lies further apart is a fast-forward attack or the recovery from one.
+/// Largest step by which a version may grow in one upload (security class A3).
 pub const MAX_VERSION_JUMP: Version = 1_000_000;
+/// Distance from which an older version counts as the recovery from a fast-forward attack, once the role's keys were
+/// replaced: an honest role never goes back at all.
+pub const RECOVERY_DISTANCE: Version = 10_000;
+/// Most root keys that are looked at.
+const MAX_ROLE_KEYS: usize = 1024;
 /// Largest version that may be stored: the width of the column in every server's database.
 pub const MAX_VERSION: Version = i32::MAX as Version;
 
@@ -156,7 +162,10 @@ fn root_certificates(root: &Root) -> Vec<RootCertificates> {
         .role(BaseRole::Root)
         .and_then(|role| role.keyids.as_deref())
         .unwrap_or_default();
+    let mut seen = BTreeSet::new();
     ids.iter()
+        .filter(|id| seen.insert(*id))
+        .take(MAX_ROLE_KEYS)
         .filter_map(|id| root.keys.get(id))
         .filter_map(|key| {
             let bundle = Bundle::from_pem(key.public_bytes())?;
@@ -334,7 +343,12 @@ pub fn delegation_keys(parent: &Targets, role: &RoleName) -> Result<RoleKeys, Ru
         .keys()
         .filter(|key| !matches!(key.kind(), crate::KeyKind::Ed25519))
     {
-        if !key.public_bytes().starts_with(b"-----BEGIN") {
+        let marker = b"-----BEGIN CERTIFICATE-----";
+        if !key
+            .public_bytes()
+            .windows(marker.len())
+            .any(|text| text == marker)
+        {
             continue;
         }
         for certificate in parse_pem_certificates(key.public_bytes()).unwrap_or_default() {

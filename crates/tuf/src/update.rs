@@ -41,8 +41,12 @@ pub use trusted::{TrustedRepository, Unusable, UnusableReason};
 
 /// Largest timestamp, in bytes.
 pub const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
-/// Largest document whose length nothing announces, in bytes: roots.
-pub const MAX_ROOT_BYTES: u64 = 100 << 20;
+/// Largest root, in bytes. It is read before any trust is there.
+pub const MAX_ROOT_BYTES: u64 = 8 << 20;
+/// Largest document whose length its parent announces, in bytes.
+pub const MAX_DOCUMENT_BYTES: u64 = 100 << 20;
+/// Most bytes that one update takes from the server.
+pub const MAX_UPDATE_BYTES: u64 = 1 << 30;
 /// Longest chain of roots that one update walks.
 pub const MAX_ROOT_CHAIN: i64 = 1024;
 /// Most targets and delegation documents that one update loads.

@@ -1,10 +1,10 @@
 //! Edits of delegations (specification, `tuf.md` section 14.4).
 
 use super::{Changed, EditError, EditWarning, RepositoryEditor, UnusableKey};
-use crate::canonical;
 use crate::certificate::parse_pem_certificates;
 use crate::crypto::{self, SpkiKind};
 use crate::{Delegation, KeyId, KeyKind, PublicKey, RoleName, Targets};
+use crate::{canonical, rules};
 
 impl RepositoryEditor<'_> {
     /// Adds keys to a delegation, which is created with `threshold` when it does not exist; an existing one keeps its
@@ -198,7 +198,9 @@ impl RepositoryEditor<'_> {
         });
         self.unusable.retain(|other, unusable| {
             if below(other) {
-                versions.push((other.clone(), unusable.received().unverified().version));
+                // Where nobody vouches for the number, it may not use up the numbers that there are.
+                let version = unusable.received().unverified().version;
+                versions.push((other.clone(), version.clamp(0, rules::MAX_VERSION_JUMP)));
             }
             !below(other)
         });

@@ -187,7 +187,7 @@ impl Draft {
                 let mut seen = BTreeSet::new();
                 let mut ids: Vec<KeyId> = Vec::with_capacity(keys.len());
                 for key in keys {
-                    if seen.insert(key.canonical_id()) {
+                    if seen.insert(key.identity()) {
                         ids.push(key.canonical_id().clone());
                     }
                 }

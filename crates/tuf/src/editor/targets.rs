@@ -1,8 +1,8 @@
 //! Edits of targets (specification, `tuf.md` section 14.5).
 
 use super::{Changed, EditError, EditWarning, Edited, RepositoryEditor};
-use crate::canonical;
-use crate::{RoleName, Target};
+use crate::{RoleName, Target, UnusableReason};
+use crate::{canonical, rules};
 
 /// Largest integer that every reader agrees on.
 const MAX_LENGTH: i64 = 1 << 53;
@@ -87,8 +87,12 @@ impl RepositoryEditor<'_> {
             return Err(EditError::CannotWitness(role.clone()));
         }
         if let Some(unusable) = self.unusable.remove(role) {
-            self.targets
-                .insert(role.clone(), Edited::of(unusable.received()));
+            let mut edited = Edited::of(unusable.received());
+            if matches!(unusable.reason(), UnusableReason::Unsigned(_)) {
+                // Nobody vouches for this number, so it may not use up the numbers that there are.
+                edited.base = edited.base.clamp(0, rules::MAX_VERSION_JUMP);
+            }
+            self.targets.insert(role.clone(), edited);
         }
         let document = self
             .targets

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::trusted::UnusableReason;
 use super::{
-    Answer, Cached, Fetch, Floors, MAX_ROLES, MAX_ROOT_BYTES, MAX_TIMESTAMP_BYTES, Mode, Scope,
-    Step, TrustedRepository, Unusable, UpdateError, Warning,
+    Answer, Cached, Fetch, Floors, MAX_DOCUMENT_BYTES, MAX_ROLES, MAX_TIMESTAMP_BYTES,
+    MAX_UPDATE_BYTES, Mode, Scope, Step, TrustedRepository, Unusable, UpdateError, Warning,
 };
 use crate::lookup::{self, Paths};
 use crate::metadata::Metadata;
@@ -34,6 +34,10 @@ pub struct Update {
     /// The same, read, where the cached root vouches for it. Made when first needed.
     old_snapshot: OnceLock<Option<Snapshot>>,
     pub(super) floors: Floors,
+    /// Whether a timestamp was cached before this update.
+    pub(super) old_timestamp: bool,
+    /// The floors that were remembered before this update.
+    pub(super) floors_before: Floors,
 
     /// The cached root: what later roots must be linked to, and what vouches for the rest of the cache.
     pub(super) old_root: Option<Verified<Root>>,
@@ -56,6 +60,8 @@ pub struct Update {
 
     pub(super) state: State,
     pub(super) answer: Option<Answer>,
+    /// Bytes taken from the server so far.
+    taken: u64,
     out: VecDeque<Step>,
 }
 
@@ -119,8 +125,10 @@ impl Update {
             scope,
             pinning,
             snapshot_before: cached.snapshot.clone(),
+            old_timestamp: cached.timestamp.is_some(),
             old_snapshot: OnceLock::new(),
             cached,
+            floors_before: floors.clone(),
             floors,
             old_root: None,
             pinned: true,
@@ -136,6 +144,7 @@ impl Update {
             second_pass: false,
             state: State::Start,
             answer: None,
+            taken: 0,
             out: VecDeque::new(),
         }
     }
@@ -219,7 +228,16 @@ impl Update {
     /// The bytes of an answer; everything else is an error.
     pub(super) fn expect_bytes(&mut self, path: &MetadataPath, max_bytes: u64) -> Outcome<Bytes> {
         match self.answer.take() {
-            Some(Answer::Bytes(bytes)) if bytes.len() as u64 <= max_bytes => Ok(bytes),
+            Some(Answer::Bytes(bytes)) if bytes.len() as u64 <= max_bytes => {
+                self.taken = self.taken.saturating_add(bytes.len() as u64);
+                if self.taken > MAX_UPDATE_BYTES {
+                    return Err(UpdateError::TooMany {
+                        what: "bytes of documents",
+                        limit: MAX_UPDATE_BYTES as i64,
+                    });
+                }
+                Ok(bytes)
+            }
             Some(Answer::Bytes(_) | Answer::TooLarge) => {
                 Err(UpdateError::TooLarge { path: path.clone() })
             }
@@ -323,6 +341,13 @@ impl Update {
         let cached = cached.filter(|_| !same);
         let floor = self.floor::<Timestamp>(&keys, verified.version(), cached);
         rules::check_floor(&role, verified.version(), floor)?;
+        // An expired timestamp says nothing of the present. A write may build on it only where no server could have
+        // renewed it, under an expired root, or where floors keep it from being older than what this client has seen.
+        let known = self.floors_before.version(&role).is_some() || self.old_timestamp;
+        let root_over = self.trusted_root()?.expires().is_over(self.now);
+        if !known && !root_over {
+            rules::check_expiry(&role, verified.expires(), self.now)?;
+        }
         self.admit_expiry(&role, verified.expires().clone())?;
         self.floors.raise(&keys, verified.version());
         Ok(verified)
@@ -412,6 +437,8 @@ impl Update {
         while let Some((role, paths)) = self.work.pop() {
             let Some(meta) = self.listed(&role) else {
                 self.check_not_dropped(&role)?;
+                // It has no document now; should one come, it may begin at 1.
+                self.floors.forget(&role);
                 continue;
             };
             if self.targets.contains_key(&role) {
@@ -492,23 +519,31 @@ impl Update {
         let Some(old) = self.old_snapshot() else {
             return Ok(());
         };
+        // What each parent whose document stays the cached one delegates to; read once, however many names are gone.
+        let mut unchanged: BTreeMap<RoleName, Option<Received<Targets>>> = BTreeMap::new();
         for (name, meta) in &old.meta {
+            let stays = new
+                .meta
+                .get(name)
+                .is_some_and(|meta| !meta.hashes.is_empty());
+            if meta.hashes.is_empty() || stays {
+                continue;
+            }
             let Ok(role) = name.parse::<RoleName>() else {
                 continue;
             };
             let Some(parent) = role.parent() else {
                 continue;
             };
-            let dropped = !meta.hashes.is_empty()
-                && new.meta.get(name).is_none_or(|meta| meta.hashes.is_empty());
-            let unchanged = |bytes: &&Bytes| {
-                let meta = new.meta.get(parent.as_str());
-                meta.is_some_and(|meta| meta.hashes.check(parent.as_str(), bytes).is_ok())
-            };
-            if dropped
-                && let Some(bytes) = self.cached.targets.get(&parent).filter(unchanged)
-                && let Ok(received) = Received::<Targets>::parse(&parent, bytes.clone())
-                && received.unverified().delegations.find(&role).is_some()
+            let document = unchanged.entry(parent).or_insert_with_key(|parent| {
+                let bytes = self.cached.targets.get(parent)?;
+                let meta = new.meta.get(parent.as_str())?;
+                meta.hashes.check(parent.as_str(), bytes).ok()?;
+                Received::parse(parent, bytes.clone()).ok()
+            });
+            if document
+                .as_ref()
+                .is_some_and(|parent| parent.unverified().delegations.find(&role).is_some())
             {
                 return Err(UpdateError::Dropped { role });
             }
@@ -526,20 +561,33 @@ impl Update {
         old.as_ref()
     }
 
-    /// A delegation that the cached snapshot listed may leave the snapshot only with a new document of its parent. This
-    /// finds what [`Update::check_none_dropped`] could not see: the parent's document was not cached.
+    /// A delegation that was there may leave the snapshot only with a new document of its parent. This finds what
+    /// [`Update::check_none_dropped`] could not see, where the parent's document or the snapshot was not cached: the
+    /// remembered floors say that the delegation had a document, and that its parent has not changed since.
     fn check_not_dropped(&self, role: &RoleName) -> Outcome<()> {
+        let Some(parent) = role.parent() else {
+            return Ok(());
+        };
+        let dropped = Err(UpdateError::Dropped { role: role.clone() });
+        let version = self.targets.get(&parent).map(Verified::version);
+        if version.is_some()
+            && version == self.floors_before.version(&parent)
+            && self.floors_before.knows(&self.targets_keys(role)?)
+        {
+            return dropped;
+        }
+        let Some(old) = self.old_snapshot() else {
+            return Ok(());
+        };
         if self.snapshot.as_ref().map(Verified::raw) == self.snapshot_before.as_ref() {
             return Ok(());
         }
-        let (Some(parent), Some(old)) = (role.parent(), self.old_snapshot()) else {
-            return Ok(());
-        };
         let listed = |name: &RoleName| old.meta.get(name.as_str());
+        let sha256 = |meta: &FileMeta| meta.hashes.sha256_hex();
         let parent_unchanged =
-            listed(&parent).map(|m| &m.hashes) == self.listed(&parent).as_ref().map(|m| &m.hashes);
+            listed(&parent).and_then(sha256) == self.listed(&parent).as_ref().and_then(sha256);
         if listed(role).is_some_and(|meta| !meta.hashes.is_empty()) && parent_unchanged {
-            return Err(UpdateError::Dropped { role: role.clone() });
+            return dropped;
         }
         Ok(())
     }
@@ -622,7 +670,9 @@ impl Update {
         let timestamp = self.timestamp.clone().ok_or_else(missing)?;
         let snapshot = self.snapshot.clone().ok_or_else(missing)?;
         let keys = rules::root_role_keys(root.body(), &self.gun, CertificateTime::Ignored);
-        self.floors.raise(&keys, root.version());
+        if root.version() >= self.root_floor() {
+            self.floors.raise(&keys, root.version());
+        }
         if self.scope == Scope::All {
             let delegated: std::collections::BTreeSet<&str> = self
                 .targets
@@ -650,6 +700,7 @@ impl Update {
             unusable: std::mem::take(&mut self.unusable),
             floors: self.floors.clone(),
             from_cache: self.from_cache,
+            scope: self.scope.clone(),
         })));
         Ok(())
     }
@@ -697,7 +748,7 @@ impl Update {
         }
         let vouched_now = old.check_signatures(keys).is_ok();
         let vouched_before = || {
-            let recovering = version.saturating_sub(offered) > rules::MAX_VERSION_JUMP;
+            let recovering = version.saturating_sub(offered) > rules::RECOVERY_DISTANCE;
             let base = keys.role().base();
             !recovering
                 && base
@@ -731,7 +782,7 @@ impl Update {
 /// The announced length as a bound.
 fn length_of(role: &RoleName, meta: &FileMeta) -> Outcome<u64> {
     u64::try_from(meta.length)
-        .map(|length| length.min(MAX_ROOT_BYTES))
+        .map(|length| length.min(MAX_DOCUMENT_BYTES))
         .map_err(|_| UpdateError::InvalidLength {
             role: role.clone(),
             length: meta.length,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::MAX_VERSION_JUMP;
+use crate::rules::RECOVERY_DISTANCE;
 use crate::{KeyId, RoleKeys, RoleName, Version};
 
 /// The newest verified version per role, with the keys that vouched for it.
@@ -25,16 +25,21 @@ struct Floor {
     keys: Vec<KeyId>,
 }
 
+impl Floor {
+    fn is_of(&self, keys: &RoleKeys) -> bool {
+        keys.keys()
+            .any(|key| self.keys.contains(key.canonical_id()))
+    }
+}
+
 impl Floors {
     /// The lowest acceptable version of `role`, given its present keys and a version that is offered.
     pub(super) fn get(&self, keys: &RoleKeys, offered: Version) -> Version {
         let Some(floor) = self.roles.get(keys.role().as_str()) else {
             return 1;
         };
-        let kept = keys
-            .keys()
-            .any(|key| floor.keys.contains(key.canonical_id()));
-        let recovering = floor.version.saturating_sub(offered) > MAX_VERSION_JUMP;
+        let kept = floor.is_of(keys);
+        let recovering = floor.version.saturating_sub(offered) > RECOVERY_DISTANCE;
         if kept || (!keys.role().is_delegation() && !recovering) {
             floor.version
         } else {
@@ -48,11 +53,23 @@ impl Floors {
         self.roles.get(role.as_str()).map(|floor| floor.version)
     }
 
-    /// Remembers a verified version.
+    /// Whether a verified document of `keys`' role is remembered, signed under keys of which one is still there.
+    pub(super) fn knows(&self, keys: &RoleKeys) -> bool {
+        self.roles
+            .get(keys.role().as_str())
+            .is_some_and(|floor| floor.is_of(keys))
+    }
+
+    /// Remembers a verified version, which [`Floors::get`] has let through.
     pub(super) fn raise(&mut self, keys: &RoleKeys, version: Version) {
         let ids: Vec<KeyId> = keys.keys().map(|key| key.canonical_id().clone()).collect();
         self.roles
             .insert(keys.role().to_string(), Floor { version, keys: ids });
+    }
+
+    /// Forgets a role.
+    pub(super) fn forget(&mut self, role: &RoleName) {
+        self.roles.remove(role.as_str());
     }
 
     /// Forgets the delegations that `is_delegated` denies.

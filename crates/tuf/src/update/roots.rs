@@ -30,6 +30,10 @@ impl Update {
             self.old_root = Some(root.clone());
             if root.expires().is_over(self.now) {
                 self.previous_root = Some(root);
+            } else if root.version() < self.root_floor() {
+                // The cache was put back to an older state than the one remembered: it is a link, not the end.
+                self.pinned = false;
+                self.previous_root = Some(root);
             } else {
                 self.pinned = false;
                 self.root = Some(root);
@@ -102,7 +106,7 @@ impl Update {
         Ok(())
     }
 
-    fn root_floor(&self) -> Version {
+    pub(super) fn root_floor(&self) -> Version {
         self.floors.version(&RoleName::root()).unwrap_or(1)
     }
 

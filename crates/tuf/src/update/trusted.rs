@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::rules::{self, CertificateTime, RuleError};
 use crate::{
-    BaseRole, Expiry, Floors, Gun, Received, RoleKeys, RoleName, Root, Snapshot, Targets,
+    BaseRole, Expiry, Floors, Gun, Received, RoleKeys, RoleName, Root, Scope, Snapshot, Targets,
     Timestamp, Verified,
 };
 
@@ -19,6 +19,7 @@ pub struct TrustedRepository {
     pub(super) unusable: BTreeMap<RoleName, Unusable>,
     pub(super) floors: Floors,
     pub(super) from_cache: bool,
+    pub(super) scope: Scope,
 }
 
 /// A delegation whose document came but cannot be trusted. Only the editor's witness and renewal open it.
@@ -107,6 +108,27 @@ impl TrustedRepository {
     #[must_use]
     pub const fn floors(&self) -> &Floors {
         &self.floors
+    }
+
+    /// Whether this update can answer for `name`: one for a single target knows nothing of other names, because roles
+    /// that could hold them were not loaded.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        match &self.scope {
+            Scope::All => true,
+            Scope::For(target) => target == name,
+        }
+    }
+
+    /// The first of `roles` that cannot be trusted now, so that what it says of a tag is unknown.
+    ///
+    /// Where an answer decides what runs, this must be asked before a later role of the list is believed: whoever keeps
+    /// `targets/releases` from being read would otherwise bring back an older entry of `targets`.
+    #[must_use]
+    pub fn first_unusable<'r>(&self, roles: &'r [RoleName]) -> Option<(&'r RoleName, &Unusable)> {
+        roles
+            .iter()
+            .find_map(|role| Some((role, self.unusable.get(role)?)))
     }
 
     /// Whether the server gave no timestamp, so that what is known may not be the newest.

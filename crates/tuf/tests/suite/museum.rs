@@ -5,6 +5,7 @@ mod delegations;
 mod documents;
 mod specification;
 mod updates;
+mod weaknesses;
 
 use signet_tuf::update::FailureKind;
 use signet_tuf::{Scope, TrustedRepository};

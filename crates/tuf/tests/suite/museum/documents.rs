@@ -336,7 +336,7 @@ fn a17_bounds_hold_before_anything_is_parsed() {
         }
     });
     assert!(matches!(run.result, Err(UpdateError::TooLarge { .. })));
-    assert_eq!(largest, 100 << 20);
+    assert_eq!(largest, 8 << 20);
 }
 
 #[test]
