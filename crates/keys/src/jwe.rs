@@ -86,7 +86,7 @@ pub fn seal(plain: &[u8], passphrase: &[u8], iterations: NonZeroU32) -> Result<S
     kek(passphrase, &salt, iterations)
         .and_then(|kek| kek.wrap(&content_key[..], &mut wrapped).map(|_| ()).ok())
         .ok_or(SealError)?;
-    let mut text = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
+    let mut text = Zeroizing::new(Vec::with_capacity(plain.len()));
     text.extend_from_slice(plain);
     let tag = content_cipher(&content_key)
         .and_then(|cipher| {
@@ -94,12 +94,12 @@ pub fn seal(plain: &[u8], passphrase: &[u8], iterations: NonZeroU32) -> Result<S
                 .seal_in_place_separate_tag(
                     Nonce::assume_unique_for_key(iv),
                     Aad::from(header.as_bytes()),
-                    &mut text,
+                    text.as_mut_slice(),
                 )
                 .ok()
         })
         .ok_or(SealError)?;
-    let parts: Vec<String> = [&wrapped[..], &iv, &text, tag.as_ref()]
+    let parts: Vec<String> = [&wrapped[..], &iv, text.as_slice(), tag.as_ref()]
         .into_iter()
         .map(|part| BASE64URL_NOPAD.encode(part))
         .collect();

@@ -134,6 +134,12 @@ impl Draft<'_> {
             }
             self.in_headers = false;
         }
+        // A vector that grows by itself leaves copies of the key behind.
+        if self.body.capacity() - self.body.len() < line.len() {
+            let mut roomier = Vec::with_capacity(2 * (self.body.len() + line.len()).max(1024));
+            roomier.extend_from_slice(&self.body);
+            self.body = Zeroizing::new(roomier);
+        }
         self.body.extend(
             line.iter()
                 .filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r')),

@@ -230,7 +230,10 @@ pub fn read_source(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
 
 /// Reads a pipe, whose length nobody knows.
 fn read_stream(file: &File) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    // As much as it may hold from the start: a vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(MAX_BYTES).unwrap_or_default() + 1,
+    ));
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(ReadError::Io)?;

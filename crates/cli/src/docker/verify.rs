@@ -96,8 +96,14 @@ async fn verify(args: &Args<'_>, context: &Context) -> Result<Verified, Failure>
         .trusted()
         .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;
 
+    let order = [RoleName::releases(), RoleName::targets()];
+    // An older entry of `targets` is no answer while what the releases role says cannot be read.
+    if let Some((role, unusable)) = trusted.first_unusable(&order) {
+        let problem = texts::unusable_role(role.as_str(), &unusable.reason().to_string());
+        return Err(Failure::new(problem).hint(texts::SIGN_ROLE_AGAIN));
+    }
     let found = trusted
-        .lookup(tag, &[RoleName::releases(), RoleName::targets()])
+        .lookup(tag, &order)
         .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;
     if !is_released(&found.role) {
         return Err(Failure::new(texts::no_trust_data(tag))

@@ -299,6 +299,15 @@ pub fn no_trust_data(tag: &str) -> String {
     format!("No trust data for {tag}")
 }
 
+/// A role that releases tags has a document that cannot be trusted.
+#[must_use]
+pub fn unusable_role(role: &str, reason: &str) -> String {
+    format!("{role} cannot be trusted, so it is not known which tags are released: {reason}")
+}
+
+/// What to do about a role that cannot be trusted.
+pub const SIGN_ROLE_AGAIN: &str = "a signer whose key is in the role must sign it again; until then pull by a digest that you know";
+
 /// Who signed a tag that is not released.
 #[must_use]
 pub fn signed_but_not_released(tag: &str, role: &str) -> String {

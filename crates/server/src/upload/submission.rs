@@ -61,10 +61,16 @@ fn parse<T: Metadata>(role: &RoleName, data: &Bytes) -> Result<Parsed<T>, Update
     };
     let error = match Received::<T>::parse(role, data.clone()) {
         Ok(received) => {
-            return match received.unknown_member() {
-                Some(member) => Err(malformed(format!("unknown member {member:?}"))),
-                None => Ok(Ok(received)),
-            };
+            if let Some(member) = received.unknown_member() {
+                return Err(malformed(format!("unknown member {member:?}")));
+            }
+            // Go would write the moment otherwise, and what it publishes next would match nothing.
+            if !received.unverified().expires().is_go_stable() {
+                return Err(malformed(
+                    "expires is not written as Go writes it".to_owned(),
+                ));
+            }
+            return Ok(Ok(received));
         }
         Err(error) => error,
     };
