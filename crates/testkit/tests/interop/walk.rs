@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use signet_testkit::image::Image;
-use signet_testkit::peer::{Registry, Storage, TrustServer};
+use signet_testkit::peer::{Registry, RegistryOptions, Storage, TrustServer};
 use signet_testkit::user::{Tool, User};
 
 use crate::judge::{Inspected, Listed, inspect, key_ids, list_delegations, list_targets, stranger};
@@ -202,4 +202,52 @@ fn sign(tool: Tool, user: &User, gun: &str, tag: &str, image: &Image) {
             "{output}"
         );
     }
+}
+
+/// The password of `docker login` opens the registry for `sign --remote`; whoever has none signs nothing.
+#[test]
+fn signing_from_a_registry_with_a_password() {
+    let server = TrustServer::ours(Storage::Memory).unwrap();
+    let registry = Registry::start_with(&RegistryOptions {
+        htpasswd: true,
+        tls: None,
+    })
+    .unwrap();
+    let gun = format!("{}/team/app", registry.host());
+    let image = Image::multi_platform("hello");
+    image.push(&registry.client(), "team/app", "v1").unwrap();
+    let user = stranger(&server);
+    user.expect(Tool::DockerTrust, &["key", "generate", "alice"])
+        .unwrap();
+    user.expect(
+        Tool::DockerTrust,
+        &["signer", "add", "--key", "alice.pub", "alice", &gun],
+    )
+    .unwrap();
+    let name = format!("{gun}:v1");
+    let refused = user
+        .run(Tool::DockerTrust, &["sign", "--remote", &name])
+        .unwrap();
+    assert_eq!(refused.code, Some(1), "{refused}");
+    user.log_in(&registry.host(), Registry::USER, "a wrong password")
+        .unwrap();
+    assert_eq!(
+        user.run(Tool::DockerTrust, &["sign", "--remote", &name])
+            .unwrap()
+            .code,
+        Some(1)
+    );
+    assert!(
+        inspect(&stranger(&server), Tool::Docker, &gun)
+            .tags
+            .is_empty()
+    );
+    user.log_in(&registry.host(), Registry::USER, Registry::PASSWORD)
+        .unwrap();
+    user.expect(Tool::DockerTrust, &["sign", "--remote", &name])
+        .unwrap();
+    assert_eq!(
+        inspect(&stranger(&server), Tool::Docker, &gun).tags["v1"].0,
+        image.digest_hex()
+    );
 }
