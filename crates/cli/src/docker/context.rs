@@ -87,6 +87,7 @@ impl Context {
     /// When there is no configuration folder.
     pub fn key_files(&self) -> Result<Arc<FileKeyStore>, Failure> {
         let trust_dir = self.trust_dir()?;
+        keep_out_of_core_dumps();
         let open = || {
             Arc::new(FileKeyStore::open(
                 &trust_dir,
@@ -131,3 +132,15 @@ impl Context {
         Ok(self.config_dir()?.join("trust"))
     }
 }
+
+/// From here on the process may hold keys and passphrases (security class A7).
+#[cfg(target_os = "linux")]
+fn keep_out_of_core_dumps() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::debug!("core dumps stay possible: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_out_of_core_dumps() {}

@@ -49,7 +49,9 @@ impl Passphrases for DockerPassphrases {
                 source: match error {
                     AskError::Io(error) => error,
                     AskError::EndOfInput => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-                    AskError::TooLong => io::Error::new(io::ErrorKind::InvalidInput, error),
+                    AskError::NotText | AskError::TooLong => {
+                        io::Error::new(io::ErrorKind::InvalidInput, error)
+                    }
                 },
             })
     }

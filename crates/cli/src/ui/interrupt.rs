@@ -4,8 +4,7 @@
 //! the process ends. Everything that matters on disk is written atomically, so ending at any moment is safe.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -61,11 +60,7 @@ fn restore() -> bool {
 ///
 /// A socket that cannot be reached is no reason to fail: the signal arrives through the terminal then.
 pub fn watch_socket(name: &str) {
-    let stream = match name.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name)
-            .and_then(|address| UnixStream::connect_addr(&address)),
-        None => UnixStream::connect(name),
-    };
+    let stream = connect(name);
     let Ok(mut stream) = stream else {
         tracing::debug!("cannot connect to docker's plugin socket");
         return;
@@ -77,6 +72,23 @@ pub fn watch_socket(name: &str) {
             while !matches!(stream.read(&mut ignored), Ok(0) | Err(_)) {}
             end(INTERRUPTED);
         });
+}
+
+/// On Linux a name that begins with `@` is no file.
+#[cfg(target_os = "linux")]
+fn connect(name: &str) -> io::Result<UnixStream> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::SocketAddr;
+
+    match name.strip_prefix('@') {
+        Some(name) => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?),
+        None => UnixStream::connect(name),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn connect(name: &str) -> io::Result<UnixStream> {
+    UnixStream::connect(name)
 }
 
 /// Starts watching for the signals that end a program. Without this they end it at once, and nothing restores the terminal.

@@ -32,6 +32,9 @@ pub enum AskError {
     /// Reading or writing failed.
     #[error("cannot ask on the terminal")]
     Io(#[from] io::Error),
+    /// The answer is not UTF-8.
+    #[error("the answer is not text")]
+    NotText,
     /// The answer is longer than any passphrase.
     #[error("the answer is longer than {} bytes", MAX_LINE)]
     TooLong,
@@ -67,7 +70,7 @@ impl Terminal {
         drop(echo);
         self.printer.out("\n")?;
         let line = line?;
-        let text = String::from_utf8_lossy(&line);
+        let text = std::str::from_utf8(&line).map_err(|_| AskError::NotText)?;
         Ok(SecretString::from(text.trim()))
     }
 
@@ -81,7 +84,7 @@ impl Terminal {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         match input.line() {
             Ok(line) => Ok(matches!(line.trim_ascii(), b"y" | b"Y")),
-            Err(AskError::EndOfInput | AskError::TooLong) => Ok(false),
+            Err(AskError::EndOfInput | AskError::NotText | AskError::TooLong) => Ok(false),
             Err(error) => Err(error),
         }
     }
