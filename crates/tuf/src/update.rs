@@ -25,6 +25,7 @@
 
 mod engine;
 mod floors;
+mod pass;
 mod roots;
 mod trusted;
 

@@ -230,7 +230,7 @@ fn a10_a_snapshot_that_drops_a_delegation_is_refused_again_and_again() {
 fn a02_a_write_without_memory_does_not_build_on_an_expired_timestamp() {
     let mut forge = Forge::new();
     forge.change("timestamp", |signed| {
-        signed["expires"] = "2026-01-01T00:00:00Z".into()
+        signed["expires"] = "2026-01-01T00:00:00Z".into();
     });
     let mut client = forge.client();
     client.mode = Mode::Write;
