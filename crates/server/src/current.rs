@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use http::HeaderValue;
 use moka::sync::Cache;
 use signet_tuf::metadata::Metadata;
-use signet_tuf::{Gun, HashAlgorithm, Received, RoleName, Snapshot, Timestamp, Version};
+use signet_tuf::{BaseRole, Gun, HashAlgorithm, Received, RoleName, Snapshot, Timestamp, Version};
 use time::{Duration, OffsetDateTime};
 
 use crate::gate::Gates;
@@ -291,9 +291,9 @@ impl Library {
         role: &RoleName,
     ) -> Result<Option<Arc<Served>>, StoreError> {
         match role.base() {
-            Some(signet_tuf::BaseRole::Timestamp) => return Ok(view.timestamp().cloned()),
-            Some(signet_tuf::BaseRole::Snapshot) => return Ok(view.snapshot().cloned()),
-            Some(signet_tuf::BaseRole::Root | signet_tuf::BaseRole::Targets) | None => {}
+            Some(BaseRole::Timestamp) => return Ok(view.timestamp().cloned()),
+            Some(BaseRole::Snapshot) => return Ok(view.snapshot().cloned()),
+            Some(BaseRole::Root | BaseRole::Targets) | None => {}
         }
         let Some(checksum) = view.roles.get(role) else {
             return Ok(None);
@@ -374,32 +374,30 @@ impl Library {
             0 => self.epochs.fetch_add(1, Ordering::Relaxed),
             epoch => epoch,
         };
-        let (mut timestamp, mut snapshot) = (None, None);
-        for new in commit.documents {
+        let keep = |new: &NewDocument| {
             let served = Served::new(stored(new, commit.now));
-            match new.role.base() {
-                Some(signet_tuf::BaseRole::Timestamp) => timestamp = Some(Arc::clone(&served)),
-                Some(signet_tuf::BaseRole::Snapshot) => snapshot = Some(Arc::clone(&served)),
-                Some(signet_tuf::BaseRole::Root | signet_tuf::BaseRole::Targets) | None => {}
-            }
             let key = DocumentKey {
                 epoch,
                 role: new.role.clone(),
                 name: DocumentName::Checksum(new.sha256),
             };
-            self.documents.insert(key, served);
+            self.documents.insert(key, Arc::clone(&served));
+            served
+        };
+        let mut snapshot = None;
+        for new in commit.documents {
+            let served = keep(new);
+            if new.role.base() == Some(BaseRole::Snapshot) {
+                snapshot = Some(served);
+            }
         }
         let floor = snapshot
             .as_ref()
             .map_or(view.snapshot_floor, |served| served.document.version);
         let snapshot = snapshot.or_else(|| view.snapshot.clone());
-        let Some(timestamp) = timestamp else {
-            self.views.invalidate(commit.gun);
-            return self.view_inside(commit.gun).await;
-        };
         let next = Arc::new(View::new(
             epoch,
-            timestamp,
+            keep(commit.timestamp),
             state.timestamp_expires,
             snapshot.map(|served| (served, state.snapshot)),
             floor,

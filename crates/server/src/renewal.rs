@@ -87,7 +87,7 @@ impl App {
             return Err(RenewalError::Incomplete);
         };
         let deadline = now + self.renewal_margin();
-        let (mut documents, mut snapshot) = (Vec::with_capacity(2), Arc::clone(body));
+        let (mut documents, mut snapshot) = (Vec::new(), Arc::clone(body));
         let timestamp_due = view.timestamp_expires().is_none_or(|e| e < deadline);
         let mut snapshot_meta = None;
         if body.expires().moment() < deadline {
@@ -120,11 +120,11 @@ impl App {
         let base = view.base();
         let version = base.map_or(0, |revision| revision.version) + 1;
         let timestamp = seal::timestamp(&signer, snapshot_meta, version, now).await?;
-        documents.push(timestamp.document);
         let commit = Commit {
             gun,
             base,
             documents: &documents,
+            timestamp: &timestamp.document,
             now,
         };
         let state = NewState {

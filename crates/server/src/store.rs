@@ -64,18 +64,18 @@ pub struct Commit<'a> {
     pub gun: &'a Gun,
     /// The newest timestamp that the writer saw: nothing else may have been committed since.
     pub base: Option<Revision>,
-    /// The documents, the timestamp among them. No role twice.
+    /// The documents but the timestamp. No role twice.
     pub documents: &'a [NewDocument],
+    /// The timestamp: every update publishes one.
+    pub timestamp: &'a NewDocument,
     /// The moment that rows and changefeed record.
     pub now: OffsetDateTime,
 }
 
-impl Commit<'_> {
-    /// The timestamp that this update publishes.
-    #[must_use]
-    pub fn timestamp(&self) -> Option<&NewDocument> {
-        let timestamp = RoleName::timestamp();
-        self.documents.iter().find(|d| d.role == timestamp)
+impl<'a> Commit<'a> {
+    /// Everything that is stored, the timestamp last.
+    pub fn all(&self) -> impl Iterator<Item = &'a NewDocument> {
+        self.documents.iter().chain([self.timestamp])
     }
 }
 

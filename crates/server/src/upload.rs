@@ -190,11 +190,11 @@ impl App {
         let version = base.map_or(0, |revision| revision.version) + 1;
         let timestamp = seal::timestamp(&signer, meta, version, now).await?;
         let sha256 = timestamp.document.sha256;
-        documents.push(timestamp.document);
         let commit = Commit {
             gun,
             base,
             documents: &documents,
+            timestamp: &timestamp.document,
             now,
         };
         let state = NewState {

@@ -115,7 +115,7 @@ impl MetadataStore for MemoryStore {
                 version: d.version,
                 sha256: d.sha256,
             });
-            let superseded = commit.documents.iter().any(|new| {
+            let superseded = commit.all().any(|new| {
                 !(1..=MAX_VERSION).contains(&new.version)
                     || t.newest(commit.gun, &new.role)
                         .is_some_and(|old| old.version >= new.version)
@@ -124,7 +124,7 @@ impl MetadataStore for MemoryStore {
                 return Err(StoreError::Conflict);
             }
             let files = t.files.entry(commit.gun.clone()).or_default();
-            for new in commit.documents {
+            for new in commit.all() {
                 let document = Document {
                     role: new.role.clone(),
                     version: new.version,
@@ -135,11 +135,10 @@ impl MetadataStore for MemoryStore {
                 let versions = files.entry(new.role.clone()).or_default();
                 versions.insert(new.version, document);
             }
-            if let Some(new) = commit.timestamp() {
-                let sha256 = HEXLOWER.encode(&new.sha256);
-                let update = ChangeCategory::Update;
-                t.record(commit.gun, new.version, sha256, update, commit.now);
-            }
+            let new = commit.timestamp;
+            let sha256 = HEXLOWER.encode(&new.sha256);
+            let update = ChangeCategory::Update;
+            t.record(commit.gun, new.version, sha256, update, commit.now);
             Ok(())
         })
     }

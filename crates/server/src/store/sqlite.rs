@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,15 +16,15 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use rustix::fs::{FlockOperation, flock};
 use signet_tuf::{Gun, RoleName, Version, crypto};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, Row, Sqlite};
 use time::OffsetDateTime;
 
 use super::sql_time;
 use super::{
-    Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, Revision, Sha256,
+    Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, NewDocument, Sha256,
     StoreError, Window,
 };
 
@@ -129,12 +130,18 @@ impl SqliteStore {
             // An acknowledged update survives a power failure.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(false)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let in_database = |source| OpenError::Database {
             path: path.clone(),
             source,
         };
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        // A connection to a file does not break while nobody looks.
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .test_before_acquire(false)
+        };
         let writer = pool(1)
             .connect_with(options.clone())
             .await
@@ -230,16 +237,20 @@ async fn create_tables(pool: &SqlitePool) -> Result<(), sqlx::Error> {
 
 const NEWEST: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
-const NEWEST_REVISION: &str = "SELECT version, sha256 FROM tuf_files \
-    WHERE gun = ? AND role = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const NEWEST_VERSION: &str = "SELECT MAX(version) AS version FROM tuf_files WHERE gun = ? AND role = ? AND deleted_at IS NULL";
 const BY_VERSION: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND version = ? AND deleted_at IS NULL";
 const BY_CHECKSUM: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND sha256 = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
 /// Inserts nothing when a version at least as high is there.
 const INSERT_FILE: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) \
-    SELECT ?1, ?1, NULL, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS \
-    (SELECT 1 FROM tuf_files WHERE gun = ?2 AND role = ?3 AND version >= ?4 AND deleted_at IS NULL)";
+    SELECT ?, ?, NULL, ?, ?, ?, ?, ? WHERE NOT EXISTS \
+    (SELECT 1 FROM tuf_files WHERE gun = ? AND role = ? AND version >= ? AND deleted_at IS NULL)";
+/// Goes on from the former: nor when the newest timestamp is not the expected one.
+const IF_BASE: &str = " AND (SELECT version FROM tuf_files \
+    WHERE gun = ? AND role = 'timestamp' AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) IS ? \
+    AND (? IS NULL OR (SELECT COALESCE(lower(sha256), ?) FROM tuf_files \
+    WHERE gun = ? AND role = 'timestamp' AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) = ?)";
 const INSERT_CHANGE: &str =
     "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)";
 const CHANGES_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
@@ -250,6 +261,27 @@ const CHANGES_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at,
     FROM changefeed WHERE id < ? ORDER BY id DESC LIMIT ?";
 const CHANGES_OF_GUN_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
     FROM changefeed WHERE gun = ? AND id < ? ORDER BY id DESC LIMIT ?";
+
+/// How many documents go to the database in one step.
+const BATCH: usize = 8;
+
+/// Statements for each number of documents up to [`BATCH`], without and with the timestamp and its change behind them.
+static INSERTS: LazyLock<Vec<[String; 2]>> = LazyLock::new(|| {
+    (0..=BATCH)
+        .map(|count| {
+            let files = format!("{INSERT_FILE};").repeat(count);
+            let last = format!("{files}{INSERT_FILE}{IF_BASE};{INSERT_CHANGE};");
+            [files, last]
+        })
+        .collect()
+});
+
+fn inserts(count: usize, is_last: bool) -> &'static str {
+    INSERTS
+        .get(count)
+        .and_then(|both| both.get(usize::from(is_last)))
+        .map_or("", String::as_str)
+}
 
 fn read_document(row: &SqliteRow) -> Result<Document, StoreError> {
     let damaged = |reason| StoreError::Damaged {
@@ -288,23 +320,41 @@ fn read_change(row: &SqliteRow) -> Result<Change, sqlx::Error> {
     })
 }
 
-async fn record(
-    transaction: &mut Transaction<'_, Sqlite>,
-    gun: &Gun,
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+fn bind_document<'q>(
+    query: Query<'q>,
+    now: &'q str,
+    gun: &'q str,
+    new: &'q NewDocument,
+) -> Query<'q> {
+    let role = new.role.as_str();
+    query
+        .bind(now)
+        .bind(now)
+        .bind(gun)
+        .bind(role)
+        .bind(new.version)
+        .bind(HEXLOWER.encode(&new.sha256))
+        .bind(new.data.as_ref())
+        .bind(gun)
+        .bind(role)
+        .bind(new.version)
+}
+
+fn bind_change<'q>(
+    query: Query<'q>,
+    now: &'q str,
+    gun: &'q str,
     version: Version,
-    sha256: &str,
-    category: ChangeCategory,
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(INSERT_CHANGE)
-        .bind(sql_time::write(now))
-        .bind(gun.as_str())
+    sha256: &Sha256,
+) -> Query<'q> {
+    query
+        .bind(now)
+        .bind(gun)
         .bind(version)
-        .bind(sha256)
-        .bind(category.as_str())
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+        .bind(HEXLOWER.encode(sha256))
+        .bind(ChangeCategory::Update.as_str())
 }
 
 #[async_trait]
@@ -323,12 +373,12 @@ impl MetadataStore for SqliteStore {
         gun: &Gun,
         role: &RoleName,
     ) -> Result<Option<Version>, StoreError> {
-        let row = sqlx::query(NEWEST_REVISION)
+        let row = sqlx::query(NEWEST_VERSION)
             .bind(gun.as_str())
             .bind(role.as_str())
-            .fetch_optional(&self.readers)
+            .fetch_one(&self.readers)
             .await?;
-        Ok(row.map(|row| row.try_get("version")).transpose()?)
+        Ok(row.try_get("version")?)
     }
 
     async fn by_version(
@@ -362,56 +412,46 @@ impl MetadataStore for SqliteStore {
     }
 
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        let gun = commit.gun.as_str();
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let newest = sqlx::query(NEWEST_REVISION)
-            .bind(gun)
-            .bind(RoleName::timestamp().as_str())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let unchanged = match (&newest, commit.base) {
-            (None, None) => true,
-            (Some(row), Some(Revision { version, sha256 })) => {
-                let stored: Option<String> = row.try_get("sha256")?;
-                row.try_get::<Version, _>("version")? == version
-                    && stored.is_none_or(|hex| parse_sha256(&hex) == Some(sha256))
-            }
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        if !unchanged {
+        if commit
+            .all()
+            .any(|new| !(1..=MAX_VERSION).contains(&new.version))
+        {
             return Err(StoreError::Conflict);
         }
+        let gun = commit.gun.as_str();
         let now = sql_time::write(commit.now);
-        for new in commit.documents {
-            if !(1..=MAX_VERSION).contains(&new.version) {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut rest = commit.documents;
+        loop {
+            let (batch, later) = rest.split_at(rest.len().min(BATCH));
+            let is_last = later.is_empty();
+            let mut query = sqlx::query(inserts(batch.len(), is_last));
+            for new in batch {
+                query = bind_document(query, &now, gun, new);
+            }
+            let mut expected = batch.len();
+            if is_last {
+                let new = commit.timestamp;
+                query = bind_document(query, &now, gun, new);
+                let base_sha256 = commit.base.map(|base| HEXLOWER.encode(&base.sha256));
+                query = query
+                    .bind(gun)
+                    .bind(commit.base.map(|base| base.version))
+                    .bind(base_sha256.clone())
+                    .bind(base_sha256.clone())
+                    .bind(gun)
+                    .bind(base_sha256);
+                query = bind_change(query, &now, gun, new.version, &new.sha256);
+                expected += 2;
+            }
+            let done = query.execute(&mut *transaction).await?;
+            if usize::try_from(done.rows_affected()) != Ok(expected) {
                 return Err(StoreError::Conflict);
             }
-            let inserted = sqlx::query(INSERT_FILE)
-                .bind(&now)
-                .bind(gun)
-                .bind(new.role.as_str())
-                .bind(new.version)
-                .bind(HEXLOWER.encode(&new.sha256))
-                .bind(new.data.as_ref())
-                .execute(&mut *transaction)
-                .await?
-                .rows_affected();
-            if inserted == 0 {
-                return Err(StoreError::Conflict);
+            if is_last {
+                break;
             }
-        }
-        if let Some(new) = commit.timestamp() {
-            let sha256 = HEXLOWER.encode(&new.sha256);
-            let update = ChangeCategory::Update;
-            record(
-                &mut transaction,
-                commit.gun,
-                new.version,
-                &sha256,
-                update,
-                commit.now,
-            )
-            .await?;
+            rest = later;
         }
         Ok(transaction.commit().await?)
     }
@@ -425,8 +465,14 @@ impl MetadataStore for SqliteStore {
             .rows_affected()
             > 0;
         if existed {
-            let deletion = ChangeCategory::Deletion;
-            record(&mut transaction, gun, 0, "", deletion, now).await?;
+            sqlx::query(INSERT_CHANGE)
+                .bind(sql_time::write(now))
+                .bind(gun.as_str())
+                .bind(0)
+                .bind("")
+                .bind(ChangeCategory::Deletion.as_str())
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         Ok(existed)

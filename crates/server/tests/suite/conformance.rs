@@ -41,10 +41,12 @@ async fn put(
         version: d.version,
         sha256: d.sha256,
     });
+    let (timestamp, documents) = documents.split_last().unwrap();
     let commit = Commit {
         gun: &gun,
         base,
         documents,
+        timestamp,
         now: NOW,
     };
     store.commit(&commit).await
@@ -60,6 +62,7 @@ async fn conforms(store: &dyn MetadataStore) {
     refuses_what_is_not_newer(store).await;
     refuses_writers_who_missed_something(store).await;
     stores_all_or_nothing(store).await;
+    stores_many_at_once(store).await;
     deletes_exactly_one_gun(store).await;
     lists_and_prunes(store).await;
     store.check().await.unwrap();
@@ -148,7 +151,8 @@ async fn refuses_writers_who_missed_something(store: &dyn MetadataStore) {
         let commit = Commit {
             gun: &a,
             base,
-            documents: &next,
+            documents: &next[..1],
+            timestamp: &next[1],
             now: NOW,
         };
         assert_eq!(store.commit(&commit).await.is_ok(), ok, "{base:?}");
@@ -158,10 +162,35 @@ async fn refuses_writers_who_missed_something(store: &dyn MetadataStore) {
     let commit = Commit {
         gun: &a,
         base: Some(seen),
-        documents: &[new("timestamp", 3, "t3")],
+        documents: &[],
+        timestamp: &new("timestamp", 3, "t3"),
         now: NOW,
     };
     assert_conflict(&store.commit(&commit).await);
+}
+
+async fn stores_many_at_once(store: &dyn MetadataStore) {
+    for count in [7_usize, 8, 9, 16, 17, 40] {
+        let name = format!("many/{count}");
+        let mut documents: Vec<_> = (0..count)
+            .map(|n| new(&format!("targets/{n}"), 1, &format!("{count} {n}")))
+            .collect();
+        documents.push(new("timestamp", 1, &name));
+        put(store, &name, &documents).await.unwrap();
+        for document in &documents {
+            let stored = store.newest(&gun(&name), &document.role).await.unwrap();
+            assert_eq!(stored.unwrap().data, document.data);
+        }
+        // One of many is not newer: none is stored.
+        for (n, document) in documents.iter_mut().enumerate() {
+            document.version = if n == count / 2 { 1 } else { 2 };
+        }
+        assert_conflict(&put(store, &name, &documents).await);
+        for document in &documents {
+            let version = store.newest_version(&gun(&name), &document.role).await;
+            assert_eq!(version.unwrap(), Some(1));
+        }
+    }
 }
 
 async fn stores_all_or_nothing(store: &dyn MetadataStore) {

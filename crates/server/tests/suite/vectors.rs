@@ -181,7 +181,8 @@ async fn recorded_feed(backend: Backend) -> Server {
                 version: d.version,
                 sha256: d.sha256,
             }),
-            documents: &[document],
+            documents: &[],
+            timestamp: &document,
             now,
         };
         store.commit(&commit).await.unwrap();
