@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use signet_service::telemetry::carry_fields;
-use signet_tuf::rules::{self, CertificateTime};
-use signet_tuf::{Gun, PublicKey, Received, RoleName, Root};
+use signet_tuf::rules::RuleError;
+use signet_tuf::{Gun, PublicKey, RoleName};
 use time::{Duration, OffsetDateTime};
 
 use crate::current::{Library, Served, View};
@@ -13,10 +13,13 @@ use crate::http::{Budget, Headers, ManagedRole};
 use crate::settings::{Clock, Settings};
 use crate::store::{MetadataStore, StoreError};
 use crate::trust::{TrustError, TrustService};
+use crate::upload::verify_stored_root;
+use crate::verified::VerifiedDocuments;
 
 /// Everything that answers requests. One value serves all connections; [`App::handle`] is the way in.
 pub struct App {
     library: Library,
+    verified: Arc<VerifiedDocuments>,
     trust: Arc<dyn TrustService>,
     settings: Settings,
     headers: Headers,
@@ -35,8 +38,8 @@ impl fmt::Debug for App {
 /// Why a public key cannot be given.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    #[error("the stored root cannot be read")]
-    Root,
+    #[error("the stored root cannot be used")]
+    Root(#[source] RuleError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -53,7 +56,8 @@ impl App {
         clock: Clock,
     ) -> Arc<Self> {
         Arc::new(Self {
-            library: Library::new(store, settings.limits.cache_bytes),
+            library: Library::new(store, settings.limits.cache_bytes / 4 * 3),
+            verified: Arc::new(VerifiedDocuments::new(settings.limits.cache_bytes / 4)),
             trust,
             headers: Headers::new(settings.max_age),
             upload_budget: Budget::new(settings.limits.max_pending_bytes),
@@ -82,6 +86,10 @@ impl App {
 
     pub(crate) fn library(&self) -> &Library {
         &self.library
+    }
+
+    pub(crate) fn verified(&self) -> &Arc<VerifiedDocuments> {
+        &self.verified
     }
 
     pub(crate) fn headers(&self) -> &Headers {
@@ -137,11 +145,12 @@ impl App {
     ) -> Result<PublicKey, KeyError> {
         let view = self.library.view(gun).await?;
         if let Some(stored) = self.stored_root(gun, &view).await? {
-            let received = Received::<Root>::parse(&RoleName::root(), stored.document.data.clone());
-            let root = received
-                .ok()
-                .and_then(|r| rules::verify_root(r, gun, CertificateTime::Ignored, None, None).ok())
-                .ok_or(KeyError::Root)?;
+            let root = self
+                .verified
+                .root(view.epoch(), stored.document.sha256, || {
+                    verify_stored_root(gun, &stored)
+                })
+                .map_err(KeyError::Root)?;
             for key in root.body().role_keys(role.base()).keys() {
                 if let Some(held) = self.trust.find_key(gun, key.id()).await? {
                     return Ok(held);

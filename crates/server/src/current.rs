@@ -20,6 +20,7 @@ use time::{Duration, OffsetDateTime};
 use crate::gate::Gates;
 use crate::http::http_date;
 use crate::store::{Commit, Document, MetadataStore, NewDocument, Revision, Sha256, StoreError};
+use crate::verified::NO_EPOCH;
 
 /// A document with what an answer needs beside its bytes.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub(crate) struct View {
 impl View {
     fn empty() -> Self {
         Self {
-            epoch: 0,
+            epoch: NO_EPOCH,
             timestamp: None,
             snapshot: None,
             snapshot_body: None,
@@ -102,6 +103,11 @@ impl View {
             view.snapshot_body = Some(body);
         }
         view
+    }
+
+    /// Which incarnation of the repository this is; [`NO_EPOCH`] when there is none.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The current timestamp, when the snapshot that it names is there too.
@@ -206,7 +212,7 @@ impl Library {
             gates: Gates::new(),
             views,
             documents,
-            epochs: AtomicU64::new(1),
+            epochs: AtomicU64::new(NO_EPOCH + 1),
         }
     }
 
@@ -371,7 +377,7 @@ impl Library {
             return Err(error);
         }
         let epoch = match view.epoch {
-            0 => self.epochs.fetch_add(1, Ordering::Relaxed),
+            NO_EPOCH => self.epochs.fetch_add(1, Ordering::Relaxed),
             epoch => epoch,
         };
         let keep = |new: &NewDocument| {

@@ -21,6 +21,7 @@ mod gate;
 mod renewal;
 mod seal;
 mod upload;
+mod verified;
 
 pub use app::App;
 pub use settings::{Clock, Limits, MaxAge, Settings};

@@ -7,14 +7,15 @@
 use std::sync::Arc;
 
 use signet_tuf::metadata::Metadata;
-use signet_tuf::rules::{self, CertificateTime, RuleError};
-use signet_tuf::{FileMeta, Gun, ParseError, Received, RoleName, Root, Snapshot};
+use signet_tuf::rules::{self, RuleError};
+use signet_tuf::{FileMeta, Gun, ParseError, Received, RoleName, Root, Snapshot, Verified};
 use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
 use crate::current::{NewState, View};
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, StoreError};
+use crate::upload::verify_stored_root;
 
 /// Why a renewal did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,7 @@ impl App {
         now: OffsetDateTime,
     ) -> Result<Arc<View>, RenewalError> {
         let root = self.trusted_root(gun, view, now).await?;
-        let signer = RoleSigner::new(self.trust(), gun, &root);
+        let signer = RoleSigner::new(self.trust(), gun, root.body());
         let (Some(stored), Some(body)) = (view.snapshot(), view.snapshot_body()) else {
             return Err(RenewalError::Incomplete);
         };
@@ -113,7 +114,7 @@ impl App {
                     &RoleName::snapshot(),
                     stored.document.data.clone(),
                 )?;
-                rules::verify_snapshot(received, &root)?;
+                rules::verify_snapshot(received, root.body())?;
                 FileMeta::of(&stored.document.data)
             }
         };
@@ -142,13 +143,15 @@ impl App {
         gun: &Gun,
         view: &View,
         now: OffsetDateTime,
-    ) -> Result<Root, RenewalError> {
+    ) -> Result<Arc<Verified<Root>>, RenewalError> {
         let stored = self.stored_root(gun, view).await?;
         let stored = stored.ok_or(RenewalError::Incomplete)?;
-        let received = Received::<Root>::parse(&RoleName::root(), stored.document.data.clone())?;
-        let root = rules::verify_root(received, gun, CertificateTime::Ignored, None, None)
-            .map_err(|refused| refused.error)?;
+        let root = self
+            .verified()
+            .root(view.epoch(), stored.document.sha256, || {
+                verify_stored_root(gun, &stored)
+            })?;
         rules::check_expiry(&RoleName::root(), root.expires(), now)?;
-        Ok(root.body().clone())
+        Ok(root)
     }
 }

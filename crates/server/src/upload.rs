@@ -26,6 +26,8 @@ use crate::trust::TrustError;
 mod submission;
 mod validation;
 
+pub(crate) use validation::verify_stored_root;
+
 /// A document of an update as it came.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -104,9 +106,9 @@ impl App {
         let now = self.now();
         let view = self.library().view_inside(gun).await?;
         let baseline = self.baseline(gun, &view, &submission).await?;
-        let name = gun.clone();
+        let (name, before) = (gun.clone(), Arc::clone(self.verified()));
         let accepted = aside(submission.bytes, move || {
-            validation::validate(&name, submission, &baseline, now)
+            validation::validate(&name, submission, &baseline, &before, now)
         })
         .await??;
         let (version, sha256) = self.publish(gun, &view, accepted, now).await?;
@@ -127,6 +129,7 @@ impl App {
     ) -> Result<Baseline, StoreError> {
         let library = self.library();
         let mut baseline = Baseline {
+            epoch: view.epoch(),
             root: self.stored_root(gun, view).await?,
             ancestors: BTreeMap::new(),
             snapshot: view.snapshot_body().cloned(),
@@ -172,7 +175,7 @@ impl App {
             mut documents,
             snapshot,
         } = accepted;
-        let signer = RoleSigner::new(self.trust(), gun, &root);
+        let signer = RoleSigner::new(self.trust(), gun, root.body());
         let (snapshot, document, meta) = match snapshot {
             AcceptedSnapshot::Uploaded {
                 body,

@@ -1,6 +1,7 @@
 //! Which update may follow what is stored (specification, `server.md` sections 8.2 and 8.3).
 //!
-//! A function of the update, what is stored, and the time; the rules are those of [`signet_tuf::rules`].
+//! A function of the update, what is stored, and the time; the rules are those of [`signet_tuf::rules`]. Stored documents
+//! that were verified before are not verified again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,14 @@ use super::Rejection;
 use super::submission::{Parsed, Submission};
 use crate::current::Served;
 use crate::seal::sha256_of;
-use crate::store::{MAX_VERSION, NewDocument};
+use crate::store::{MAX_VERSION, NewDocument, Sha256};
+use crate::verified::{TargetsKey, VerifiedDocuments};
 
 /// What is stored of a repository, as far as an update builds on it.
 #[derive(Debug)]
 pub(super) struct Baseline {
+    /// The incarnation of the repository.
+    pub(super) epoch: u64,
     pub(super) root: Option<Arc<Served>>,
     /// Stored documents of the ancestors of uploaded roles.
     pub(super) ancestors: BTreeMap<RoleName, Arc<Served>>,
@@ -35,7 +39,7 @@ pub(super) struct Baseline {
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// The root that holds from now on.
-    pub(super) root: Root,
+    pub(super) root: Arc<Verified<Root>>,
     /// Root and targets documents, in the order in which they are stored.
     pub(super) documents: Vec<NewDocument>,
     pub(super) snapshot: AcceptedSnapshot,
@@ -58,14 +62,19 @@ pub(super) fn validate(
     gun: &Gun,
     submission: Submission,
     baseline: &Baseline,
+    before: &VerifiedDocuments,
     now: OffsetDateTime,
 ) -> Result<Accepted, Rejection> {
-    let mut loaded = Loaded::default();
-    let root = validate_root(gun, submission.root, baseline, now, &mut loaded)?;
+    let (root, uploaded_root) = validate_root(gun, submission.root, baseline, before, now)?;
+    let mut loaded = Loaded::new(root, baseline, before);
+    match uploaded_root {
+        Some(meta) => loaded.uploaded_root(meta),
+        None => loaded.stored.extend(baseline.root.clone()),
+    }
     for ((_, role), parsed) in submission.targets {
-        loaded.ancestors_of(&role, &root, baseline)?;
-        let targets =
-            verify_targets(&role, parsed, &root, &loaded, Some(now)).map_err(Rejection::Targets)?;
+        loaded.ancestors_of(&role)?;
+        let targets = loaded.verify(&role, parsed).map_err(Rejection::Targets)?;
+        rules::check_expiry(&role, targets.expires(), now).map_err(Rejection::Targets)?;
         let current = baseline.newest.get(&role).copied().unwrap_or_default();
         if is_jump(current, targets.version()) {
             return Err(Rejection::TargetsJump {
@@ -74,11 +83,11 @@ pub(super) fn validate(
                 new: targets.version(),
             });
         }
-        loaded.uploaded(targets);
+        loaded.uploaded_targets(targets);
     }
     let snapshot = match submission.snapshot {
         Some(parsed) => {
-            let verified = validate_snapshot(parsed, &root, baseline, now, &loaded)?;
+            let verified = validate_snapshot(parsed, &loaded, now)?;
             let meta = FileMeta::of(verified.raw());
             AcceptedSnapshot::Uploaded {
                 document: document(&verified, &meta),
@@ -86,44 +95,40 @@ pub(super) fn validate(
                 meta,
             }
         }
-        None => AcceptedSnapshot::Draft(loaded.draft_snapshot(baseline)?),
+        None => AcceptedSnapshot::Draft(loaded.draft_snapshot()?),
     };
     Ok(Accepted {
-        root,
+        root: loaded.root,
         documents: loaded.documents,
         snapshot,
     })
 }
 
-/// The root that holds from now on: the uploaded one if it may follow the stored one.
+/// The root that holds from now on: the uploaded one, with its length and digests, if it may follow the stored one.
 fn validate_root(
     gun: &Gun,
     uploaded: Option<Parsed<Root>>,
     baseline: &Baseline,
+    before: &VerifiedDocuments,
     now: OffsetDateTime,
-    loaded: &mut Loaded,
-) -> Result<Root, Rejection> {
+) -> Result<(Arc<Verified<Root>>, Option<FileMeta>), Rejection> {
     let role = RoleName::root();
-    let unusable = |source| Rejection::StoredUnusable {
-        role: RoleName::root(),
-        source,
-    };
     let previous = match &baseline.root {
         None => None,
         Some(stored) => {
-            let received = Received::<Root>::parse(&role, stored.document.data.clone());
-            let received = received.map_err(|e| unusable(e.into()))?;
-            // Its certificates may have expired: that must not keep it from being replaced (defect D8).
-            let verified = rules::verify_root(received, gun, CertificateTime::Ignored, None, None);
-            Some(verified.map_err(|refused| unusable(refused.error))?)
+            let verified = before.root(baseline.epoch, stored.document.sha256, || {
+                verify_stored_root(gun, stored)
+            });
+            Some(verified.map_err(|source| Rejection::StoredUnusable {
+                role: role.clone(),
+                source,
+            })?)
         }
     };
     let Some(parsed) = uploaded else {
-        let previous = previous.ok_or(Rejection::NoRoot)?;
-        loaded.stored.extend(baseline.root.clone());
-        return Ok(previous.body().clone());
+        return Ok((previous.ok_or(Rejection::NoRoot)?, None));
     };
-    let current = previous.as_ref().map_or(1, Verified::version);
+    let current = previous.as_ref().map_or(1, |previous| previous.version());
     let new = match &parsed {
         Ok(received) => received.unverified().version(),
         Err(ParseError::Empty { .. }) => 0,
@@ -135,56 +140,36 @@ fn validate_root(
     }
     let received = parsed.map_err(|error| Rejection::Root(error.into()))?;
     let time = CertificateTime::At(now);
-    let body = previous.as_ref().map(Verified::body);
+    let body = previous.as_ref().map(|previous| previous.body());
     let verified = rules::verify_root(received, gun, time, body, None)
         .map_err(|refused| Rejection::Root(refused.error))?;
     rules::check_floor(&role, verified.version(), current).map_err(Rejection::Root)?;
     rules::check_expiry(&role, verified.expires(), now).map_err(Rejection::Root)?;
     let meta = FileMeta::of(verified.raw());
-    loaded.documents.push(document(&verified, &meta));
-    loaded.metas.insert(role, meta);
-    Ok(verified.body().clone())
+    Ok((Arc::new(verified), Some(meta)))
 }
 
-/// A targets document or delegation, held to its delegator's keys. Expiry counts where `now` is given.
-fn verify_targets(
-    role: &RoleName,
-    parsed: Parsed<Targets>,
-    root: &Root,
-    loaded: &Loaded,
-    now: Option<OffsetDateTime>,
-) -> Result<Verified<Targets>, RuleError> {
-    let verified = match role.parent() {
-        None => rules::verify_targets(parsed?, root)?,
-        Some(parent) => {
-            let not_delegated = || RuleError::NotDelegated(role.clone());
-            let parent = loaded.targets.get(&parent).ok_or_else(not_delegated)?;
-            let keys = rules::delegation_keys(parent.body(), role)?;
-            let received = parsed?;
-            received.validate()?;
-            received.verify(&keys)?
-        }
-    };
-    if let Some(now) = now {
-        rules::check_expiry(role, verified.expires(), now)?;
-    }
-    Ok(verified)
+/// A stored root, held to its own keys. Its certificates may have expired: that must not keep it from being replaced
+/// (defect D8).
+pub(crate) fn verify_stored_root(gun: &Gun, stored: &Served) -> Result<Verified<Root>, RuleError> {
+    let received = Received::<Root>::parse(&RoleName::root(), stored.document.data.clone())?;
+    rules::verify_root(received, gun, CertificateTime::Ignored, None, None)
+        .map_err(|refused| refused.error)
 }
 
 fn validate_snapshot(
     parsed: Parsed<Snapshot>,
-    root: &Root,
-    baseline: &Baseline,
+    loaded: &Loaded<'_>,
     now: OffsetDateTime,
-    loaded: &Loaded,
 ) -> Result<Verified<Snapshot>, Rejection> {
     let received = parsed.map_err(|error| Rejection::Snapshot(error.into()))?;
-    let verified = rules::verify_snapshot(received, root).map_err(Rejection::Snapshot)?;
+    let verified =
+        rules::verify_snapshot(received, loaded.root.body()).map_err(Rejection::Snapshot)?;
     rules::check_expiry(verified.role(), verified.expires(), now).map_err(Rejection::Snapshot)?;
     loaded
         .check_against(verified.body())
         .map_err(Rejection::Snapshot)?;
-    let (current, new) = (baseline.snapshot_floor, verified.version());
+    let (current, new) = (loaded.baseline.snapshot_floor, verified.version());
     if is_jump(current, new) {
         return Err(Rejection::SnapshotJump { current, new });
     }
@@ -206,9 +191,14 @@ fn document<T: Metadata>(verified: &Verified<T>, meta: &FileMeta) -> NewDocument
 }
 
 /// What an update has brought in so far: its own documents, and the stored ones that they build on.
-#[derive(Debug, Default)]
-struct Loaded {
-    targets: BTreeMap<RoleName, Verified<Targets>>,
+#[derive(Debug)]
+struct Loaded<'a> {
+    baseline: &'a Baseline,
+    before: &'a VerifiedDocuments,
+    root: Arc<Verified<Root>>,
+    root_sha256: Sha256,
+    /// With their checksums.
+    targets: BTreeMap<RoleName, (Arc<Verified<Targets>>, Sha256)>,
     /// Length and digests of the update's own documents.
     metas: BTreeMap<RoleName, FileMeta>,
     /// The update's own documents, to be stored.
@@ -217,15 +207,63 @@ struct Loaded {
     stored: Vec<Arc<Served>>,
 }
 
-impl Loaded {
+impl<'a> Loaded<'a> {
+    fn new(
+        root: Arc<Verified<Root>>,
+        baseline: &'a Baseline,
+        before: &'a VerifiedDocuments,
+    ) -> Self {
+        Self {
+            baseline,
+            before,
+            root,
+            root_sha256: (baseline.root.as_ref())
+                .map(|stored| stored.document.sha256)
+                .unwrap_or_default(),
+            targets: BTreeMap::new(),
+            metas: BTreeMap::new(),
+            documents: Vec::new(),
+            stored: Vec::new(),
+        }
+    }
+
+    fn uploaded_root(&mut self, meta: FileMeta) {
+        self.root_sha256 = sha256_of(&meta);
+        self.documents.push(document(&self.root, &meta));
+        self.metas.insert(RoleName::root(), meta);
+    }
+
+    /// A targets document or delegation, held to its delegator's keys.
+    fn verify(
+        &self,
+        role: &RoleName,
+        parsed: Parsed<Targets>,
+    ) -> Result<Verified<Targets>, RuleError> {
+        let Some(parent) = role.parent() else {
+            return rules::verify_targets(parsed?, self.root.body());
+        };
+        let not_delegated = || RuleError::NotDelegated(role.clone());
+        let (parent, _) = self.targets.get(&parent).ok_or_else(not_delegated)?;
+        let keys = rules::delegation_keys(parent.body(), role)?;
+        let received = parsed?;
+        received.validate()?;
+        Ok(received.verify(&keys)?)
+    }
+
+    /// What stands for the verification of a document of `role` with this checksum.
+    fn key(&self, role: &RoleName, sha256: Sha256) -> TargetsKey {
+        let parent = role.parent().and_then(|parent| self.targets.get(&parent));
+        TargetsKey {
+            epoch: self.baseline.epoch,
+            role: role.clone(),
+            sha256,
+            delegator: parent.map_or(self.root_sha256, |(_, sha256)| *sha256),
+        }
+    }
+
     /// Loads the stored documents above `role`, outermost first. What is not stored is skipped: its children will not
     /// find their keys.
-    fn ancestors_of(
-        &mut self,
-        role: &RoleName,
-        root: &Root,
-        baseline: &Baseline,
-    ) -> Result<(), Rejection> {
+    fn ancestors_of(&mut self, role: &RoleName) -> Result<(), Rejection> {
         let mut ancestors = Vec::new();
         let mut next = role.parent();
         while let Some(ancestor) = next {
@@ -236,28 +274,32 @@ impl Loaded {
             if self.targets.contains_key(&ancestor) {
                 continue;
             }
-            let Some(stored) = baseline.ancestors.get(&ancestor) else {
+            let Some(stored) = self.baseline.ancestors.get(&ancestor) else {
                 continue;
             };
-            let parsed = Received::parse(&ancestor, stored.document.data.clone());
-            let verified =
-                verify_targets(&ancestor, parsed, root, self, None).map_err(|source| {
-                    Rejection::StoredUnusable {
-                        role: ancestor.clone(),
-                        source,
-                    }
-                })?;
+            let sha256 = stored.document.sha256;
+            let verified = self.before.targets(self.key(&ancestor, sha256), || {
+                let parsed = Received::parse(&ancestor, stored.document.data.clone());
+                self.verify(&ancestor, parsed)
+            });
+            let verified = verified.map_err(|source| Rejection::StoredUnusable {
+                role: ancestor.clone(),
+                source,
+            })?;
             self.stored.push(Arc::clone(stored));
-            self.targets.insert(ancestor, verified);
+            self.targets.insert(ancestor, (verified, sha256));
         }
         Ok(())
     }
 
-    fn uploaded(&mut self, targets: Verified<Targets>) {
+    fn uploaded_targets(&mut self, targets: Verified<Targets>) {
         let meta = FileMeta::of(targets.raw());
         self.documents.push(document(&targets, &meta));
-        self.metas.insert(targets.role().clone(), meta);
-        self.targets.insert(targets.role().clone(), targets);
+        let (role, sha256) = (targets.role().clone(), sha256_of(&meta));
+        let targets = Arc::new(targets);
+        self.before.keep(self.key(&role, sha256), &targets);
+        self.metas.insert(role.clone(), meta);
+        self.targets.insert(role, (targets, sha256));
     }
 
     /// Everything loaded must be what the publisher's snapshot names: root first, then the others by name.
@@ -279,8 +321,8 @@ impl Loaded {
 
     /// The snapshot that the server signs: the predecessor's entries, with those of this update in their place. Digests
     /// are those of the exact bytes that are stored (defect D7).
-    fn draft_snapshot(&self, baseline: &Baseline) -> Result<Snapshot, Rejection> {
-        let mut draft = match &baseline.snapshot {
+    fn draft_snapshot(&self) -> Result<Snapshot, Rejection> {
+        let mut draft = match &self.baseline.snapshot {
             Some(predecessor) => (**predecessor).clone(),
             None if self.targets.contains_key(&RoleName::targets()) => {
                 Snapshot::new(Expiry::missing())
