@@ -8,6 +8,7 @@
 //! readers disagree (security class A24): duplicate members, invalid UTF-8, lone surrogates, integers beyond ±2^53 and
 //! numbers that are no integers. Its work is linear in the input and its depth is bounded.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
@@ -269,7 +270,7 @@ impl<'a> Scanner<'a> {
         out.push(b'{');
         let start = out.len();
         // Each member: the decoded name, and the range of its canonical text (with a comma behind it) in `out`.
-        let mut members: Vec<(Vec<u8>, usize, usize)> = Vec::new();
+        let mut members: Vec<(Cow<'a, [u8]>, usize, usize)> = Vec::new();
         let mut sorted = true;
         if !self.take(b'}') {
             loop {
@@ -304,11 +305,8 @@ impl<'a> Scanner<'a> {
                 .windows(2)
                 .find(|pair| matches!(pair, [(a, ..), (b, ..)] if a == b))
             {
-                let name = pair
-                    .first()
-                    .map(|(name, ..)| name.clone())
-                    .unwrap_or_default();
-                return Err(duplicate(&name, end));
+                let name = pair.first().map_or(&[][..], |(name, ..)| name);
+                return Err(duplicate(name, end));
             }
             let unsorted = out.split_off(start);
             for (_, from, to) in &members {
@@ -324,26 +322,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string, appends its canonical form and returns what it stands for.
-    pub(crate) fn string(&mut self, out: &mut Vec<u8>) -> Result<Vec<u8>, JsonError> {
+    pub(crate) fn string(&mut self, out: &mut Vec<u8>) -> Result<Cow<'a, [u8]>, JsonError> {
         self.at += 1;
         out.push(b'"');
-        let mut decoded = Vec::new();
+        let plain = self.plain(out);
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            out.push(b'"');
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut decoded = plain.to_vec();
         loop {
-            let start = self.at;
-            while self
-                .peek()
-                .is_some_and(|b| b != b'"' && b != b'\\' && b >= 0x20)
-            {
-                self.at += 1;
-            }
-            let plain = self.bytes.get(start..self.at).unwrap_or_default();
-            decoded.extend_from_slice(plain);
-            out.extend_from_slice(plain);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     out.push(b'"');
-                    return Ok(decoded);
+                    return Ok(Cow::Owned(decoded));
                 }
                 Some(b'\\') => {
                     self.at += 1;
@@ -358,7 +352,21 @@ impl<'a> Scanner<'a> {
                 }
                 _ => return Err(self.syntax("the end of the string")),
             }
+            decoded.extend_from_slice(self.plain(out));
         }
+    }
+
+    /// Takes what stands for itself in a string and appends it.
+    fn plain(&mut self, out: &mut Vec<u8>) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let length = rest
+            .iter()
+            .position(|b| matches!(b, b'"' | b'\\' | 0..0x20))
+            .unwrap_or(rest.len());
+        self.at += length;
+        let plain = rest.get(..length).unwrap_or_default();
+        out.extend_from_slice(plain);
+        plain
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {

@@ -203,7 +203,7 @@ impl<T: Metadata> Received<T> {
                 scanner.expect(b':', "':'")?;
                 scanner.white_space();
                 let start = scanner.offset();
-                if name == b"signed" {
+                if *name == *b"signed" {
                     message.reserve(raw.len());
                     message.clear();
                     scanner.value(&mut message, 1)?;
@@ -211,7 +211,7 @@ impl<T: Metadata> Received<T> {
                 } else {
                     scratch.clear();
                     scanner.value(&mut scratch, 1)?;
-                    if name == b"signatures" {
+                    if *name == *b"signatures" {
                         signatures_text = raw.get(start..scanner.offset());
                     } else {
                         unknown_outside

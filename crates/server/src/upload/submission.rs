@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use signet_tuf::canonical::JsonError;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{
@@ -86,7 +87,11 @@ fn parse<T: Metadata>(role: &RoleName, data: &Bytes) -> Result<Parsed<T>, Update
                 next.unwrap_or_default()
             ))
         }
-        ParseError::Shape(_) | ParseError::Empty { .. } if has_header(data) => error,
+        ParseError::Shape(_) | ParseError::Empty { .. } | ParseError::NoSignatures { .. }
+            if has_header(data) =>
+        {
+            error
+        }
         _ => return Err(malformed(error.to_string())),
     };
     Ok(Err(deferred))
@@ -95,51 +100,50 @@ fn parse<T: Metadata>(role: &RoleName, data: &Bytes) -> Result<Parsed<T>, Update
 /// What the parser expects behind a document.
 const END_OF_INPUT: &str = "end of input";
 
-/// Whether a text has the members that Go reads before anything else, of the right types.
+/// Whether a text has the members that Go reads before anything else, of the right types or null.
 fn has_header(text: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        signed: Option<Signed>,
-        #[serde(default)]
-        signatures: Option<Vec<Option<Signature>>>,
-    }
-    #[derive(Deserialize)]
-    struct Signed {
-        #[serde(rename = "_type", default)]
-        kind: Option<String>,
-        #[serde(default)]
-        expires: Option<Expiry>,
-        #[serde(default)]
-        version: Option<i64>,
-    }
-    #[derive(Deserialize)]
-    struct Signature {
-        #[serde(default)]
-        keyid: Option<String>,
-        #[serde(default)]
-        method: Option<String>,
-        #[serde(default)]
-        sig: Option<String>,
-    }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(text) else {
+    let Some(envelope) = members(text) else {
         return false;
     };
-    if let Some(Signed {
-        kind,
-        expires,
-        version,
-    }) = envelope.signed
-    {
-        drop((kind, expires, version));
-    }
-    envelope
-        .signatures
-        .into_iter()
-        .flatten()
-        .flatten()
-        .all(|Signature { keyid, method, sig }| {
-            drop((keyid, method));
-            sig.is_none_or(|sig| data_encoding::BASE64.decode(sig.as_bytes()).is_ok())
+    let signed = of(&envelope, "signed")
+        .map_or_else(|| Some(Members::new()), |signed| members(signed.as_bytes()));
+    let signed_is_right = signed.is_some_and(|signed| {
+        is::<String>(of(&signed, "_type"))
+            && is::<Expiry>(of(&signed, "expires"))
+            && is::<i64>(of(&signed, "version"))
+    });
+    let signatures = of(&envelope, "signatures").unwrap_or("null");
+    let signatures: Result<Option<Vec<&RawValue>>, _> = serde_json::from_str(signatures);
+    let is_signature = |signature: &RawValue| {
+        members(signature.get().as_bytes()).is_some_and(|signature| {
+            is::<String>(of(&signature, "keyid"))
+                && is::<String>(of(&signature, "method"))
+                && is_base64(of(&signature, "sig"))
         })
+    };
+    signed_is_right
+        && signatures.is_ok_and(|all| all.unwrap_or_default().into_iter().all(is_signature))
+}
+
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The members of an object; null has none.
+fn members(text: &[u8]) -> Option<Members<'_>> {
+    let members: Option<Members<'_>> = serde_json::from_slice(text).ok()?;
+    Some(members.unwrap_or_default())
+}
+
+fn of<'a>(members: &Members<'a>, name: &str) -> Option<&'a str> {
+    members.get(name).map(|raw| raw.get())
+}
+
+/// Whether a member is missing, null, or of this type.
+fn is<'a, T: Deserialize<'a>>(text: Option<&'a str>) -> bool {
+    text.is_none_or(|text| serde_json::from_str::<Option<T>>(text).is_ok())
+}
+
+fn is_base64(text: Option<&str>) -> bool {
+    let Some(text) = text else { return true };
+    serde_json::from_str::<Option<String>>(text)
+        .is_ok_and(|sig| sig.is_none_or(|sig| data_encoding::BASE64.decode(sig.as_bytes()).is_ok()))
 }

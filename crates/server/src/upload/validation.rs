@@ -131,7 +131,7 @@ fn validate_root(
     let current = previous.as_ref().map_or(1, |previous| previous.version());
     let new = match &parsed {
         Ok(received) => received.unverified().version(),
-        Err(ParseError::Empty { .. }) => 0,
+        Err(ParseError::Empty { .. } | ParseError::NoSignatures { .. }) => 0,
         // Of a root whose version cannot be told only its parser's complaint is known.
         Err(error) => return Err(Rejection::Root(error.clone().into())),
     };

@@ -480,3 +480,42 @@ async fn text_after_a_document_is_refused_where_go_notices_it() {
         answer.assert_refused("ErrBadRoot", "invalid character 'x' after top-level value");
     }
 }
+
+#[tokio::test]
+async fn what_go_finds_wrong_only_later_is_told_as_go_tells_it() {
+    for server in servers().await {
+        let publisher = Publisher::published(&server, GUN).await;
+        let signature = "{\"keyid\":\"a\",\"method\":\"ecdsa\",\"sig\":\"AAAA\"}";
+        let no_signatures = "tuf: data has no signatures";
+        for (part, reason) in [
+            ("null", Some(no_signatures)),
+            ("{}", Some(no_signatures)),
+            ("{\"signed\":null,\"signatures\":null}", Some(no_signatures)),
+            (
+                "{\"signed\":{\"version\":2},\"signatures\":[]}",
+                Some(no_signatures),
+            ),
+            ("[]", None),
+            ("{\"signed\":[]}", None),
+            ("{\"signed\":[\"Targets\"]}", None),
+            ("{\"signed\":{\"_type\":1}}", None),
+            ("{\"signed\":{\"version\":\"2\"}}", None),
+            ("{\"signed\":{},\"signatures\":{}}", None),
+            ("{\"signed\":{},\"signatures\":[[]]}", None),
+            ("{\"signed\":{},\"signatures\":[{\"sig\":\"?\"}]}", None),
+            ("{\"signed\":{},\"signatures\":[{\"sig\":1}]}", None),
+        ] {
+            let answer = server.post(GUN, &[("targets", part.as_bytes())]).await;
+            match reason {
+                Some(reason) => answer.assert_refused("ErrBadTargets", reason),
+                None => assert_eq!(answer.code(), "MALFORMED_JSON", "{part}"),
+            }
+        }
+        // Of the right types where Go looks first, and not further in.
+        let part = format!("{{\"signed\":{{\"targets\":7}},\"signatures\":[{signature}]}}");
+        let answer = server.post(GUN, &[("targets", part.as_bytes())]).await;
+        assert_eq!(answer.reason().0, "ErrBadTargets", "{}", answer.text());
+        let next = publisher.targets(2, &[]);
+        server.post(GUN, &[("targets", &next)]).await.assert_ok();
+    }
+}
