@@ -141,6 +141,9 @@ pub enum StoreError {
     /// The database could not be reached or refused.
     #[error("the metadata store failed")]
     Database(#[source] sqlx::Error),
+    /// The work was given up because the process is ending: it may or may not have been done.
+    #[error("the metadata store was interrupted")]
+    Interrupted,
     /// A row that this program could not have written.
     #[error("row {id} of the metadata store is damaged: {reason}")]
     Damaged {

@@ -8,7 +8,6 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,24 +15,23 @@ use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use rustix::fs::{FlockOperation, flock};
 use signet_tuf::{Gun, RoleName, Version, crypto};
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row, Sqlite};
+use sqlx::{ConnectOptions as _, Row};
 use time::OffsetDateTime;
 
+use self::writer::Writer;
 use super::sql_time;
-use super::{
-    Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, NewDocument, Sha256,
-    StoreError, Window,
-};
+use super::{Change, Commit, Document, MetadataStore, Sha256, StoreError, Window};
+
+mod writer;
 
 /// Keeps everything in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: SqlitePool,
-    /// The one connection that writes: writers queue here and never meet a locked database.
-    writer: SqlitePool,
+    writer: Writer,
     path: PathBuf,
     /// Held for as long as the store lives.
     _lock: File,
@@ -136,18 +134,12 @@ impl SqliteStore {
             path: path.clone(),
             source,
         };
-        // A connection to a file does not break while nobody looks.
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .test_before_acquire(false)
-        };
-        let writer = pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(in_database)?;
-        create_tables(&writer).await.map_err(in_database)?;
-        let readers = pool(READERS)
+        let writer = Writer::open(options.clone()).await.map_err(in_database)?;
+        create_tables(writer.pool()).await.map_err(in_database)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            // A connection to a file does not break while nobody looks.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(in_database)?;
@@ -174,7 +166,7 @@ impl SqliteStore {
     /// Closes the file: waits for what is being written and folds the write-ahead log into it.
     pub async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writer.pool().close().await;
     }
 }
 
@@ -242,17 +234,6 @@ const BY_VERSION: &str = "SELECT id, role, version, sha256, data, CAST(created_a
     WHERE gun = ? AND role = ? AND version = ? AND deleted_at IS NULL";
 const BY_CHECKSUM: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND sha256 = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
-/// Inserts nothing when a version at least as high is there.
-const INSERT_FILE: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) \
-    SELECT ?, ?, NULL, ?, ?, ?, ?, ? WHERE NOT EXISTS \
-    (SELECT 1 FROM tuf_files WHERE gun = ? AND role = ? AND version >= ? AND deleted_at IS NULL)";
-/// Goes on from the former: nor when the newest timestamp is not the expected one.
-const IF_BASE: &str = " AND (SELECT version FROM tuf_files \
-    WHERE gun = ? AND role = 'timestamp' AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) IS ? \
-    AND (? IS NULL OR (SELECT COALESCE(lower(sha256), ?) FROM tuf_files \
-    WHERE gun = ? AND role = 'timestamp' AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) = ?)";
-const INSERT_CHANGE: &str =
-    "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)";
 const CHANGES_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
     FROM changefeed WHERE id > ? ORDER BY id LIMIT ?";
 const CHANGES_OF_GUN_AFTER: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
@@ -261,27 +242,6 @@ const CHANGES_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at,
     FROM changefeed WHERE id < ? ORDER BY id DESC LIMIT ?";
 const CHANGES_OF_GUN_BEFORE: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, version, sha256, category \
     FROM changefeed WHERE gun = ? AND id < ? ORDER BY id DESC LIMIT ?";
-
-/// How many documents go to the database in one step.
-const BATCH: usize = 8;
-
-/// Statements for each number of documents up to [`BATCH`], without and with the timestamp and its change behind them.
-static INSERTS: LazyLock<Vec<[String; 2]>> = LazyLock::new(|| {
-    (0..=BATCH)
-        .map(|count| {
-            let files = format!("{INSERT_FILE};").repeat(count);
-            let last = format!("{files}{INSERT_FILE}{IF_BASE};{INSERT_CHANGE};");
-            [files, last]
-        })
-        .collect()
-});
-
-fn inserts(count: usize, is_last: bool) -> &'static str {
-    INSERTS
-        .get(count)
-        .and_then(|both| both.get(usize::from(is_last)))
-        .map_or("", String::as_str)
-}
 
 fn read_document(row: &SqliteRow) -> Result<Document, StoreError> {
     let damaged = |reason| StoreError::Damaged {
@@ -318,43 +278,6 @@ fn read_change(row: &SqliteRow) -> Result<Change, sqlx::Error> {
         sha256: sha256.unwrap_or_default(),
         category: row.try_get("category")?,
     })
-}
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
-
-fn bind_document<'q>(
-    query: Query<'q>,
-    now: &'q str,
-    gun: &'q str,
-    new: &'q NewDocument,
-) -> Query<'q> {
-    let role = new.role.as_str();
-    query
-        .bind(now)
-        .bind(now)
-        .bind(gun)
-        .bind(role)
-        .bind(new.version)
-        .bind(HEXLOWER.encode(&new.sha256))
-        .bind(new.data.as_ref())
-        .bind(gun)
-        .bind(role)
-        .bind(new.version)
-}
-
-fn bind_change<'q>(
-    query: Query<'q>,
-    now: &'q str,
-    gun: &'q str,
-    version: Version,
-    sha256: &Sha256,
-) -> Query<'q> {
-    query
-        .bind(now)
-        .bind(gun)
-        .bind(version)
-        .bind(HEXLOWER.encode(sha256))
-        .bind(ChangeCategory::Update.as_str())
 }
 
 #[async_trait]
@@ -412,70 +335,11 @@ impl MetadataStore for SqliteStore {
     }
 
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        if commit
-            .all()
-            .any(|new| !(1..=MAX_VERSION).contains(&new.version))
-        {
-            return Err(StoreError::Conflict);
-        }
-        let gun = commit.gun.as_str();
-        let now = sql_time::write(commit.now);
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let mut rest = commit.documents;
-        loop {
-            let (batch, later) = rest.split_at(rest.len().min(BATCH));
-            let is_last = later.is_empty();
-            let mut query = sqlx::query(inserts(batch.len(), is_last));
-            for new in batch {
-                query = bind_document(query, &now, gun, new);
-            }
-            let mut expected = batch.len();
-            if is_last {
-                let new = commit.timestamp;
-                query = bind_document(query, &now, gun, new);
-                let base_sha256 = commit.base.map(|base| HEXLOWER.encode(&base.sha256));
-                query = query
-                    .bind(gun)
-                    .bind(commit.base.map(|base| base.version))
-                    .bind(base_sha256.clone())
-                    .bind(base_sha256.clone())
-                    .bind(gun)
-                    .bind(base_sha256);
-                query = bind_change(query, &now, gun, new.version, &new.sha256);
-                expected += 2;
-            }
-            let done = query.execute(&mut *transaction).await?;
-            if usize::try_from(done.rows_affected()) != Ok(expected) {
-                return Err(StoreError::Conflict);
-            }
-            if is_last {
-                break;
-            }
-            rest = later;
-        }
-        Ok(transaction.commit().await?)
+        self.writer.commit(commit).await
     }
 
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let existed = sqlx::query("DELETE FROM tuf_files WHERE gun = ?")
-            .bind(gun.as_str())
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected()
-            > 0;
-        if existed {
-            sqlx::query(INSERT_CHANGE)
-                .bind(sql_time::write(now))
-                .bind(gun.as_str())
-                .bind(0)
-                .bind("")
-                .bind(ChangeCategory::Deletion.as_str())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(existed)
+        self.writer.delete(gun, now).await
     }
 
     async fn changes(
@@ -526,7 +390,7 @@ impl MetadataStore for SqliteStore {
             .bind(gun.as_str())
             .bind(role.as_str())
             .bind(below)
-            .execute(&self.writer)
+            .execute(self.writer.pool())
             .await?;
         Ok(done.rows_affected())
     }

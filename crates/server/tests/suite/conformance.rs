@@ -63,6 +63,7 @@ async fn conforms(store: &dyn MetadataStore) {
     refuses_writers_who_missed_something(store).await;
     stores_all_or_nothing(store).await;
     stores_many_at_once(store).await;
+    stores_what_comes_at_the_same_moment(store).await;
     deletes_exactly_one_gun(store).await;
     lists_and_prunes(store).await;
     store.check().await.unwrap();
@@ -189,6 +190,41 @@ async fn stores_many_at_once(store: &dyn MetadataStore) {
         for document in &documents {
             let version = store.newest_version(&gun(&name), &document.role).await;
             assert_eq!(version.unwrap(), Some(1));
+        }
+    }
+}
+
+async fn stores_what_comes_at_the_same_moment(store: &dyn MetadataStore) {
+    for name in ["busy/1", "busy/4", "busy/7"] {
+        let documents = [new("targets", 2, "taken"), new("timestamp", 1, "t1")];
+        put(store, name, &documents).await.unwrap();
+    }
+    let guns: Vec<String> = (0..10).map(|n| format!("busy/{n}")).collect();
+    let outcomes = futures_util::future::join_all(guns.iter().map(async |name| {
+        let base = (name.ends_with(['1', '4', '7'])).then(|| Revision {
+            version: 1,
+            sha256: sha256(b"t1"),
+        });
+        let commit = Commit {
+            gun: &gun(name),
+            base,
+            documents: &[new("root", 1, "r1"), new("targets", 2, name)],
+            timestamp: &new("timestamp", 2, name),
+            now: NOW,
+        };
+        store.commit(&commit).await
+    }))
+    .await;
+    for (name, outcome) in guns.iter().zip(outcomes) {
+        let root = store.newest(&gun(name), &role("root")).await.unwrap();
+        let changes = store.changes(Some(&gun(name)), Window::After(0), 9).await;
+        assert_eq!(changes.unwrap().len(), 1, "{name}");
+        if name.ends_with(['1', '4', '7']) {
+            assert_conflict(&outcome);
+            assert_eq!(root, None, "{name}");
+        } else {
+            outcome.unwrap();
+            assert!(root.is_some(), "{name}");
         }
     }
 }
@@ -333,4 +369,22 @@ async fn sqlite_conforms_and_keeps_its_file_to_itself() {
     let again = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
     let newest = again.newest_version(&gun("find/a"), &role("root")).await;
     assert_eq!(newest.unwrap(), Some(3));
+}
+
+#[tokio::test]
+async fn rows_that_are_marked_as_deleted_are_invisible_and_keep_their_versions_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.db");
+    let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+    let marked = "INSERT INTO tuf_files (gun, role, version, sha256, data, deleted_at) \
+        VALUES ('a', 'targets', 5, 'aa', x'00', '2026-11-22 00:00:00+00:00')";
+    sqlx::query(marked).execute(store.pool()).await.unwrap();
+    let (a, targets) = (gun("a"), role("targets"));
+    assert_eq!(store.newest(&a, &targets).await.unwrap(), None);
+    assert_eq!(store.guns(None, 9).await.unwrap(), [""; 0]);
+    let five = [new("targets", 5, "five"), new("timestamp", 1, "t1")];
+    assert_conflict(&put(&store, "a", &five).await);
+    let four = [new("targets", 4, "four"), new("timestamp", 1, "t1")];
+    put(&store, "a", &four).await.unwrap();
+    assert_eq!(store.newest_version(&a, &targets).await.unwrap(), Some(4));
 }
