@@ -94,7 +94,9 @@ impl Stage {
             .arg(folder.join("trust-server"))
             .env("HOME", &home);
         if address.port() != USUAL_PORT {
-            command.arg("--listen").arg(address.to_string());
+            command
+                .arg("--listen")
+                .arg(format!("localhost:{}", address.port()));
         }
         println!("$ {} &", shown(&command));
         let log = folder.join("trust-server.log");
