@@ -1,8 +1,10 @@
 //! Digests and lengths by which one document or target is named in another.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
 use data_encoding::{BASE64, HEXLOWER};
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::object::{only_objects, written_as_derived};
@@ -59,8 +61,21 @@ pub enum DigestMismatch {
 }
 
 /// Digests by algorithm name. Unknown algorithms and wrong lengths are kept as read.
+///
+/// Every target has one, so it is a short list sorted by name, not a tree.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Hashes(BTreeMap<String, Vec<u8>>);
+pub struct Hashes(Vec<(AlgorithmName, Vec<u8>)>);
+
+/// An algorithm's name; those that verification knows take no memory.
+type AlgorithmName = Cow<'static, str>;
+
+fn algorithm_name(name: &str) -> AlgorithmName {
+    [HashAlgorithm::Sha256, HashAlgorithm::Sha512]
+        .into_iter()
+        .map(HashAlgorithm::as_str)
+        .find(|known| *known == name)
+        .map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
+}
 
 impl Hashes {
     /// SHA-256 and SHA-512 of `bytes`, as snapshot and timestamp list them.
@@ -68,22 +83,34 @@ impl Hashes {
     pub fn of(bytes: &[u8]) -> Self {
         tally::hashed();
         tally::hashed();
-        let mut map = BTreeMap::new();
-        map.insert("sha256".to_owned(), crypto::sha256(bytes).to_vec());
-        map.insert("sha512".to_owned(), crypto::sha512(bytes).to_vec());
-        Self(map)
+        Self(vec![
+            (
+                Cow::Borrowed(HashAlgorithm::Sha256.as_str()),
+                crypto::sha256(bytes).to_vec(),
+            ),
+            (
+                Cow::Borrowed(HashAlgorithm::Sha512.as_str()),
+                crypto::sha512(bytes).to_vec(),
+            ),
+        ])
     }
 
     /// Only a SHA-256 digest, as docker lists targets.
     #[must_use]
     pub fn sha256_only(digest: [u8; 32]) -> Self {
-        Self(BTreeMap::from([("sha256".to_owned(), digest.to_vec())]))
+        Self(vec![(
+            Cow::Borrowed(HashAlgorithm::Sha256.as_str()),
+            digest.to_vec(),
+        )])
     }
 
     /// The digest listed for `algorithm`, whatever its length.
     #[must_use]
     pub fn digest(&self, algorithm: HashAlgorithm) -> Option<&[u8]> {
-        self.0.get(algorithm.as_str()).map(Vec::as_slice)
+        self.0
+            .iter()
+            .find(|(name, _)| name == algorithm.as_str())
+            .map(|(_, digest)| digest.as_slice())
     }
 
     /// The SHA-256 digest in lower-case hex, when one of the right length is listed.
@@ -95,7 +122,18 @@ impl Hashes {
 
     /// Adds or replaces a digest.
     pub fn insert(&mut self, algorithm: HashAlgorithm, digest: Vec<u8>) {
-        self.0.insert(algorithm.as_str().to_owned(), digest);
+        self.put(Cow::Borrowed(algorithm.as_str()), digest);
+    }
+
+    fn put(&mut self, name: AlgorithmName, digest: Vec<u8>) {
+        match self.0.binary_search_by(|(other, _)| other.cmp(&name)) {
+            Ok(at) => {
+                if let Some(entry) = self.0.get_mut(at) {
+                    entry.1 = digest;
+                }
+            }
+            Err(at) => self.0.insert(at, (name, digest)),
+        }
     }
 
     /// Whether nothing is listed.
@@ -159,7 +197,11 @@ impl Hashes {
 
 impl FromIterator<(String, Vec<u8>)> for Hashes {
     fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(iter: I) -> Self {
-        Self(iter.into_iter().collect())
+        let mut hashes = Self::default();
+        for (name, digest) in iter {
+            hashes.put(algorithm_name(&name), digest);
+        }
+        hashes
     }
 }
 
@@ -175,13 +217,53 @@ impl Serialize for Hashes {
 
 impl<'de> Deserialize<'de> for Hashes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = Option::<BTreeMap<String, Option<Base64>>>::deserialize(deserializer)?
-            .unwrap_or_default();
-        Ok(Self(
-            map.into_iter()
-                .map(|(name, digest)| (name, digest.unwrap_or_default().0))
-                .collect(),
-        ))
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Hashes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of digests")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Hashes, A::Error> {
+                let mut hashes = Hashes(Vec::with_capacity(1));
+                while let Some(name) = members.next_key::<Name>()? {
+                    let digest = members.next_value::<Option<Base64>>()?.unwrap_or_default();
+                    hashes.put(name.0, digest.0);
+                }
+                Ok(hashes)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Hashes, E> {
+                Ok(Hashes::default())
+            }
+        }
+
+        deserializer.deserialize_any(Members)
+    }
+}
+
+/// An algorithm's name as a member's name.
+struct Name(AlgorithmName);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an algorithm")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
+                Ok(Name(algorithm_name(text)))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -223,10 +305,23 @@ impl Serialize for Base64 {
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        BASE64.decode(text.as_bytes()).map(Self).map_err(|e| {
-            serde::de::Error::custom(format!("illegal base64 data at input byte {}", e.position))
-        })
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Base64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64, E> {
+                BASE64.decode(text.as_bytes()).map(Base64).map_err(|e| {
+                    E::custom(format!("illegal base64 data at input byte {}", e.position))
+                })
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
