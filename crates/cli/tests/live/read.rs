@@ -3,7 +3,7 @@
 use signet_testkit::chaos::Fault;
 use signet_testkit::user::{Tool, User};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, keys_of};
 
 /// Cases 104 to 108.
 #[test]
@@ -277,6 +277,35 @@ fn tampering_is_refused_with_a_warning() {
         text.starts_with(&format!(
             "Error: no trust data available for remote repository {gun}. Try running"
         )),
+        "{text}"
+    );
+}
+
+/// An older entry of `targets` is no answer while nobody vouches for what `targets/releases` says.
+#[test]
+fn verify_refuses_while_the_releases_role_cannot_be_trusted() {
+    let scene = Scene::with_jeff();
+    scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    let (older, _) = scene.push("older", "an older image");
+    scene.notary(&["addhash", &scene.gun, "v1", "5", "--sha256", &older, "-p"]);
+
+    // Jeff's key leaves the role, and ben, who takes over, has not signed it yet.
+    scene.generate("ben");
+    let jeff = keys_of(&scene.user, "jeff").pop().unwrap();
+    let jeff = jeff.file_stem().unwrap().to_str().unwrap().to_owned();
+    let role = "targets/releases";
+    scene.notary(&["delegation", "add", &scene.gun, role, "ben.pub", "-p"]);
+    scene.notary(&["delegation", "remove", &scene.gun, role, &jeff, "-p"]);
+
+    let answer = scene
+        .stranger()
+        .run(Tool::DockerTrust, &["verify", &scene.tagged("v1")])
+        .unwrap();
+    assert_eq!(answer.stdout, "");
+    let text = answer.failure(1).unwrap();
+    assert!(
+        text.contains("targets/releases cannot be trusted"),
         "{text}"
     );
 }
