@@ -17,6 +17,9 @@ pub struct Command {
     pub usage: &'static str,
     /// One line on what it does.
     pub short: &'static str,
+    /// Command lines to begin with, one a line; `{}` stands for how the program is called. Empty for docker's own commands, whose pages are
+    /// docker's.
+    pub examples: &'static str,
     /// Its flags, in the order of their names.
     pub flags: &'static [Flag],
     /// How many arguments it takes.

@@ -13,6 +13,14 @@ pub fn page(command: &Command, path: &str, width: usize) -> String {
     }
     page.push_str(&format!("\n\n{}\n", command.short));
 
+    if !command.examples.is_empty() {
+        let program = path.strip_suffix(command.name).unwrap_or(path).trim_end();
+        page.push_str("\nExamples:\n");
+        for line in command.examples.lines() {
+            page.push_str(&format!("  {}\n", line.replace("{}", program)));
+        }
+    }
+
     let shown = || command.children.iter().filter(|child| !child.hidden);
     let groups: Vec<_> = shown().filter(|child| !child.children.is_empty()).collect();
     let leaves: Vec<_> = shown().filter(|child| child.children.is_empty()).collect();

@@ -7,6 +7,7 @@ pub static ROOT: Command = Command {
     name: "trust",
     usage: "",
     short: "Manage trust on Docker images",
+    examples: "",
     flags: &[],
     args: Args::Group,
     completes: Completes::Files,
@@ -18,6 +19,7 @@ static COMPLETION: Command = Command {
     name: "completion",
     usage: "bash",
     short: "Print a script that makes a shell complete commands and flags",
+    examples: "",
     flags: &[],
     args: Args::Exactly(1),
     completes: Completes::Nothing,
@@ -29,6 +31,7 @@ static INSPECT: Command = Command {
     name: "inspect",
     usage: "IMAGE[:TAG] [IMAGE[:TAG]...]",
     short: "Return low-level information about keys and signatures",
+    examples: "",
     flags: &[switch(
         "pretty",
         None,
@@ -44,6 +47,7 @@ static KEY: Command = Command {
     name: "key",
     usage: "",
     short: "Manage keys for signing Docker images",
+    examples: "",
     flags: &[],
     args: Args::Group,
     completes: Completes::Files,
@@ -55,6 +59,7 @@ static KEY_GENERATE: Command = Command {
     name: "generate",
     usage: "NAME",
     short: "Generate and load a signing key-pair",
+    examples: "",
     flags: &[Flag {
         name: "dir",
         shorthand: None,
@@ -73,6 +78,7 @@ static KEY_LOAD: Command = Command {
     name: "load",
     usage: "[OPTIONS] KEYFILE",
     short: "Load a private key file for signing",
+    examples: "",
     flags: &[Flag {
         name: "name",
         shorthand: None,
@@ -91,6 +97,7 @@ static SIGN: Command = Command {
     name: "sign",
     usage: "IMAGE:TAG",
     short: "Sign an image",
+    examples: "",
     flags: &[
         Flag {
             name: "digest",
@@ -113,6 +120,7 @@ static SIGNER: Command = Command {
     name: "signer",
     usage: "",
     short: "Manage entities who can sign Docker images",
+    examples: "",
     flags: &[],
     args: Args::Group,
     completes: Completes::Files,
@@ -125,6 +133,7 @@ static SIGNER_ADD: Command = Command {
     // compat: the usage line of docker's `signer add` ends in a space.
     usage: "OPTIONS NAME REPOSITORY [REPOSITORY...] ",
     short: "Add a signer",
+    examples: "",
     flags: &[Flag {
         name: "key",
         shorthand: None,
@@ -143,6 +152,7 @@ static VERIFY: Command = Command {
     name: "verify",
     usage: "[OPTIONS] IMAGE[:TAG]",
     short: "Check that a tag is signed and print its digest",
+    examples: "",
     flags: &[
         Flag {
             name: "format",

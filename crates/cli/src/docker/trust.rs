@@ -2,25 +2,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use signet_client::http::{ClientIdentity, TlsOptions, Verification};
-use signet_client::{
-    Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Options, Remote, RemoteOptions,
-    Repository,
-};
-use signet_oci::credentials::CredentialEnvironment;
+use signet_client::{Access, Authorizer, Options, Remote, RemoteOptions, Repository};
 use signet_oci::registry::Limits;
 use signet_oci::tls::TlsDirectory;
-use signet_oci::{Credentials, DockerConfig, Reference, Registry, challenge};
+use signet_oci::{Reference, Registry};
 use signet_tuf::Gun;
-use tokio::sync::OnceCell;
 use url::Url;
 
 use super::context::Context;
+use super::login::Login;
 use super::problems;
 use crate::texts::docker as texts;
-use crate::ui::printer::Printer;
 use crate::ui::report::Failure;
 
 /// An image, and the way to its trust repository and to its registry.
@@ -50,16 +43,7 @@ impl Image {
         let server = Server::choose(context.env.trust_server.as_deref(), &reference)?;
         let config_dir = context.config_dir()?;
         let tls = tls_options(&config_dir, &server.authority, &reference)?;
-        let login = Arc::new(Login {
-            config_dir,
-            key: reference.credentials_key().to_owned(),
-            environment: CredentialEnvironment {
-                search_path: context.env.path.clone(),
-                ..CredentialEnvironment::default()
-            },
-            printer: context.printer.clone(),
-            found: OnceCell::new(),
-        });
+        let login = Arc::new(Login::new(context, config_dir, &reference));
         Ok(Self {
             reference,
             gun,
@@ -186,61 +170,6 @@ fn user_agent() -> String {
         std::env::consts::OS,
         env!("CARGO_PKG_VERSION")
     )
-}
-
-/// The registry's credentials, which docker uses for the trust server too. They are looked up when a server asks, and once.
-struct Login {
-    config_dir: std::path::PathBuf,
-    key: String,
-    environment: CredentialEnvironment,
-    printer: Printer,
-    found: OnceCell<Credentials>,
-}
-
-impl Login {
-    async fn credentials(&self) -> &Credentials {
-        self.found
-            .get_or_init(|| async {
-                let (config, warning) = DockerConfig::load(&self.config_dir);
-                if let Some(warning) = warning {
-                    self.printer.err(&format!("WARNING: {warning}\n"));
-                }
-                let (credentials, warnings) =
-                    Credentials::lookup(&config, &self.key, &self.environment).await;
-                for warning in warnings {
-                    tracing::warn!("{warning}");
-                }
-                credentials
-            })
-            .await
-    }
-}
-
-#[async_trait]
-impl Authorizer for Login {
-    async fn authorize(
-        &self,
-        _: &Gun,
-        _: Access,
-        challenges: &[Challenge],
-    ) -> Result<Option<HeaderValue>, AuthorizationError> {
-        let headers: HeaderMap = challenges
-            .iter()
-            .filter_map(|Challenge(text)| {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_str(text).ok()?))
-            })
-            .collect();
-        let challenges = challenge::parse(&headers);
-        if challenges.is_empty() {
-            return Ok(None);
-        }
-        challenge::answer(&challenges, self.credentials().await).map_err(|source| {
-            AuthorizationError {
-                kind: ErrorKind::Local,
-                source: Box::new(source),
-            }
-        })
-    }
 }
 
 #[cfg(test)]

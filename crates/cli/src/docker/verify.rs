@@ -1,17 +1,9 @@
 //! `verify IMAGE[:TAG]`: the digest that the signers vouch for. Exit code 0 says that the tag is signed, and nothing else does.
-//!
-//! A tag is looked up in `targets/releases`, then in `targets`, as docker's enforcement does; one that only a signer's own role lists is not
-//! released and is refused.
 
 use serde::Serialize;
-use signet_client::Access;
-use signet_tuf::RoleName;
-use signet_tuf::update::{Mode, Scope};
-use time::format_description::well_known::Rfc3339;
 
 use super::context::Context;
-use super::overview::{is_released, signers_of};
-use super::problems;
+use super::resolve::{Talk, resolve};
 use super::trust::Image;
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
@@ -74,64 +66,22 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
 }
 
 async fn verify(args: &Args<'_>, context: &Context) -> Result<Verified, Failure> {
-    let typed = args.image;
-    let image = Image::find(context, typed)?;
-    if image.reference.digest().is_some() {
-        return Err(Failure::new(texts::digest_is_not_verified(typed)));
-    }
-    let tag = image.reference.tag().map_or("latest", |tag| tag.as_str());
-    let mut repository = image.open(context, Access::Pull)?;
-    let _busy = context.printer.busy(&texts::reading(image.gun.as_str()));
-    let updated = repository
-        .update(Mode::Read, Scope::For(tag.to_owned()))
-        .await
-        .map(|_| ());
-    if !args.quiet {
-        problems::log_warnings(repository.take_warnings());
-    }
-    updated.map_err(|error| {
-        problems::client_failure(problems::notary_error(image.gun.as_str(), &error), &error)
-    })?;
-    let trusted = repository
-        .trusted()
-        .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;
-
-    let order = [RoleName::releases(), RoleName::targets()];
-    // An older entry of `targets` is no answer while what the releases role says cannot be read.
-    if let Some((role, unusable)) = trusted.first_unusable(&order) {
-        let problem = texts::unusable_role(role.as_str(), &unusable.reason().to_string());
-        return Err(Failure::new(problem).hint(texts::SIGN_ROLE_AGAIN));
-    }
-    let found = trusted
-        .lookup(tag, &order)
-        .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;
-    if !is_released(&found.role) {
-        return Err(Failure::new(texts::no_trust_data(tag))
-            .hint(texts::signed_but_not_released(tag, found.role.as_str())));
-    }
-    let hex = found
-        .target
-        .hashes
-        .sha256_hex()
-        .ok_or_else(|| Failure::new(texts::NO_SHA256))?;
-    let digest = format!("sha256:{hex}");
-    let expires = found
-        .valid_until
-        .moment()
-        .format(&Rfc3339)
-        .unwrap_or_default();
-    if trusted.is_from_cache() && !args.quiet {
-        context.printer.err(&texts::valid_until(&expires));
-    }
+    let talk = if args.quiet {
+        Talk::Nothing
+    } else {
+        Talk::Warnings
+    };
+    let image = Image::find(context, args.image)?;
+    let resolved = resolve(args.image, &image, talk, context).await?;
     Ok(Verified {
-        name: typed.to_owned(),
-        reference: format!("{}@{digest}", image.reference.familiar_name()),
-        tag: tag.to_owned(),
-        digest,
-        size: found.target.length,
-        role: found.role.to_string(),
-        signers: signers_of(trusted, tag, &hex),
-        expires,
-        cached: trusted.is_from_cache(),
+        name: args.image.to_owned(),
+        reference: resolved.pinned(),
+        tag: resolved.tag,
+        digest: resolved.digest.to_string(),
+        size: resolved.size,
+        role: resolved.role.to_string(),
+        signers: resolved.signers,
+        expires: resolved.expires,
+        cached: resolved.cached,
     })
 }
