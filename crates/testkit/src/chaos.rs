@@ -11,11 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::certificate::{Identity, server_config};
-use crate::http::{parse_headers, parse_response, split_head};
+use crate::http::{Request, message, parse_response, read_request, split_head};
 
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 const MAX_MESSAGE_BYTES: usize = 128 << 20;
@@ -200,8 +199,8 @@ impl State {
                 drop(answers);
                 client.write_all(&other.unwrap_or(answer))?;
             }
-            Fault::Status(status) => client.write_all(&message(status, b"{}"))?,
-            Fault::Body(body) => client.write_all(&message(200, &body))?,
+            Fault::Status(status) => client.write_all(&message(status, &[], b"{}"))?,
+            Fault::Body(body) => client.write_all(&message(200, &[], &body))?,
             Fault::Endless => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
                 let chunk = [b' '; 1 << 16];
@@ -261,73 +260,4 @@ fn is_about_the_connection(name: &str) -> bool {
     ]
     .iter()
     .any(|known| name.eq_ignore_ascii_case(known))
-}
-
-fn message(status: u16, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-struct Request {
-    method: String,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-fn read_request(client: &mut (impl Read + Write)) -> anyhow::Result<Request> {
-    let mut raw = Vec::new();
-    let mut buffer = [0; 1 << 14];
-    loop {
-        if let Some(request) = parse_request(&raw)? {
-            return Ok(request);
-        }
-        anyhow::ensure!(raw.len() < MAX_MESSAGE_BYTES, "request too long");
-        let count = client.read(&mut buffer)?;
-        anyhow::ensure!(count > 0, "the client left in the middle of a request");
-        raw.extend_from_slice(buffer.get(..count).unwrap_or_default());
-    }
-}
-
-/// The request once all of it is there.
-fn parse_request(raw: &[u8]) -> anyhow::Result<Option<Request>> {
-    let Some((head, rest)) = split_head(raw) else {
-        return Ok(None);
-    };
-    let mut lines = head.lines();
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (method, path) = (
-        words.next().unwrap_or_default().to_owned(),
-        words.next().context("no path")?.to_owned(),
-    );
-    let headers = parse_headers(lines);
-    let field = |name: &str| {
-        headers
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    };
-    let body = if field("transfer-encoding")
-        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
-    {
-        if !rest.ends_with(b"0\r\n\r\n") {
-            return Ok(None);
-        }
-        crate::http::decode_chunks(rest)?
-    } else {
-        let length: usize = field("content-length").unwrap_or("0").parse()?;
-        match rest.get(..length) {
-            Some(body) => body.to_vec(),
-            None => return Ok(None),
-        }
-    };
-    Ok(Some(Request {
-        method,
-        path,
-        headers,
-        body,
-    }))
 }

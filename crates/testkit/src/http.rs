@@ -11,6 +11,8 @@ use data_encoding::BASE64;
 
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
+#[cfg(feature = "tls")]
+const MAX_REQUEST_BYTES: usize = 128 << 20;
 
 /// An answer of a server.
 #[derive(Clone, Debug)]
@@ -79,6 +81,13 @@ impl Client {
     pub fn with_basic(mut self, user: &str, password: &str) -> Self {
         let credentials = BASE64.encode(format!("{user}:{password}").as_bytes());
         self.authorization = Some(format!("Basic {credentials}"));
+        self
+    }
+
+    /// Sends this token with every request (RFC 6750).
+    #[must_use]
+    pub fn with_bearer(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
         self
     }
 
@@ -223,6 +232,87 @@ pub(crate) fn decode_chunks(mut rest: &[u8]) -> anyhow::Result<Vec<u8>> {
         body.extend_from_slice(chunk);
         rest = next.get(2..).context("no end of a chunk")?;
     }
+}
+
+/// An answer with its length, after which the connection ends.
+#[cfg(feature = "tls")]
+pub(crate) fn message(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!(
+        "HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+/// A request that a server of the kit has received.
+#[cfg(feature = "tls")]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads one request to its end.
+#[cfg(feature = "tls")]
+pub(crate) fn read_request(client: &mut (impl Read + Write)) -> anyhow::Result<Request> {
+    let mut raw = Vec::new();
+    let mut buffer = [0; 1 << 14];
+    loop {
+        if let Some(request) = parse_request(&raw)? {
+            return Ok(request);
+        }
+        anyhow::ensure!(raw.len() < MAX_REQUEST_BYTES, "request too long");
+        let count = client.read(&mut buffer)?;
+        anyhow::ensure!(count > 0, "the client left in the middle of a request");
+        raw.extend_from_slice(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+/// The request once all of it is there.
+#[cfg(feature = "tls")]
+fn parse_request(raw: &[u8]) -> anyhow::Result<Option<Request>> {
+    let Some((head, rest)) = split_head(raw) else {
+        return Ok(None);
+    };
+    let mut lines = head.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (
+        words.next().unwrap_or_default().to_owned(),
+        words.next().context("no path")?.to_owned(),
+    );
+    let headers = parse_headers(lines);
+    let field = |name: &str| {
+        headers
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    };
+    let body = if field("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
+        if !rest.ends_with(b"0\r\n\r\n") {
+            return Ok(None);
+        }
+        decode_chunks(rest)?
+    } else {
+        let length: usize = field("content-length").unwrap_or("0").parse()?;
+        match rest.get(..length) {
+            Some(body) => body.to_vec(),
+            None => return Ok(None),
+        }
+    };
+    Ok(Some(Request {
+        method,
+        path,
+        headers,
+        body,
+    }))
 }
 
 #[cfg(test)]

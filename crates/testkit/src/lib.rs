@@ -1,6 +1,6 @@
 //! Development only: the real peers, and what tests need around them.
 //!
-//! * [`peer`]: the Go notary server and signer, a registry, our own server, each on a free port, killed when dropped.
+//! * [`peer`]: the Go notary server and signer, a registry, a token service, our own server, each on a free port, killed when dropped.
 //! * [`user`]: a person with a home, a docker configuration and passphrases, who runs `docker trust`, `notary` and `docker-trust`.
 //! * [`terminal`]: a program on a terminal of its own, for prompts.
 //! * [`image`]: small images and multi-platform indexes, put into a registry without a daemon.

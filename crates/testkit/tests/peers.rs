@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use signet_testkit::chaos::{Fault, Proxy};
 use signet_testkit::image::{Image, digest};
-use signet_testkit::peer::{GoSigner, Registry, RegistryOptions, TrustServer};
-use signet_testkit::process::Finished;
+use signet_testkit::peer::{
+    GoSigner, Registry, RegistryOptions, TokenFault, TokenService, TrustOptions, TrustServer,
+};
+use signet_testkit::process::{COMMAND_LIMIT, Finished};
 use signet_testkit::terminal::Terminal;
 use signet_testkit::user::{Tool, User};
 
@@ -87,7 +89,7 @@ fn passphrases_are_typed_on_a_terminal() {
 fn images_and_indexes_are_pushed_to_a_registry_with_a_password() {
     let registry = Registry::start_with(&RegistryOptions {
         htpasswd: true,
-        tls: None,
+        ..RegistryOptions::default()
     })
     .unwrap();
     for image in [Image::single("hello"), Image::multi_platform("hello")] {
@@ -185,4 +187,88 @@ fn the_proxy_spoils_what_it_is_told_to() {
         }
     });
     assert_eq!(list(&reader).code, Some(1), "an old timestamp was taken");
+}
+
+#[test]
+fn the_go_server_and_the_registry_accept_the_tokens_of_the_service() {
+    let tokens = TokenService::start()
+        .unwrap()
+        .user("alice", "wonderland", &[("*", "pull,push")])
+        .user("bob", "builder", &[("team/app", "pull")])
+        .with_identity_tokens();
+    let server =
+        TrustServer::go_with(&TrustOptions::default().token(tokens.auth("notary"))).unwrap();
+    let registry = Registry::start_with(&RegistryOptions {
+        token: Some(tokens.auth("registry")),
+        ..RegistryOptions::default()
+    })
+    .unwrap();
+
+    // The registry takes what the service issues for it, and nothing else.
+    let image = Image::single("hello");
+    image
+        .push(&registry.client_for("team/app").unwrap(), "team/app", "v1")
+        .unwrap();
+    assert!(image.push(&registry.client(), "team/app", "v1").is_err());
+    let path = "/v2/team/app/manifests/v1";
+    let other = tokens.auth("notary").token("team/app", "pull").unwrap();
+    let refused = registry.client().with_bearer(&other).get(path).unwrap();
+    assert_eq!(refused.status, 401, "a token for another service");
+
+    // Go's server and docker's client agree on who may publish.
+    let gun = format!("{}/team/app", registry.host());
+    let user = user_of(&server);
+    let add = ["signer", "add", "--key", "jeff.pub", "jeff", &gun];
+    user.expect(Tool::Docker, &["key", "generate", "jeff"])
+        .unwrap();
+    for (name, password) in [("bob", "builder"), ("alice", "wrong")] {
+        user.log_in(&registry.host(), name, password).unwrap();
+        let refused = user.run(Tool::Docker, &add).unwrap();
+        assert_eq!(refused.code, Some(1), "{refused}");
+    }
+    assert_eq!(server.metadata(&gun, "root.json").unwrap(), None);
+    tokens.take_requests();
+    user.log_in(&registry.host(), "alice", "wonderland")
+        .unwrap();
+    user.expect(Tool::Docker, &add).unwrap();
+    assert_eq!(server.version(&gun, "targets").unwrap(), 2);
+    let first = tokens.take_requests().remove(0).essence();
+    let scope = format!(
+        "repository%3Alocalhost%3A{}%2Fteam%2Fapp%3Apull%2Cpush",
+        registry.address().port()
+    );
+    assert_eq!(
+        first,
+        format!(
+            "GET /token?account=alice&scope={scope}&service=notary | Basic YWxpY2U6d29uZGVybGFuZA=="
+        )
+    );
+
+    // docker's own login gets an identity token, which opens the same doors.
+    let mut login = user
+        .command(
+            Tool::DockerItself,
+            &["login", "-u", "alice", "--password-stdin", &registry.host()],
+        )
+        .unwrap();
+    let finished = signet_testkit::process::run(&mut login, "wonderland", COMMAND_LIMIT).unwrap();
+    assert_eq!(finished.code, Some(0), "{finished}");
+    let config = std::fs::read_to_string(user.path(".docker/config.json")).unwrap();
+    assert!(config.contains("identity-of-alice"), "{config}");
+    user.expect(Tool::Docker, &["inspect", &gun]).unwrap();
+
+    // A service that is out of order opens none.
+    tokens.set(TokenFault::Status(500, "{}".to_owned()));
+    std::fs::remove_dir_all(user.path(".docker/trust/tuf")).unwrap();
+    assert_eq!(
+        user.run(Tool::Docker, &["inspect", &gun]).unwrap().code,
+        Some(1)
+    );
+    tokens.issue_stale(1);
+    tokens.set(TokenFault::None);
+    assert_eq!(
+        user.run(Tool::Docker, &["inspect", &gun]).unwrap().code,
+        Some(1)
+    );
+    user.expect(Tool::Docker, &["inspect", &gun]).unwrap();
 }

@@ -72,7 +72,7 @@ fn a_password_is_shown_to_a_server_that_asks() {
     let server = TrustServer::go_plain().unwrap();
     let closed = Registry::start_with(&RegistryOptions {
         htpasswd: true,
-        tls: None,
+        ..RegistryOptions::default()
     })
     .unwrap();
     let proxy = Proxy::start(closed.address(), &server.issue().unwrap()).unwrap();
@@ -113,7 +113,7 @@ fn sign_shows_the_registry_its_password() {
     let server = TrustServer::go().unwrap();
     let closed = Registry::start_with(&RegistryOptions {
         htpasswd: true,
-        tls: None,
+        ..RegistryOptions::default()
     })
     .unwrap();
     let user = User::new(&server.url(), &server.ca_pem()).unwrap();

@@ -216,6 +216,7 @@ impl Closed {
         let server = peer::Registry::start_with(&peer::RegistryOptions {
             htpasswd: true,
             tls: Some((certificate, key)),
+            ..peer::RegistryOptions::default()
         })
         .unwrap();
         let image = Image::single("secret");

@@ -5,6 +5,8 @@
 mod daemon;
 mod registry;
 #[cfg(feature = "tls")]
+mod token;
+#[cfg(feature = "tls")]
 mod trust;
 
 use std::net::SocketAddr;
@@ -14,7 +16,9 @@ use std::process::Command;
 pub use daemon::Daemon;
 pub use registry::{Registry, RegistryOptions};
 #[cfg(feature = "tls")]
-pub use trust::{GoSigner, Storage, Transport, TrustServer};
+pub use token::{TokenAuth, TokenFault, TokenMember, TokenRequest, TokenService};
+#[cfg(feature = "tls")]
+pub use trust::{GoSigner, Storage, Transport, TrustOptions, TrustServer};
 
 use crate::port;
 use crate::process::{Group, Service};

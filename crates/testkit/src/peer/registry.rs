@@ -22,6 +22,9 @@ pub struct RegistryOptions {
     pub htpasswd: bool,
     /// PEM files of certificate and key; plain HTTP without.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Lets in those who bring a token of this service.
+    #[cfg(feature = "tls")]
+    pub token: Option<super::TokenAuth>,
 }
 
 /// A registry on a free port.
@@ -30,6 +33,8 @@ pub struct Registry {
     service: Service,
     address: SocketAddr,
     basic: bool,
+    #[cfg(feature = "tls")]
+    token: Option<super::TokenAuth>,
     _folder: Option<TempDir>,
 }
 
@@ -86,6 +91,10 @@ impl Registry {
                 if options.htpasswd {
                     settings["auth"] = json!({"htpasswd": {"realm": "registry", "path": htpasswd}});
                 }
+                #[cfg(feature = "tls")]
+                if let Some(token) = &options.token {
+                    settings["auth"] = json!({"token": token.options()});
+                }
                 if let Some((certificate, key)) = &options.tls {
                     settings["http"]["tls"] = json!({"certificate": certificate, "key": key});
                 }
@@ -100,6 +109,8 @@ impl Registry {
             service,
             address,
             basic: options.htpasswd,
+            #[cfg(feature = "tls")]
+            token: options.token.clone(),
             _folder: None,
         })
     }
@@ -125,6 +136,20 @@ impl Registry {
         } else {
             client
         }
+    }
+
+    /// As [`Registry::client`], good for pushing to `repository` of a registry that wants tokens.
+    ///
+    /// # Errors
+    /// When no token can be signed.
+    #[cfg(feature = "tls")]
+    pub fn client_for(&self, repository: &str) -> anyhow::Result<Client> {
+        Ok(match &self.token {
+            Some(token) => self
+                .client()
+                .with_bearer(&token.token(repository, "pull,push")?),
+            None => self.client(),
+        })
     }
 
     /// The running process.

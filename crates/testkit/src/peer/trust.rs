@@ -14,6 +14,8 @@ use crate::http::Client;
 use crate::process::{Group, Service};
 use crate::program::{self, NOTARY_SERVER, NOTARY_SIGNER};
 
+use super::TokenAuth;
+
 /// Where a trust server keeps its metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Storage {
@@ -32,12 +34,63 @@ pub enum Transport {
     Tls,
 }
 
+/// How a trust server is set up: by default TLS, memory, keys of its own, everybody may do everything.
+#[derive(Clone, Debug)]
+pub struct TrustOptions {
+    transport: Transport,
+    storage: Storage,
+    keys: Value,
+    token: Option<TokenAuth>,
+}
+
+impl Default for TrustOptions {
+    fn default() -> Self {
+        Self {
+            transport: Transport::Tls,
+            storage: Storage::Memory,
+            keys: json!({"type": "local"}),
+            token: None,
+        }
+    }
+}
+
+impl TrustOptions {
+    /// Without TLS, for a proxy in front.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.transport = Transport::Plain;
+        self
+    }
+
+    /// Where the metadata are kept.
+    #[must_use]
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// With its keys (ECDSA) in a key service.
+    #[must_use]
+    pub fn signer(mut self, signer: &GoSigner) -> Self {
+        self.keys = signer.trust_service();
+        self
+    }
+
+    /// Only those who bring a token of this service may do something.
+    #[must_use]
+    pub fn token(mut self, token: TokenAuth) -> Self {
+        self.token = Some(token);
+        self
+    }
+}
+
 /// A trust server on a free port.
 #[derive(Debug)]
 pub struct TrustServer {
     service: Service,
     address: SocketAddr,
     transport: Transport,
+    token: Option<TokenAuth>,
     authority: Authority,
     program: PathBuf,
     folder: TempDir,
@@ -49,12 +102,7 @@ impl TrustServer {
     /// # Errors
     /// When `notary-server` is not installed or does not start.
     pub fn go() -> anyhow::Result<Self> {
-        Self::start(
-            NOTARY_SERVER.find()?,
-            Transport::Tls,
-            &json!({"type": "local"}),
-            Storage::Memory,
-        )
+        Self::go_with(&TrustOptions::default())
     }
 
     /// Starts Go's server on memory without TLS, for a proxy in front.
@@ -62,12 +110,7 @@ impl TrustServer {
     /// # Errors
     /// When `notary-server` is not installed or does not start.
     pub fn go_plain() -> anyhow::Result<Self> {
-        Self::start(
-            NOTARY_SERVER.find()?,
-            Transport::Plain,
-            &json!({"type": "local"}),
-            Storage::Memory,
-        )
+        Self::go_with(&TrustOptions::default().plain())
     }
 
     /// Starts Go's server on memory with its keys (ECDSA) in a key service.
@@ -75,12 +118,15 @@ impl TrustServer {
     /// # Errors
     /// When `notary-server` is not installed or does not start.
     pub fn go_with_signer(signer: &GoSigner) -> anyhow::Result<Self> {
-        Self::start(
-            NOTARY_SERVER.find()?,
-            Transport::Tls,
-            &signer.trust_service(),
-            Storage::Memory,
-        )
+        Self::go_with(&TrustOptions::default().signer(signer))
+    }
+
+    /// Starts Go's server with options.
+    ///
+    /// # Errors
+    /// When `notary-server` is not installed or does not start.
+    pub fn go_with(options: &TrustOptions) -> anyhow::Result<Self> {
+        Self::start(NOTARY_SERVER.find()?, options)
     }
 
     /// Starts our server from a configuration file, with keys of its own.
@@ -88,12 +134,7 @@ impl TrustServer {
     /// # Errors
     /// When our `notary-server` has not been built or does not start.
     pub fn ours(storage: Storage) -> anyhow::Result<Self> {
-        Self::start(
-            program::ours("notary-server")?,
-            Transport::Tls,
-            &json!({"type": "local"}),
-            storage,
-        )
+        Self::ours_with(&TrustOptions::default().storage(storage))
     }
 
     /// Starts our server without TLS, for a proxy in front.
@@ -101,20 +142,18 @@ impl TrustServer {
     /// # Errors
     /// When our `notary-server` has not been built or does not start.
     pub fn ours_plain(storage: Storage) -> anyhow::Result<Self> {
-        Self::start(
-            program::ours("notary-server")?,
-            Transport::Plain,
-            &json!({"type": "local"}),
-            storage,
-        )
+        Self::ours_with(&TrustOptions::default().storage(storage).plain())
     }
 
-    fn start(
-        program: PathBuf,
-        transport: Transport,
-        trust_service: &Value,
-        storage: Storage,
-    ) -> anyhow::Result<Self> {
+    /// Starts our server with options.
+    ///
+    /// # Errors
+    /// When our `notary-server` has not been built or does not start.
+    pub fn ours_with(options: &TrustOptions) -> anyhow::Result<Self> {
+        Self::start(program::ours("notary-server")?, options)
+    }
+
+    fn start(program: PathBuf, options: &TrustOptions) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let authority = Authority::new("trust server test CA")?;
         write_identity(folder.path(), "server", &authority.issue()?)?;
@@ -123,15 +162,18 @@ impl TrustServer {
             &folder.path().join("server.log"),
             Group::Own,
             |address| {
-                let config = json!({
-                    "server": server_section(address, transport),
-                    "trust_service": trust_service,
-                    "storage": match storage {
+                let mut config = json!({
+                    "server": server_section(address, options.transport),
+                    "trust_service": options.keys,
+                    "storage": match options.storage {
                         Storage::Memory => json!({"backend": "memory"}),
                         Storage::Sqlite => json!({"backend": "sqlite3", "db_url": folder.path().join("trust.db")}),
                     },
                     "logging": {"level": "error"},
                 });
+                if let Some(token) = &options.token {
+                    config["auth"] = json!({"type": "token", "options": token.options()});
+                }
                 file::write(&folder.path().join("server.json"), config.to_string())?;
                 Ok(server_command(&program, folder.path()))
             },
@@ -139,7 +181,8 @@ impl TrustServer {
         Ok(Self {
             service,
             address,
-            transport,
+            transport: options.transport,
+            token: options.token.clone(),
             authority,
             program,
             folder,
@@ -205,7 +248,11 @@ impl TrustServer {
     /// When the server does not answer with 200 or 404.
     pub fn metadata(&self, gun: &str, file_name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let path = format!("/v2/{gun}/_trust/tuf/{file_name}");
-        let response = self.client()?.get(&path)?;
+        let mut client = self.client()?;
+        if let Some(token) = &self.token {
+            client = client.with_bearer(&token.token(gun, "pull")?);
+        }
+        let response = client.get(&path)?;
         match response.status {
             200 => Ok(Some(response.body)),
             404 => Ok(None),

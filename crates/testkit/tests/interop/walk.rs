@@ -210,7 +210,7 @@ fn signing_from_a_registry_with_a_password() {
     let server = TrustServer::ours(Storage::Memory).unwrap();
     let registry = Registry::start_with(&RegistryOptions {
         htpasswd: true,
-        tls: None,
+        ..RegistryOptions::default()
     })
     .unwrap();
     let gun = format!("{}/team/app", registry.host());
