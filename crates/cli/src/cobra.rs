@@ -85,6 +85,18 @@ pub enum Completes {
     Files,
     /// Nothing.
     Nothing,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Repositories of the trust folder, and their signed tags.
+    Images,
+    /// An image first; what follows is not ours to complete.
+    ImageThenFiles,
+    /// Repositories of the trust folder.
+    Repositories,
+    /// A new name first, which nobody can guess; then repositories of the trust folder.
+    NameThenRepositories,
+    /// A signer of the trust folder first; then the repositories where that one may sign.
+    SignerThenRepositories,
 }
 
 impl Command {

@@ -9,6 +9,7 @@ mod inspect;
 mod key_generate;
 mod key_load;
 mod keys;
+mod known;
 mod login;
 mod name;
 mod overview;
@@ -88,7 +89,12 @@ fn run(
             words,
             descriptions,
         } => {
-            let completion = complete(&ROOT, &words, descriptions);
+            if words.is_empty() {
+                return Err(Failure::new(texts::NOTHING_TO_COMPLETE));
+            }
+            let context = Context::new(program, env, start.globals.config, printer.clone(), clock);
+            let known = known::TrustFolder::new(context.trust_dir().ok().as_deref());
+            let completion = complete(&ROOT, &words, descriptions, &known);
             printer.out(&completion.stdout)?;
             printer.err(&completion.stderr);
             return Ok(());

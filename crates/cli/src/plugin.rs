@@ -95,6 +95,13 @@ pub fn start(name: &OsStr, as_plugin: bool, words: Vec<String>) -> Result<Start,
         Some("help") => words.next(),
         _ => None,
     };
+    // A shell hands on the whole line, so the flags stand behind the word that asks for completion.
+    let (globals, words) = if wrapper.as_deref().is_some_and(|word| word != "help") {
+        merge(globals, words.collect(), as_plugin)
+    } else {
+        (globals, words.collect())
+    };
+    let mut words = words.into_iter().peekable();
     if as_plugin {
         match words.next() {
             Some(word) if word == command || word == "trust" => {}
@@ -129,6 +136,21 @@ pub fn start(name: &OsStr, as_plugin: bool, words: Vec<String>) -> Result<Start,
         globals,
         call,
     })
+}
+
+/// The global flags in front of a line to complete. A line that makes no sense yet has none.
+fn merge(globals: Globals, words: Vec<String>, as_plugin: bool) -> (Globals, Vec<String>) {
+    match words.split_last() {
+        Some((last, before)) => match global_flags(before.to_vec(), as_plugin) {
+            Ok((more, mut rest)) => {
+                rest.push(last.clone());
+                let config = more.config.or_else(|| globals.config.clone());
+                (Globals { config, ..globals }, rest)
+            }
+            Err(_) => (globals, words),
+        },
+        None => (globals, words),
+    }
 }
 
 enum Problem {

@@ -261,61 +261,6 @@ fn local_commands_are_dockers() {
     });
 }
 
-/// cobra's completion protocol.
-#[test]
-fn completion_is_dockers() {
-    compare("complete.txt", |mut case| {
-        let verify = "verify\tCheck that a tag is signed and print its digest\n";
-        case.out = case.out.replace("revoke\tRemove trust for an image\n", "");
-        case.out = case.out.replace("revoke\n", "");
-        if case.line.ends_with("trust ''") {
-            let verify = if case.line.contains("NoDesc") {
-                "verify\n"
-            } else {
-                verify
-            };
-            case.out = case.out.replace(":4\n", &format!("{verify}:4\n"));
-        }
-        // Folders for a folder, nothing where a file name is no answer.
-        let ours = match case.line.as_str() {
-            "__complete trust key generate --dir ''" => {
-                Some((":16\n", "ShellCompDirectiveFilterDirs"))
-            }
-            "__complete trust key load --name ''" => Some((":4\n", "ShellCompDirectiveNoFileComp")),
-            _ => None,
-        };
-        if let Some((out, directive)) = ours {
-            case.out = out.to_owned();
-            case.err = format!("Completion ended with directive: {directive}\n");
-        }
-        case
-    });
-}
-
-/// The script for bash completes what the program says.
-#[test]
-fn bash_completes_commands_and_flags() {
-    let folder = Folder::new();
-    let program = env!("CARGO_BIN_EXE_docker-trust");
-    let complete = |words: &str, position: usize| {
-        let script = format!(
-            "source <({program} completion bash); COMP_WORDS=({program} {words}); COMP_CWORD={position}; _docker_trust; echo \"${{COMPREPLY[*]}}\""
-        );
-        let output = Command::new("bash")
-            .args(["-c", &script])
-            .current_dir(folder.0.path())
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
-    };
-    assert_eq!(complete("si", 1), "sign signer");
-    assert_eq!(complete("key ''", 2), "generate load");
-    assert_eq!(complete("verify --q", 2), "--quiet");
-}
-
 /// Q18: docker stores such a key under an empty type, which nobody can use.
 #[test]
 fn ed25519_certificates_are_refused() {

@@ -50,6 +50,21 @@ pub const OPENSSL: Program = Program {
     name: "openssl",
     package: "openssl",
 };
+/// A shell that completion scripts are written for.
+pub const BASH: Program = Program {
+    name: "bash",
+    package: "bash",
+};
+/// A shell that completion scripts are written for.
+pub const FISH: Program = Program {
+    name: "fish",
+    package: "fish",
+};
+/// A shell that completion scripts are written for.
+pub const ZSH: Program = Program {
+    name: "zsh",
+    package: "zsh",
+};
 /// SQLite's shell, to look into databases from outside.
 pub const SQLITE3: Program = Program {
     name: "sqlite3",
@@ -57,15 +72,18 @@ pub const SQLITE3: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 8] = [
+pub const PEERS: [Program; 11] = [
+    BASH,
     DOCKER,
     DOCKERD,
     DOCKER_REGISTRY,
+    FISH,
     NOTARY,
     NOTARY_SERVER,
     NOTARY_SIGNER,
     OPENSSL,
     SQLITE3,
+    ZSH,
 ];
 
 impl Program {

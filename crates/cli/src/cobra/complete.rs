@@ -1,5 +1,6 @@
 //! cobra's `__complete` protocol (version 2), which docker and the shell scripts speak.
 
+use super::parse::parse_flags;
 use super::{Command, Completes, Flag, FlagKind};
 
 /// What the shell should do besides offering the candidates: cobra's `ShellCompDirective`.
@@ -9,6 +10,8 @@ enum Directive {
     Default,
     /// Offer no file names.
     NoFileComp,
+    /// Offer no file names, and put no space behind the candidate: more may follow it.
+    NoSpaceNoFileComp,
     /// Offer folder names.
     FilterDirs,
 }
@@ -18,6 +21,7 @@ impl Directive {
         match self {
             Self::Default => 0,
             Self::NoFileComp => 4,
+            Self::NoSpaceNoFileComp => 6,
             Self::FilterDirs => 16,
         }
     }
@@ -26,9 +30,25 @@ impl Directive {
         match self {
             Self::Default => "ShellCompDirectiveDefault",
             Self::NoFileComp => "ShellCompDirectiveNoFileComp",
+            Self::NoSpaceNoFileComp => "ShellCompDirectiveNoSpace, ShellCompDirectiveNoFileComp",
             Self::FilterDirs => "ShellCompDirectiveFilterDirs",
         }
     }
+}
+
+/// Names that only the user's files know. Whoever has none gives none: completion never fails.
+pub trait Known {
+    /// Repositories that begin like this, as a person would write them.
+    fn repositories(&self, prefix: &str) -> Vec<String>;
+
+    /// The repositories among them in which this signer may sign.
+    fn repositories_of(&self, signer: &str, prefix: &str) -> Vec<String>;
+
+    /// `repository:tag` for the tags that were signed when the repository was last seen.
+    fn images(&self, prefix: &str) -> Vec<String>;
+
+    /// Signers of all repositories that begin like this.
+    fn signers(&self, prefix: &str) -> Vec<String>;
 }
 
 /// The answer to a completion request: what goes to standard output and to standard error.
@@ -42,115 +62,243 @@ pub struct Completion {
 
 /// Completes the last of `words`, which follow the program's own name.
 #[must_use]
-pub fn complete(root: &'static Command, words: &[String], descriptions: bool) -> Completion {
-    let (candidates, directive) = match words.split_last() {
-        Some((last, before)) => candidates(root, before, last),
-        None => (Vec::new(), Directive::Default),
+pub fn complete(
+    root: &'static Command,
+    words: &[String],
+    descriptions: bool,
+    known: &dyn Known,
+) -> Completion {
+    let answer = match words.split_last() {
+        Some((last, before)) => answer(root, before, last, known),
+        None => Ok((Vec::new(), Directive::Default)),
     };
+    let mut stderr = String::new();
+    let (candidates, directive) = answer.unwrap_or_else(|problem| {
+        stderr = format!("[Debug] [Error] {problem}\n");
+        (Vec::new(), Directive::Default)
+    });
     let mut stdout = String::new();
-    for (candidate, description) in candidates {
-        stdout.push_str(&candidate);
-        if descriptions {
-            stdout.push_str(&format!("\t{description}"));
+    for Candidate { text, about } in candidates {
+        stdout.push_str(&text);
+        if descriptions && !about.is_empty() {
+            stdout.push_str(&format!("\t{about}"));
         }
         stdout.push('\n');
     }
     stdout.push_str(&format!(":{}\n", directive.number()));
-    Completion {
-        stdout,
-        stderr: format!("Completion ended with directive: {}\n", directive.name()),
-    }
+    stderr.push_str(&format!(
+        "Completion ended with directive: {}\n",
+        directive.name()
+    ));
+    Completion { stdout, stderr }
 }
 
-fn candidates(
+struct Candidate {
+    text: String,
+    about: &'static str,
+}
+
+type Answer = (Vec<Candidate>, Directive);
+
+/// The candidates for the last word, or cobra's words on why the line before it makes no sense.
+fn answer(
     root: &'static Command,
     before: &[String],
     last: &str,
-) -> (Vec<(String, &'static str)>, Directive) {
+    known: &dyn Known,
+) -> Result<Answer, String> {
     let mut command = root;
-    let mut pending: Option<&'static Flag> = None;
-    let mut flags_ended = false;
-    let mut args = 0_usize;
-    for word in before {
-        if pending.take().is_some() {
-            continue;
+    let mut rest = before;
+    while let Some((child, after)) = rest
+        .split_first()
+        .and_then(|(word, after)| Some((command.child(word)?, after)))
+    {
+        command = child;
+        rest = after;
+    }
+    let flags_ended = rest.iter().any(|word| word == "--");
+    let is_flag = !flags_ended && last.starts_with('-');
+
+    // The value of a flag, in the same word or in the next.
+    let mut value: Option<(&'static Flag, &str)> = None;
+    if is_flag {
+        if let Some((name, text)) = flag_and_value(last) {
+            let flag = match name {
+                Name::Long(name) => command.flag(name),
+                Name::Short(letter) => command.shorthand(letter),
+            };
+            let flag = flag.ok_or_else(|| {
+                format!(
+                    "Subcommand '{}' does not support flag '{}'",
+                    command.name,
+                    name.text()
+                )
+            })?;
+            value = Some((flag, text));
         }
-        if flags_ended {
-            args += 1;
-        } else if word == "--" {
-            flags_ended = true;
-        } else if let Some(long) = word.strip_prefix("--") {
-            pending = command
-                .flag(long)
-                .filter(|flag| flag.kind != FlagKind::Bool);
-        } else if let Some(letter) = word
-            .strip_prefix('-')
-            .and_then(|short| short.chars().next_back())
-        {
-            pending = command
-                .shorthand(letter)
-                .filter(|flag| flag.kind != FlagKind::Bool);
-        } else if let Some(child) = command.child(word) {
-            command = child;
-        } else {
-            args += 1;
-        }
+    } else if !flags_ended
+        && let Some(flag) = rest.last().and_then(|word| waiting_flag(command, word))
+    {
+        value = Some((flag, last));
+        rest = rest.split_last().map_or(rest, |(_, before)| before);
     }
 
-    if let Some(flag) = pending {
-        return (Vec::new(), directive(flag.completes));
+    let words: Vec<&String> = rest.iter().collect();
+    let line = parse_flags(command, &words).map_err(|problem| {
+        format!(
+            "Error while parsing flags from args [{}]: {problem}",
+            rest.join(" ")
+        )
+    })?;
+    if let Some((flag, text)) = value {
+        // Where no value is needed, cobra has nothing to say about one.
+        let completes = match flag.kind {
+            FlagKind::Bool => Completes::Files,
+            FlagKind::List | FlagKind::Text { .. } => flag.completes,
+        };
+        return Ok(offer(completes, 0, "", text, known));
     }
-    if !flags_ended && last.starts_with('-') {
-        if let Some((name, _)) = last
-            .strip_prefix("--")
-            .and_then(|long| long.split_once('='))
-        {
-            return (
-                Vec::new(),
-                command
-                    .flag(name)
-                    .map_or(Directive::Default, |flag| directive(flag.completes)),
-            );
-        }
-        return (flag_candidates(command, last), Directive::NoFileComp);
+    if is_flag {
+        let set: Vec<&str> = line.flags.iter().map(|(name, _)| *name).collect();
+        return Ok((flag_candidates(command, &set, last), Directive::NoFileComp));
     }
-    if command.children.is_empty() || args > 0 {
-        return (Vec::new(), directive(command.completes));
+    if command.children.is_empty() {
+        let first = line.args.first().map_or("", String::as_str);
+        return Ok(offer(
+            command.completes,
+            line.args.len(),
+            first,
+            last,
+            known,
+        ));
+    }
+    if !line.args.is_empty() {
+        return Ok((Vec::new(), Directive::Default));
     }
     let names = command
         .children
         .iter()
         .filter(|child| !child.hidden && child.name.starts_with(last));
-    (
+    Ok((
         names
-            .map(|child| (child.name.to_owned(), child.short))
+            .map(|child| Candidate {
+                text: child.name.to_owned(),
+                about: child.short,
+            })
             .collect(),
         Directive::NoFileComp,
-    )
+    ))
 }
 
-fn flag_candidates(command: &'static Command, last: &str) -> Vec<(String, &'static str)> {
-    let mut found = Vec::new();
-    for flag in command.flags.iter().filter(|flag| !flag.hidden) {
-        let long = format!("--{}", flag.name);
-        if long.starts_with(last) {
-            found.push((long, flag.usage));
+enum Name<'a> {
+    Long(&'a str),
+    Short(char),
+}
+
+impl Name<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::Long(name) => (*name).to_owned(),
+            Self::Short(letter) => letter.to_string(),
         }
-        if let Some(short) = flag
-            .shorthand
-            .map(|letter| format!("-{letter}"))
-            .filter(|short| short.starts_with(last))
+    }
+}
+
+/// `--name=value` and `-n=value`; of letters in one word the last has the value.
+fn flag_and_value(word: &str) -> Option<(Name<'_>, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let name = match name.strip_prefix("--") {
+        Some(long) => Name::Long(long),
+        None => Name::Short(name.chars().next_back()?),
+    };
+    Some((name, value))
+}
+
+/// The flag whose value is the word after `word`.
+fn waiting_flag(command: &Command, word: &str) -> Option<&'static Flag> {
+    if word.contains('=') {
+        return None;
+    }
+    let flag = match word.strip_prefix("--") {
+        Some(long) => command.flag(long),
+        None => command.shorthand(word.strip_prefix('-')?.chars().next_back()?),
+    };
+    flag.filter(|flag| flag.kind != FlagKind::Bool)
+}
+
+/// The flags that begin like `last`. What can be given once and is given already is not offered again.
+fn flag_candidates(command: &'static Command, set: &[&str], last: &str) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    let open =
+        |flag: &&Flag| !flag.hidden && (flag.kind == FlagKind::List || !set.contains(&flag.name));
+    for flag in command.flags.iter().filter(open) {
+        let long = format!("--{}", flag.name);
+        let short = flag.shorthand.map(|letter| format!("-{letter}"));
+        for text in std::iter::once(long)
+            .chain(short)
+            .filter(|text| text.starts_with(last))
         {
-            found.push((short, flag.usage));
+            found.push(Candidate {
+                text,
+                about: flag.usage,
+            });
         }
     }
     found
 }
 
-fn directive(completes: Completes) -> Directive {
-    match completes {
-        Completes::Files => Directive::Default,
-        Completes::Folders => Directive::FilterDirs,
-        Completes::Nothing => Directive::NoFileComp,
+/// What is offered for the argument at `position` (from 0), the first being `first`, or for a flag's value.
+fn offer(
+    completes: Completes,
+    position: usize,
+    first: &str,
+    last: &str,
+    known: &dyn Known,
+) -> Answer {
+    let (names, directive) = match (completes, position) {
+        (Completes::Files, _)
+        | (Completes::NameThenRepositories, 0)
+        | (Completes::ImageThenFiles, 1..) => return (Vec::new(), Directive::Default),
+        (Completes::Folders, _) => return (Vec::new(), Directive::FilterDirs),
+        (Completes::Nothing, _) => return (Vec::new(), Directive::NoFileComp),
+        (Completes::OneOf(words), _) => {
+            let fitting = words.iter().filter(|word| word.starts_with(last));
+            let candidates = fitting.map(|word| Candidate {
+                text: (*word).to_owned(),
+                about: "",
+            });
+            return (candidates.collect(), Directive::NoFileComp);
+        }
+        (Completes::Images | Completes::ImageThenFiles, _) => images(last, known),
+        (Completes::SignerThenRepositories, 0) => (known.signers(last), Directive::NoFileComp),
+        (Completes::SignerThenRepositories, _) => {
+            (known.repositories_of(first, last), Directive::NoFileComp)
+        }
+        (Completes::Repositories | Completes::NameThenRepositories, _) => {
+            (known.repositories(last), Directive::NoFileComp)
+        }
+    };
+    // Like docker, which knows no names: file names, where nothing else is known.
+    let directive = if names.is_empty() {
+        Directive::Default
+    } else {
+        directive
+    };
+    let candidates = names.into_iter().map(|text| Candidate { text, about: "" });
+    (candidates.collect(), directive)
+}
+
+/// Repositories while there are several, the tags of one once it is certain.
+fn images(last: &str, known: &dyn Known) -> (Vec<String>, Directive) {
+    let mut repositories = known.repositories(last);
+    let tagged = if repositories.len() > 1 {
+        Vec::new()
+    } else {
+        known.images(last)
+    };
+    if repositories.is_empty() {
+        return (tagged, Directive::NoFileComp);
     }
+    repositories.extend(tagged);
+    (repositories, Directive::NoSpaceNoFileComp)
 }

@@ -226,14 +226,14 @@ fn plural(count: usize) -> &'static str {
 }
 
 #[derive(Default)]
-struct Line {
-    args: Vec<String>,
-    flags: Vec<(&'static str, String)>,
+pub(super) struct Line {
+    pub(super) args: Vec<String>,
+    pub(super) flags: Vec<(&'static str, String)>,
     help: Option<Asked>,
 }
 
 /// pflag's `Parse`: flags and arguments in any order, `--` ends the flags.
-fn parse_flags(command: &'static Command, words: &[&String]) -> Result<Line, String> {
+pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Result<Line, String> {
     let mut line = Line::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {

@@ -17,12 +17,15 @@ pub static ROOT: Command = Command {
 
 static COMPLETION: Command = Command {
     name: "completion",
-    usage: "bash",
-    short: "Print a script that makes a shell complete commands and flags",
-    examples: "",
+    usage: "bash|zsh|fish|powershell",
+    short: "Print a script that makes a shell complete commands, flags and names",
+    examples: "{} completion bash > ~/.local/share/bash-completion/completions/docker-trust\n\
+               {} completion zsh > /usr/local/share/zsh/site-functions/_docker-trust\n\
+               {} completion fish > ~/.config/fish/completions/docker-trust.fish\n\
+               {} completion powershell >> $PROFILE",
     flags: &[],
     args: Args::Exactly(1),
-    completes: Completes::Nothing,
+    completes: Completes::OneOf(&["bash", "fish", "powershell", "zsh"]),
     hidden: true,
     children: &[],
 };
@@ -38,7 +41,7 @@ static INSPECT: Command = Command {
         "Print the information in a human friendly format",
     )],
     args: Args::AtLeast(1),
-    completes: Completes::Files,
+    completes: Completes::Images,
     hidden: false,
     children: &[],
 };
@@ -69,7 +72,7 @@ static KEY_GENERATE: Command = Command {
         hidden: false,
     }],
     args: Args::Exactly(1),
-    completes: Completes::Nothing,
+    completes: Completes::Files,
     hidden: false,
     children: &[],
 };
@@ -84,7 +87,7 @@ static KEY_LOAD: Command = Command {
         shorthand: None,
         kind: FlagKind::Text { default: "signer" },
         usage: "Name for the loaded key",
-        completes: Completes::Nothing,
+        completes: Completes::Files,
         hidden: false,
     }],
     args: Args::Exactly(1),
@@ -111,7 +114,7 @@ static SIGN: Command = Command {
         switch("remote", None, "Sign what the registry has under the tag"),
     ],
     args: Args::Exactly(1),
-    completes: Completes::Files,
+    completes: Completes::Images,
     hidden: false,
     children: &[],
 };
@@ -143,7 +146,7 @@ static SIGNER_ADD: Command = Command {
         hidden: false,
     }],
     args: Args::AtLeast(2),
-    completes: Completes::Nothing,
+    completes: Completes::NameThenRepositories,
     hidden: false,
     children: &[],
 };
@@ -152,20 +155,21 @@ static VERIFY: Command = Command {
     name: "verify",
     usage: "[OPTIONS] IMAGE[:TAG]",
     short: "Check that a tag is signed and print its digest",
-    examples: "",
+    examples: "{} verify registry.example.com/team/app:1.0\n\
+               {} verify --format json registry.example.com/team/app:1.0",
     flags: &[
         Flag {
             name: "format",
             shorthand: None,
             kind: FlagKind::Text { default: "" },
             usage: "Print the result as 'json'",
-            completes: Completes::Nothing,
+            completes: Completes::OneOf(&["json"]),
             hidden: false,
         },
         switch("quiet", Some('q'), "Print nothing, only set the exit code"),
     ],
     args: Args::Exactly(1),
-    completes: Completes::Nothing,
+    completes: Completes::Images,
     hidden: false,
     children: &[],
 };

@@ -9,6 +9,9 @@ pub const DEPRECATED_HELP: &str = "Flag shorthand -h has been deprecated, use --
 pub const NO_HOME: &str =
     "cannot find docker's configuration: neither HOME nor DOCKER_CONFIG is set";
 
+/// cobra's word on a completion request without a word.
+pub const NOTHING_TO_COMPLETE: &str = "requires at least 1 arg(s), only received 0";
+
 /// An argument that is not UTF-8.
 #[must_use]
 pub fn not_text(word: &str) -> String {
@@ -25,7 +28,7 @@ pub fn unknown_help_topic(word: &str) -> String {
 #[must_use]
 pub fn unknown_shell(shell: &str) -> String {
     format!(
-        "no completion script for {}: bash is supported",
+        "no completion script for {}: there are scripts for bash, zsh, fish and powershell",
         super::quote(shell)
     )
 }
