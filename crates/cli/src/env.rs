@@ -7,18 +7,26 @@
 //! | `DOCKER_CONTENT_TRUST_SERVER` | base URL of the trust server for every registry; `https` only |
 //! | `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` | passphrase of root keys |
 //! | `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` | passphrase of every other key |
+//! | `DOCKER_TRUST_POLICY` | the policy file, instead of `policy.json` in the trust folder; the machine's policy stays in force |
 //! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
 //! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
 //! | `NO_COLOR` | no colours on a terminal |
 //! | `PATH` | where credential helpers are found |
 //!
 //! The libraries below read these themselves, as documented: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and their lower-case forms (proxies),
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR` (system roots). An empty variable counts as unset.
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` (system roots). An empty variable counts as unset, but for
+//! `DOCKER_TRUST_POLICY`: whoever sets that means to have a policy.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+
+/// Where an administrator puts the policy of a machine.
+#[cfg(unix)]
+const MACHINE_POLICY: Option<&str> = Some("/etc/docker/trust/policy.json");
+#[cfg(not(unix))]
+const MACHINE_POLICY: Option<&str> = None;
 
 /// What the environment says.
 #[derive(Debug, Default)]
@@ -29,6 +37,10 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `DOCKER_CONTENT_TRUST_SERVER`.
     pub trust_server: Option<String>,
+    /// `DOCKER_TRUST_POLICY`, also when it is empty.
+    pub trust_policy: Option<PathBuf>,
+    /// The machine's policy, which is at a fixed place: no variable leads away from it.
+    pub machine_policy: Option<PathBuf>,
     /// `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE`.
     pub root_passphrase: Option<SecretString>,
     /// `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE`.
@@ -47,6 +59,8 @@ impl Environment {
             docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
             home: variable("HOME").map(PathBuf::from),
             trust_server: text("DOCKER_CONTENT_TRUST_SERVER"),
+            trust_policy: std::env::var_os("DOCKER_TRUST_POLICY").map(PathBuf::from),
+            machine_policy: MACHINE_POLICY.map(PathBuf::from),
             root_passphrase: text("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE").map(SecretString::from),
             repository_passphrase: text("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE")
                 .map(SecretString::from),

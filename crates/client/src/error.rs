@@ -82,6 +82,12 @@ pub enum Error {
         /// Canonical IDs of its keys; empty when the role has none.
         keys: Vec<KeyId>,
     },
+    /// A repository that is pinned cannot be begun: its root would be a new one.
+    #[error("the root of {gun} is pinned, so the repository cannot be begun with a new one")]
+    PinnedElsewhere {
+        /// The repository.
+        gun: Gun,
+    },
     /// The server does not know the repository.
     #[error("{server} does not have trust data for {gun}")]
     NoTrustData {
@@ -118,6 +124,7 @@ impl Error {
             | Self::NestedGun(_)
             | Self::NoChangelist
             | Self::NoSigningKeys { .. }
+            | Self::PinnedElsewhere { .. }
             | Self::Sign(_) => ErrorKind::Local,
             Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,

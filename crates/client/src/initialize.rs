@@ -25,8 +25,13 @@ impl Repository {
     /// made only once the server has given its keys.
     ///
     /// # Errors
-    /// [`Error`] when the root key cannot be used or the server gives no keys.
+    /// [`Error`] when the root is pinned, the root key cannot be used or the server gives no keys.
     pub async fn initialize(&mut self, root_key: &KeyId, snapshot: Managed) -> Result<(), Error> {
+        if self.pinning.iter().any(|pinning| pinning.pins(&self.gun)) {
+            return Err(Error::PinnedElsewhere {
+                gun: self.gun.clone(),
+            });
+        }
         let root = sign::load(&self.keys, root_key).await?;
         let certificate = root_certificate(root.as_ref(), &self.gun, self.clock.now())?;
         let timestamp = self.server_key(BaseRole::Timestamp).await?;

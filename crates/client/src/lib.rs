@@ -14,6 +14,7 @@ pub mod error;
 pub mod http;
 pub mod initialize;
 pub mod layout;
+pub mod policy;
 pub mod publish;
 mod random;
 pub mod remote;

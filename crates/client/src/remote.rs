@@ -61,6 +61,8 @@ pub struct RemoteOptions {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// What the command needs to be allowed.
     pub access: Access,
+    /// Whether to send nothing at all, and answer everything as a server that cannot be reached.
+    pub offline: bool,
     /// Limits.
     pub limits: Limits,
 }
@@ -75,6 +77,7 @@ impl RemoteOptions {
             user_agent: user_agent.into(),
             authorizer: None,
             access: Access::Pull,
+            offline: false,
             limits: Limits::default(),
         }
     }
@@ -98,6 +101,7 @@ pub struct Remote {
     host: String,
     authorizer: Option<Arc<dyn Authorizer>>,
     access: Access,
+    offline: bool,
     limits: Limits,
     ping: OnceCell<Result<Ping, String>>,
 }
@@ -187,6 +191,7 @@ impl Remote {
             host,
             authorizer: options.authorizer,
             access: options.access,
+            offline: options.offline,
             limits: options.limits,
             ping: OnceCell::new(),
         })
@@ -209,6 +214,9 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Tls`]: an untrusted certificate is no outage.
     pub async fn ping(&self) -> Result<Result<&Ping, &str>, RemoteError> {
+        if self.offline {
+            return Ok(Err("working offline"));
+        }
         let result = self
             .ping
             .get_or_try_init(|| async {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signet_keys::{KeyStore, MemoryKeyStore};
+use signet_tuf::rules::{self, CertificateTime, RuleError};
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
-use signet_tuf::{BaseRole, Gun, PublicKey, TrustPinning, TrustedRepository};
+use signet_tuf::{
+    BaseRole, FirstUse, Gun, PublicKey, Received, RoleName, TrustPinning, TrustedRepository,
+};
 use time::OffsetDateTime;
 
 use crate::cache::{Cache, FolderCache, MemoryCache};
@@ -37,8 +40,9 @@ pub struct Options {
     pub remote: Arc<Remote>,
     /// Where private keys are.
     pub keys: Arc<dyn KeyStore>,
-    /// Which first roots are trusted.
-    pub pinning: TrustPinning,
+    /// Which roots are trusted: each of these must accept the first root. Where one pins certificates or a CA, it must
+    /// accept every root, also one that is remembered from before the pin. None: trust on first use.
+    pub pinning: Vec<TrustPinning>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// How long a write waits for other commands on the same repository. Reads wait a tenth of it and then go on without
@@ -61,7 +65,7 @@ impl Options {
             trust_dir: Some(trust_dir.into()),
             remote,
             keys: Arc::new(MemoryKeyStore::new()),
-            pinning: TrustPinning::default(),
+            pinning: Vec::new(),
             clock,
             patience: Duration::from_secs(60),
         }
@@ -119,7 +123,7 @@ pub struct Repository {
     pub(crate) gun: Gun,
     pub(crate) remote: Arc<Remote>,
     pub(crate) keys: Arc<dyn KeyStore>,
-    pub(crate) pinning: TrustPinning,
+    pub(crate) pinning: Vec<TrustPinning>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Box<dyn Cache>,
     pub(crate) layout: Option<Layout>,
@@ -215,7 +219,7 @@ impl Repository {
             self.clock.now(),
             mode,
             scope,
-            self.pinning.clone(),
+            self.bootstrap_pinning(),
             self.cache.load()?,
             self.cache.floors()?,
         );
@@ -234,6 +238,7 @@ impl Repository {
                 Step::Warn(warning) if self.warnings.contains(&warning) => {}
                 Step::Warn(warning) => self.warnings.push(warning),
                 Step::Done(trusted) => {
+                    self.check_pins(&trusted)?;
                     if remember {
                         self.remembered(self.cache.store_floors(trusted.floors()), mode)?;
                     }
@@ -241,6 +246,34 @@ impl Repository {
                 }
             }
         }
+    }
+
+    /// What the update itself is given: a pin before a mere refusal of first use, which a pin answers.
+    fn bootstrap_pinning(&self) -> TrustPinning {
+        let pins = self.pinning.iter().find(|pinning| pinning.pins(&self.gun));
+        let denies = || {
+            self.pinning
+                .iter()
+                .find(|pinning| pinning.first_use == FirstUse::Deny)
+        };
+        pins.or_else(denies).cloned().unwrap_or_default()
+    }
+
+    /// Holds the root in force to every pin. The update asks one of them, and only while no root is remembered: Go's rule,
+    /// which would let a root trusted on first use outlive the pin that comes later.
+    fn check_pins(&self, trusted: &TrustedRepository) -> Result<(), Error> {
+        for pinning in self.pinning.iter().filter(|pins| pins.pins(&self.gun)) {
+            let bytes = trusted.root().raw().clone();
+            Received::parse(&RoleName::root(), bytes)
+                .map_err(RuleError::from)
+                .and_then(|root| {
+                    let time = CertificateTime::At(self.clock.now());
+                    rules::verify_root(root, &self.gun, time, None, Some(pinning))
+                        .map_err(|refused| refused.error)
+                })
+                .map_err(|error| Error::Update(error.into()))?;
+        }
+        Ok(())
     }
 
     /// A read needs no writable trust directory, as in Go.

@@ -1,5 +1,7 @@
 //! The command tree of `docker trust`, with the texts of its help pages.
 
+mod verify;
+
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
 /// `docker trust`.
@@ -12,7 +14,7 @@ pub static ROOT: Command = Command {
     args: Args::Group,
     completes: Completes::Files,
     hidden: false,
-    children: &[&COMPLETION, &INSPECT, &KEY, &SIGN, &SIGNER, &VERIFY],
+    children: &[&COMPLETION, &INSPECT, &KEY, &SIGN, &SIGNER, &verify::VERIFY],
 };
 
 static COMPLETION: Command = Command {
@@ -147,29 +149,6 @@ static SIGNER_ADD: Command = Command {
     }],
     args: Args::AtLeast(2),
     completes: Completes::NameThenRepositories,
-    hidden: false,
-    children: &[],
-};
-
-static VERIFY: Command = Command {
-    name: "verify",
-    usage: "[OPTIONS] IMAGE[:TAG]",
-    short: "Check that a tag is signed and print its digest",
-    examples: "{} verify registry.example.com/team/app:1.0\n\
-               {} verify --format json registry.example.com/team/app:1.0",
-    flags: &[
-        Flag {
-            name: "format",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "Print the result as 'json'",
-            completes: Completes::OneOf(&["json"]),
-            hidden: false,
-        },
-        switch("quiet", Some('q'), "Print nothing, only set the exit code"),
-    ],
-    args: Args::Exactly(1),
-    completes: Completes::Images,
     hidden: false,
     children: &[],
 };

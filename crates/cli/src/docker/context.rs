@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use signet_client::policy::{Policy, UserPolicy};
 use signet_keys::{FileKeyStore, KeyStore};
 use time::OffsetDateTime;
 
 use super::passphrases::DockerPassphrases;
+use super::problems;
 use crate::cobra::Program;
 use crate::env::Environment;
 use crate::texts::docker as texts;
@@ -30,6 +32,7 @@ pub struct Context {
     pub clock: Clock,
     config: Option<PathBuf>,
     keys: OnceLock<Arc<FileKeyStore>>,
+    policy: OnceLock<Policy>,
 }
 
 impl Context {
@@ -48,6 +51,7 @@ impl Context {
             clock,
             config,
             keys: OnceLock::new(),
+            policy: OnceLock::new(),
         }
     }
 
@@ -107,6 +111,26 @@ impl Context {
         {
             tracing::warn!("{warning}");
         }
+    }
+
+    /// The policy in force, read when a command first needs it.
+    ///
+    /// # Errors
+    /// When a policy file is there, or named, and cannot be used.
+    pub fn policy(&self) -> Result<&Policy, Failure> {
+        if let Some(policy) = self.policy.get() {
+            return Ok(policy);
+        }
+        let user = match &self.env.trust_policy {
+            Some(path) if path.as_os_str().is_empty() => {
+                return Err(Failure::new(texts::POLICY_VARIABLE_EMPTY));
+            }
+            Some(path) => UserPolicy::Named(path.clone()),
+            None => UserPolicy::Usual(self.trust_dir()?.join("policy.json")),
+        };
+        let policy = Policy::load(self.env.machine_policy.as_deref(), Some(&user))
+            .map_err(|error| problems::policy_failure(&error))?;
+        Ok(self.policy.get_or_init(|| policy))
     }
 
     /// Docker's configuration folder: `--config`, else `DOCKER_CONFIG`, else `$HOME/.docker`.

@@ -93,7 +93,8 @@ fn no_signatures(typed: &str, error: &Error) -> Failure {
     let text = texts::no_signatures(typed);
     let reason = problems::notary_error(typed, error);
     tracing::debug!("{reason}");
-    if error.kind() == ErrorKind::Violation && reason.starts_with(texts::WARNING) {
+    let is_attack = error.kind() == ErrorKind::Violation && reason.starts_with(texts::WARNING);
+    if is_attack || problems::is_refused_by_policy(error) {
         Failure::new(format!("{text}\n{reason}"))
     } else {
         Failure::new(text).hint(reason)

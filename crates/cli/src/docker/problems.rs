@@ -1,11 +1,13 @@
 //! What went wrong, in docker's words: the libraries' errors turned into the texts that scripts know.
 
+use signet_client::policy::{Fault, PolicyError};
 use signet_client::remote::RemoteError;
 use signet_client::{Error, Published};
 use signet_keys::PassphraseError;
 use signet_keys::keyfile::OpenError;
 use signet_oci::registry::RegistryError;
-use signet_tuf::rules::RuleError;
+use signet_tuf::pinning::PinningError;
+use signet_tuf::rules::{RootError, RuleError};
 use signet_tuf::update::{UpdateError, Warning};
 use signet_tuf::{ParseError, RoleName};
 
@@ -66,6 +68,7 @@ pub(super) fn notary_error(name: &str, error: &Error) -> String {
             texts::trust_data_missing(name, &told)
         }
         Error::Update(UpdateError::Rule(rule)) => rule_error(name, rule, &told),
+        Error::PinnedElsewhere { .. } => texts::new_root_not_pinned(name),
         Error::Update(UpdateError::Dropped { .. }) => texts::trust_data_mismatch(name, &told),
         Error::Update(UpdateError::Unreachable { .. })
         | Error::Remote(
@@ -82,6 +85,9 @@ fn rule_error(name: &str, rule: &RuleError, told: &str) -> String {
         RuleError::Expired { .. } => texts::out_of_date(name, told),
         RuleError::RolledBack { .. } => texts::rolled_back(name, told),
         RuleError::Signatures(_) => texts::insufficient_signatures(name, told),
+        RuleError::Root(RootError::Pinning(PinningError::FirstUseDenied)) => {
+            texts::first_use_refused(name)
+        }
         // docker means to warn of these and does not, because its test for the error's type fails.
         RuleError::Root(_) | RuleError::Digest(_) => texts::trust_data_mismatch(name, told),
         RuleError::Parse(ParseError::Json(_)) => texts::not_a_trust_server(name),
@@ -137,6 +143,29 @@ pub(super) fn client_failure(text: String, error: &Error) -> Failure {
             failure.hint(texts::LOGIN_HINT)
         }
         Error::NoSigningKeys { .. } => failure.hint(texts::KEYS_HINT),
+        Error::Update(UpdateError::Rule(RuleError::Root(RootError::NotPinned))) => {
+            failure.hint(texts::root_not_pinned("the policy"))
+        }
+        _ => failure,
+    }
+}
+
+/// Whether the policy, and nothing else, is in the way.
+pub(super) const fn is_refused_by_policy(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::PinnedElsewhere { .. }
+            | Error::Update(UpdateError::Rule(RuleError::Root(RootError::Pinning(
+                PinningError::FirstUseDenied
+            ))))
+    )
+}
+
+/// Why a policy cannot be used.
+pub(super) fn policy_failure(error: &PolicyError) -> Failure {
+    let failure = Failure::new(texts::policy_unusable(&error.to_string()));
+    match error.fault {
+        Fault::WritableByOthers { .. } => failure.hint(texts::policy_writable(&error.path)),
         _ => failure,
     }
 }
@@ -226,7 +255,7 @@ mod tests {
              valid signatures did not meet threshold for targets"
         );
         assert_eq!(
-            rule(RuleError::Root(signet_tuf::rules::RootError::Rotation)),
+            rule(RuleError::Root(RootError::Rotation)),
             "Warning: potential malicious behavior - trust data mismatch for remote repository R: could not rotate trust to a new \
              trusted root: failed to validate data with current trusted certificates"
         );

@@ -1,8 +1,9 @@
 //! From a tag to the digest that its signers vouch for: the question behind `verify`, `pull`, `run` and the rest of enforcement.
 //!
 //! A tag is looked up in `targets/releases`, then in `targets`, as docker's enforcement does; one that only a signer's own role lists is not
-//! released and is refused.
+//! released and is refused. Then the policy is asked: which signers must vouch for that very digest, and whether the server must have been asked.
 
+use signet_client::policy::{Shortfall, SignerName, Stated};
 use signet_client::{Access, Repository};
 use signet_oci::Digest;
 use signet_tuf::update::{Mode, Scope};
@@ -91,7 +92,14 @@ pub(super) async fn read(
         problems::log_warnings(warnings);
     }
     updated.map_err(|error| {
-        problems::client_failure(problems::notary_error(image.gun.as_str(), &error), &error)
+        let text = problems::notary_error(image.gun.as_str(), &error);
+        let failure = problems::client_failure(text, &error);
+        match image.demands.first_use_denied(&image.gun) {
+            Some(stated) if problems::is_refused_by_policy(&error) => {
+                failure.hint(texts::policy_says(&rule(stated)))
+            }
+            _ => failure,
+        }
     })?;
     Ok(repository)
 }
@@ -122,6 +130,7 @@ pub(super) fn look_up(
         .hashes
         .sha256_hex()
         .ok_or_else(|| Failure::new(texts::NO_SHA256))?;
+    obey(image, trusted, tag, &hex)?;
     let digest = format!("sha256:{hex}")
         .parse()
         .map_err(|error: signet_oci::digest::InvalidDigest| Failure::new(error.to_string()))?;
@@ -130,10 +139,7 @@ pub(super) fn look_up(
         .moment()
         .format(&Rfc3339)
         .unwrap_or_default();
-    if trusted.is_from_cache() && talk == Talk::Warnings {
-        context.printer.err(&texts::valid_until(&expires));
-    }
-    Ok(Resolved {
+    let resolved = Resolved {
         name: image.reference.familiar_name(),
         tag: tag.to_owned(),
         digest,
@@ -142,5 +148,75 @@ pub(super) fn look_up(
         signers: signers_of(trusted, tag, &hex),
         expires,
         cached: trusted.is_from_cache(),
-    })
+    };
+    if resolved.cached && talk == Talk::Warnings {
+        say_until_when(image, &resolved, context);
+    }
+    Ok(resolved)
+}
+
+/// Whoever uses what is remembered is told how long that is good.
+pub(super) fn say_until_when(image: &Image, resolved: &Resolved, context: &Context) {
+    let said = if image.offline {
+        texts::offline_until(&resolved.expires)
+    } else {
+        texts::valid_until(&resolved.expires)
+    };
+    context.printer.err(&said);
+}
+
+/// Holds the answer to the policy.
+fn obey(
+    image: &Image,
+    trusted: &TrustedRepository,
+    tag: &str,
+    sha256: &str,
+) -> Result<(), Failure> {
+    let name = format!("{}:{tag}", image.reference.familiar_name());
+    if let Some(stated) = &image.demands.fresh
+        && trusted.is_from_cache()
+    {
+        return Err(Failure::new(texts::cached_data_refused(
+            &name,
+            &rule(stated),
+        )));
+    }
+    for stated in &image.demands.signers {
+        if let Err(shortfall) = stated.value.check(trusted, tag, sha256) {
+            let unusable: Vec<String> = shortfall
+                .asked()
+                .filter_map(|signer| Some((signer.role(), trusted.unusable().get(signer.role())?)))
+                .map(|(role, unusable)| {
+                    texts::unusable_signer(role.as_str(), &unusable.reason().to_string())
+                })
+                .collect();
+            let failure = unsigned(&name, &shortfall, &rule(stated));
+            return Err(unusable.into_iter().fold(failure, Failure::hint));
+        }
+    }
+    Ok(())
+}
+
+/// Who is missing, who asks for them, and who has signed.
+pub(super) fn unsigned(name: &str, shortfall: &Shortfall, rule: &str) -> Failure {
+    let mut missing: Vec<String> = shortfall.missing.iter().map(ToString::to_string).collect();
+    if let Some((choice, count)) = &shortfall.too_few {
+        missing.push(texts::too_few_signers(
+            choice.at_least,
+            &list(&choice.of),
+            *count,
+        ));
+    }
+    let text = texts::not_signed_by(name, &missing.join(", "), rule);
+    let signed = texts::signed_only_by(&list(&shortfall.signed));
+    Failure::new(format!("{text}\n{signed}"))
+}
+
+fn list(signers: &[SignerName]) -> String {
+    let names: Vec<&str> = signers.iter().map(SignerName::as_str).collect();
+    names.join(", ")
+}
+
+fn rule<T>(stated: &Stated<T>) -> String {
+    texts::policy_rule(&stated.file, &stated.scope)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use signet_client::http::{ClientIdentity, TlsOptions, Verification};
+use signet_client::policy::{Demands, Stated};
 use signet_client::{Access, Authorizer, Options, Remote, RemoteOptions, Repository};
 use signet_oci::registry::Limits;
 use signet_oci::tls::TlsDirectory;
@@ -22,6 +23,10 @@ pub(super) struct Image {
     pub(super) reference: Reference,
     /// Its trust repository's name.
     pub(super) gun: Gun,
+    /// Whether only what is remembered of the trust repository may be used.
+    pub(super) offline: bool,
+    /// What the policy demands of it.
+    pub(super) demands: Demands,
     login: Arc<Login>,
     server: Server,
     tls: TlsOptions,
@@ -36,17 +41,27 @@ impl Image {
                 .map_err(|error: signet_oci::reference::InvalidReference| {
                     Failure::new(error.to_string())
                 })?;
-        let gun = reference
+        let gun: Gun = reference
             .gun()
             .parse()
             .map_err(|error: signet_tuf::InvalidGun| Failure::new(error.to_string()))?;
-        let server = Server::choose(context.env.trust_server.as_deref(), &reference)?;
+        let demands = context
+            .policy()?
+            .demands(&gun)
+            .map_err(|error| Failure::new(problems::with_sources(&error)))?;
+        let configured = context.env.trust_server.as_deref();
+        let server = match &demands.server {
+            Some(stated) => Server::of_policy(stated, &gun, configured)?,
+            None => Server::choose(configured, &reference)?,
+        };
         let config_dir = context.config_dir()?;
         let tls = tls_options(&config_dir, &server.authority, &reference)?;
         let login = Arc::new(Login::new(context, config_dir, &reference));
         Ok(Self {
             reference,
             gun,
+            offline: false,
+            demands,
             login,
             server,
             tls,
@@ -58,6 +73,7 @@ impl Image {
         let mut options = RemoteOptions::new(self.server.url.clone(), user_agent());
         options.tls = self.tls.clone();
         options.access = access;
+        options.offline = self.offline;
         options.authorizer = Some(Arc::clone(&self.login) as Arc<dyn Authorizer>);
         let remote =
             Remote::new(options).map_err(|error| Failure::new(problems::with_sources(&error)))?;
@@ -67,6 +83,7 @@ impl Image {
             Arc::new(remote),
             Arc::new(context.clock),
         );
+        options.pinning = self.demands.pinnings(&self.gun);
         // Reading needs no keys, and looking for them takes time.
         if access != Access::Pull {
             options.keys = context.keys()?;
@@ -110,8 +127,30 @@ impl Server {
             None if reference.is_official() => "https://notary.docker.io".to_owned(),
             None => format!("https://{}", reference.domain()),
         };
-        let invalid = || Failure::new(texts::https_required(&text));
-        let url = Url::parse(&text).map_err(|_| invalid())?;
+        Self::parse(&text)
+    }
+
+    /// The server that the policy names. A variable that names another one does not lead away from it.
+    fn of_policy(
+        stated: &Stated<Url>,
+        gun: &Gun,
+        configured: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let server = Self::parse(stated.value.as_str())?;
+        let same = |text: &str| Url::parse(text).is_ok_and(|url| url == server.url);
+        if configured.is_some_and(|text| !same(text)) {
+            let rule = texts::policy_rule(&stated.file, &stated.scope);
+            tracing::warn!(
+                "{}",
+                texts::policy_server_used(gun.as_str(), &rule, server.url.as_str())
+            );
+        }
+        Ok(server)
+    }
+
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let invalid = || Failure::new(texts::https_required(text));
+        let url = Url::parse(text).map_err(|_| invalid())?;
         if url.scheme() != "https" || url.host_str().is_none() {
             return Err(invalid());
         }

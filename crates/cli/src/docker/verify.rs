@@ -1,21 +1,27 @@
-//! `verify IMAGE[:TAG]`: the digest that the signers vouch for. Exit code 0 says that the tag is signed, and nothing else does.
+//! `verify IMAGE[:TAG][@DIGEST]…`: the digests that the signers vouch for. Exit code 0 says that every one is signed, and nothing else does.
 
 use serde::Serialize;
+use signet_client::policy::{Shortfall, SignerName};
+use signet_tuf::RoleName;
+use signet_tuf::update::Scope;
 
 use super::context::Context;
-use super::resolve::{Talk, resolve};
+use super::overview::is_released;
+use super::resolve::{Resolved, Talk, look_up, read, resolve, say_until_when, unsigned};
 use super::trust::Image;
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
 struct Args<'a> {
-    image: &'a str,
+    images: &'a [String],
+    signers: Vec<SignerName>,
+    offline: bool,
     quiet: bool,
     json: bool,
 }
 
-/// What `--format json` prints.
+/// What `--format json` prints, a line for each image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Verified {
@@ -23,7 +29,11 @@ struct Verified {
     name: String,
     /// The image by its digest, to be pulled or run.
     reference: String,
+    /// The tag that was looked up; of several with the digest that was asked for, the first.
     tag: String,
+    /// All tags that were found with the digest that was asked for without a tag.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     /// With `sha256:` in front.
     digest: String,
     /// Size of the manifest in bytes.
@@ -34,13 +44,19 @@ struct Verified {
     signers: Vec<String>,
     /// Until when the signatures hold, if nothing is signed again.
     expires: String,
-    /// Whether the server could not be asked, so that what is known may not be the newest.
+    /// Whether the server was not asked, so that what is known may not be the newest.
     cached: bool,
 }
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
+    let signers = matches
+        .list("signer")
+        .into_iter()
+        .map(|name| SignerName::parse(name).map_err(|_| Failure::new(texts::not_a_signer(name))));
     let args = Args {
-        image: matches.args.first().map_or("", String::as_str),
+        images: &matches.args,
+        signers: signers.collect::<Result<_, _>>()?,
+        offline: matches.is_set("offline"),
         quiet: matches.is_set("quiet"),
         json: match matches.text("format") {
             "" => false,
@@ -48,35 +64,81 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
             other => return Err(Failure::new(texts::unknown_format(other))),
         },
     };
-    let result = context.block_on(verify(&args, context));
-    match result {
-        Ok(_) if args.quiet => Ok(()),
-        Ok(verified) if args.json => {
-            let text = serde_json::to_string(&verified)
-                .map_err(|error| Failure::new(error.to_string()))?;
-            Ok(context.printer.out(&format!("{text}\n"))?)
+    let mut failures = Vec::new();
+    for typed in args.images {
+        match context.block_on(verify(typed, &args, context)) {
+            Ok(verified) => print(&verified, &args, context)?,
+            Err(failure) if args.quiet => {
+                tracing::debug!("{}", failure.text());
+                failures.push(Failure::silent());
+            }
+            Err(failure) => failures.push(failure),
         }
-        Ok(verified) => Ok(context.printer.out(&format!("{}\n", verified.reference))?),
-        Err(failure) if args.quiet => {
-            tracing::debug!("{}", failure.text());
-            Err(Failure::silent())
-        }
-        Err(failure) => Err(failure),
     }
+    let Some(last) = failures.pop() else {
+        return Ok(());
+    };
+    for failure in failures {
+        failure.print(&context.printer);
+    }
+    Err(last)
 }
 
-async fn verify(args: &Args<'_>, context: &Context) -> Result<Verified, Failure> {
+fn print(verified: &Verified, args: &Args<'_>, context: &Context) -> Result<(), Failure> {
+    if args.quiet {
+        return Ok(());
+    }
+    if args.json {
+        let text =
+            serde_json::to_string(verified).map_err(|error| Failure::new(error.to_string()))?;
+        return Ok(context.printer.out(&format!("{text}\n"))?);
+    }
+    if !verified.tags.is_empty() {
+        let said = texts::digest_is_signed_as(&verified.name, &verified.tags.join(", "));
+        context.printer.err(&said);
+    }
+    Ok(context.printer.out(&format!("{}\n", verified.reference))?)
+}
+
+async fn verify(typed: &str, args: &Args<'_>, context: &Context) -> Result<Verified, Failure> {
     let talk = if args.quiet {
         Talk::Nothing
     } else {
         Talk::Warnings
     };
-    let image = Image::find(context, args.image)?;
-    let resolved = resolve(args.image, &image, talk, context).await?;
+    let mut image = Image::find(context, typed)?;
+    image.offline = args.offline;
+    let (resolved, tags) = match image.reference.digest().cloned() {
+        None => (resolve(typed, &image, talk, context).await?, Vec::new()),
+        Some(digest) => {
+            let before = typed.split('@').next().unwrap_or_default();
+            let mut tagged = Image::find(context, before)?;
+            tagged.offline = args.offline;
+            if tagged.reference.tag().is_some() {
+                let resolved = resolve(before, &tagged, talk, context).await?;
+                if resolved.digest != digest {
+                    let signed = resolved.digest.to_string();
+                    return Err(Failure::new(texts::signed_with_another_digest(
+                        before,
+                        &signed,
+                        &digest.to_string(),
+                    )));
+                }
+                (resolved, Vec::new())
+            } else {
+                let mut found =
+                    tags_of(typed, &tagged, &digest.to_string(), talk, args, context).await?;
+                let tags = found.iter().map(|found| found.tag.clone()).collect();
+                (found.swap_remove(0), tags)
+            }
+        }
+    };
+    signed_by(&resolved, &args.signers)?;
     Ok(Verified {
-        name: args.image.to_owned(),
+        name: typed.to_owned(),
         reference: resolved.pinned(),
         tag: resolved.tag,
+        tags,
         digest: resolved.digest.to_string(),
         size: resolved.size,
         role: resolved.role.to_string(),
@@ -84,4 +146,67 @@ async fn verify(args: &Args<'_>, context: &Context) -> Result<Verified, Failure>
         expires: resolved.expires,
         cached: resolved.cached,
     })
+}
+
+/// The released tags that stand for a digest, at least one, each of which satisfies everything that is demanded of a tag.
+async fn tags_of(
+    typed: &str,
+    image: &Image,
+    digest: &str,
+    talk: Talk,
+    args: &Args<'_>,
+    context: &Context,
+) -> Result<Vec<Resolved>, Failure> {
+    let repository = read(image, Scope::All, talk, context).await?;
+    let nothing = || Failure::new(texts::digest_is_not_signed(typed));
+    let trusted = repository.trusted().ok_or_else(nothing)?;
+    let mut refused = None;
+    let mut found = Vec::new();
+    for target in trusted.list(&[RoleName::releases(), RoleName::targets()]) {
+        let hex = target.target.hashes.sha256_hex();
+        if !is_released(&target.role) || hex.is_none_or(|hex| format!("sha256:{hex}") != digest) {
+            continue;
+        }
+        let resolved = look_up(image, trusted, &target.name, Talk::Nothing, context)
+            .and_then(|resolved| signed_by(&resolved, &args.signers).map(|()| resolved));
+        match resolved {
+            Ok(resolved) if resolved.digest.to_string() == digest => found.push(resolved),
+            Ok(_) => {}
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    match (found.first(), refused) {
+        (Some(first), _) => {
+            if first.cached && talk == Talk::Warnings {
+                say_until_when(image, first, context);
+            }
+            Ok(found)
+        }
+        (None, Some(failure)) => Err(failure),
+        (None, None) => Err(nothing()),
+    }
+}
+
+/// What the command line asks for on top of the policy.
+fn signed_by(resolved: &Resolved, signers: &[SignerName]) -> Result<(), Failure> {
+    let signed = |name: &SignerName| resolved.signers.iter().any(|by| by == name.as_str());
+    let missing: Vec<SignerName> = signers
+        .iter()
+        .filter(|name| !signed(name))
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shortfall = Shortfall {
+        missing,
+        too_few: None,
+        signed: resolved
+            .signers
+            .iter()
+            .filter_map(|name| SignerName::parse(name).ok())
+            .collect(),
+    };
+    let name = format!("{}:{}", resolved.name, resolved.tag);
+    Err(unsigned(&name, &shortfall, texts::SIGNER_FLAG))
 }

@@ -1,6 +1,10 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
+mod policy;
+
 use std::path::Path;
+
+pub use policy::*;
 
 /// What cobra says when `-h` is used.
 pub const DEPRECATED_HELP: &str = "Flag shorthand -h has been deprecated, use --help";
@@ -321,6 +325,37 @@ pub fn signed_but_not_released(tag: &str, role: &str) -> String {
 #[must_use]
 pub fn valid_until(moment: &str) -> String {
     format!("The trust server could not be asked; what is known holds until {moment}\n")
+}
+
+/// The server was not to be asked, and what it said before still holds.
+#[must_use]
+pub fn offline_until(moment: &str) -> String {
+    format!("The trust server was not asked; what is known holds until {moment}\n")
+}
+
+/// `verify name@digest`: the tags that stand for it.
+#[must_use]
+pub fn digest_is_signed_as(name: &str, tags: &str) -> String {
+    let tags = super::visible(tags);
+    format!("{name} is signed as {tags}\n")
+}
+
+/// `verify name@digest`, and no tag stands for it.
+#[must_use]
+pub fn digest_is_not_signed(name: &str) -> String {
+    format!("No valid trust data for {name}: no released tag stands for that digest")
+}
+
+/// `verify name:tag@digest`, and the tag stands for another one.
+#[must_use]
+pub fn signed_with_another_digest(name: &str, signed: &str, asked: &str) -> String {
+    format!("{name} is signed with {signed}, not with {asked}")
+}
+
+/// `--signer Releases`.
+#[must_use]
+pub fn not_a_signer(name: &str) -> String {
+    format!("{} is not the name of a signer", super::quote(name))
 }
 
 /// The target has other digests only.

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod policy;
 mod read;
 mod scene;
 mod sign;

@@ -66,13 +66,6 @@ fn verify_succeeds_only_for_what_is_released() {
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
         (Some(1), "", "")
     );
-    let by_digest = format!("{}@sha256:{digest}", scene.gun);
-    assert!(
-        verify(&[&by_digest])
-            .failure(1)
-            .unwrap()
-            .contains("nothing to verify")
-    );
     assert_eq!(
         verify(&["--format", "xml", &v1]).failure(1).unwrap(),
         "unknown format \"xml\": json is supported\n"
@@ -87,6 +80,119 @@ fn verify_succeeds_only_for_what_is_released() {
             "Error: remote trust data does not exist for {name}: {host} does not have trust data for {name}\n"
         )
     );
+}
+
+/// Case 108, and what is better than not checking at all.
+#[test]
+fn a_digest_is_verified_by_the_tags_that_stand_for_it() {
+    let scene = Scene::with_jeff();
+    let (digest, size) = scene.push("v1", "hello");
+    scene.push("v2", "hello");
+    let (other, _) = scene.push("v3", "other");
+    for tag in ["v1", "v2", "v3"] {
+        scene.sign(tag).success().unwrap();
+    }
+    // In the role of one signer alone, under a tag of its own.
+    let alone = "ab".repeat(32);
+    scene.notary(&[
+        "addhash",
+        &scene.gun,
+        "alonly",
+        &size.to_string(),
+        "--sha256",
+        &alone,
+        "-r",
+        "targets/jeff",
+        "-p",
+    ]);
+    let reader = scene.stranger();
+    let verify = |words: &[&str]| {
+        let words: Vec<&str> = ["verify"].iter().chain(words).copied().collect();
+        reader.run(Tool::DockerTrust, &words).unwrap()
+    };
+    let pinned = |hex: &str| format!("{}@sha256:{hex}", scene.gun);
+    let signed = pinned(&digest);
+    let found = verify(&[&signed]);
+    assert_eq!(
+        (found.code, found.stdout, found.stderr),
+        (
+            Some(0),
+            format!("{signed}\n"),
+            format!("{signed} is signed as v1, v2\n")
+        )
+    );
+    let json = verify(&["--format=json", &signed]).success().unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["Tag"], &json["Tags"]),
+        (&"v1".into(), &serde_json::json!(["v1", "v2"]))
+    );
+    for unsigned in [pinned(&alone), pinned(&"00".repeat(32))] {
+        assert_eq!(
+            verify(&[&unsigned]).failure(1).unwrap(),
+            format!("No valid trust data for {unsigned}: no released tag stands for that digest\n")
+        );
+    }
+
+    let v1 = scene.tagged("v1");
+    let same = verify(&[&format!("{v1}@sha256:{digest}")])
+        .success()
+        .unwrap();
+    assert_eq!(same, format!("{signed}\n"));
+    assert_eq!(
+        verify(&[&format!("{v1}@sha256:{other}")])
+            .failure(1)
+            .unwrap(),
+        format!("{v1} is signed with sha256:{digest}, not with sha256:{other}\n")
+    );
+
+    // Several images: all are looked at, and one that is not signed fails the command.
+    let v3 = scene.tagged("v3");
+    let all = verify(&[&v1, &scene.tagged("nosuch"), &v3, "BAD"]);
+    assert_eq!(all.stdout, format!("{signed}\n{}\n", pinned(&other)));
+    assert_eq!(
+        all.failure(1).unwrap(),
+        "No valid trust data for nosuch\ninvalid reference format: repository name (library/BAD) must be lowercase\n"
+    );
+    let lines = verify(&["--format=json", &v1, &v3]).success().unwrap();
+    let names: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((names.len(), &names[1]["Name"]), (2, &v3.into()));
+}
+
+#[test]
+fn offline_nobody_is_asked() {
+    let scene = Scene::with_jeff();
+    let (digest, _) = scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    let reader = scene.stranger();
+    let v1 = scene.tagged("v1");
+    let verify = || {
+        reader
+            .run(Tool::DockerTrust, &["verify", "--offline", &v1])
+            .unwrap()
+    };
+    let _ = scene.proxy.take_log();
+    let told = verify().failure(1).unwrap();
+    assert!(
+        told.contains("error contacting notary server: working offline"),
+        "{told}"
+    );
+    assert_eq!(scene.proxy.take_log(), [""; 0]);
+    reader.expect(Tool::DockerTrust, &["verify", &v1]).unwrap();
+    let _ = scene.proxy.take_log();
+    let known = verify();
+    assert_eq!(known.stdout, format!("{}@sha256:{digest}\n", scene.gun));
+    assert!(
+        known
+            .stderr
+            .contains("The trust server was not asked; what is known holds until 20"),
+        "{known}"
+    );
+    assert_eq!(known.code, Some(0));
+    assert_eq!(scene.proxy.take_log(), [""; 0]);
 }
 
 /// Cases 82, 87 and 88.
