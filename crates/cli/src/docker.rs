@@ -3,6 +3,7 @@
 mod commands;
 mod completion;
 mod context;
+mod daemon;
 mod files;
 mod go_json;
 mod inspect;
@@ -92,7 +93,7 @@ fn run(
             if words.is_empty() {
                 return Err(Failure::new(texts::NOTHING_TO_COMPLETE));
             }
-            let context = Context::new(program, env, start.globals.config, printer.clone(), clock);
+            let context = Context::new(program, env, start.globals, printer.clone(), clock);
             let known = known::TrustFolder::new(context.trust_dir().ok().as_deref());
             let completion = complete(&ROOT, &words, descriptions, &known);
             printer.out(&completion.stdout)?;
@@ -124,7 +125,7 @@ fn run(
         start.globals.log_level.unwrap_or_default()
     };
     log::start(level, clock, printer);
-    let context = Context::new(program, env, start.globals.config, printer.clone(), clock);
+    let context = Context::new(program, env, start.globals, printer.clone(), clock);
     let result = dispatch(&matches, &context);
     context.log_key_warnings();
     result

@@ -8,6 +8,11 @@
 //! | `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` | passphrase of root keys |
 //! | `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` | passphrase of every other key |
 //! | `DOCKER_TRUST_POLICY` | the policy file, instead of `policy.json` in the trust folder; the machine's policy stays in force |
+//! | `DOCKER_HOST`, `DOCKER_CONTEXT` | which docker daemon is meant; `--host` and `--context` go before them |
+//! | `DOCKER_TLS`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH` | TLS to the daemon |
+//! | `DOCKER_API_VERSION` | the version of the API to speak with the daemon, whatever it says |
+//! | `DOCKER_CUSTOM_HEADERS` | headers for the daemon, instead of `HttpHeaders` in `config.json` |
+//! | `DOCKER_CLI_PLUGIN_USE_DIAL_STDIO` | as a plugin, reach the daemon through docker itself |
 //! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
 //! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
 //! | `NO_COLOR` | no colours on a terminal |
@@ -33,6 +38,8 @@ const MACHINE_POLICY: Option<&str> = None;
 pub struct Environment {
     /// `DOCKER_CONFIG`.
     pub docker_config: Option<PathBuf>,
+    /// What concerns the daemon.
+    pub daemon: DaemonEnvironment,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `DOCKER_CONTENT_TRUST_SERVER`.
@@ -51,12 +58,49 @@ pub struct Environment {
     pub path: Option<OsString>,
 }
 
+/// What the environment says about the docker daemon.
+#[derive(Debug, Default)]
+pub struct DaemonEnvironment {
+    /// `DOCKER_HOST`.
+    pub host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub context: Option<String>,
+    /// Whether `DOCKER_TLS` is set.
+    pub tls: bool,
+    /// Whether `DOCKER_TLS_VERIFY` is set.
+    pub tls_verify: bool,
+    /// `DOCKER_CERT_PATH`.
+    pub cert_path: Option<PathBuf>,
+    /// `DOCKER_API_VERSION`.
+    pub api_version: Option<String>,
+    /// `DOCKER_CUSTOM_HEADERS`.
+    pub custom_headers: Option<String>,
+    /// Whether `DOCKER_CLI_PLUGIN_USE_DIAL_STDIO` is set.
+    pub dial_stdio: bool,
+}
+
+impl DaemonEnvironment {
+    fn read() -> Self {
+        Self {
+            host: text("DOCKER_HOST"),
+            context: text("DOCKER_CONTEXT"),
+            tls: variable("DOCKER_TLS").is_some(),
+            tls_verify: variable("DOCKER_TLS_VERIFY").is_some(),
+            cert_path: variable("DOCKER_CERT_PATH").map(PathBuf::from),
+            api_version: text("DOCKER_API_VERSION"),
+            custom_headers: text("DOCKER_CUSTOM_HEADERS"),
+            dial_stdio: variable("DOCKER_CLI_PLUGIN_USE_DIAL_STDIO").is_some(),
+        }
+    }
+}
+
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
     pub fn read() -> Self {
         Self {
             docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
+            daemon: DaemonEnvironment::read(),
             home: variable("HOME").map(PathBuf::from),
             trust_server: text("DOCKER_CONTENT_TRUST_SERVER"),
             trust_policy: std::env::var_os("DOCKER_TRUST_POLICY").map(PathBuf::from),

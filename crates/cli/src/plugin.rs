@@ -20,17 +20,33 @@ pub const METADATA: &str = concat!(
     "\",\n     \"ShortDescription\": \"Manage trust on Docker images\"\n}\n"
 );
 
-/// docker's global flags, as far as they concern a plugin. Those about the daemon are accepted and kept for the commands that need one.
-#[derive(Debug, Default)]
+/// docker's global flags, as far as they concern a plugin.
+#[derive(Clone, Debug, Default)]
 pub struct Globals {
     /// `--config`: docker's configuration folder.
     pub config: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
     /// `--debug`.
     pub debug: bool,
+    /// Every `--host`.
+    pub hosts: Vec<String>,
     /// `--log-level`.
     pub log_level: Option<LogLevel>,
+    /// `--tls`.
+    pub tls: Option<bool>,
+    /// `--tlscacert`.
+    pub tls_ca: Option<PathBuf>,
+    /// `--tlscert`.
+    pub tls_certificate: Option<PathBuf>,
+    /// `--tlskey`.
+    pub tls_key: Option<PathBuf>,
+    /// `--tlsverify`.
+    pub tls_verify: Option<bool>,
     /// `--version`, which is ours and not docker's.
     pub version: bool,
+    /// All of them as they were given, for docker itself.
+    pub words: Vec<String>,
 }
 
 /// A command line taken apart.
@@ -180,6 +196,7 @@ impl Problem {
 
 /// The global flags in front of the first other word. Flags that are not docker's are left for the command's own error.
 fn global_flags(words: Vec<String>, as_plugin: bool) -> Result<(Globals, Vec<String>), Problem> {
+    let all = words.clone();
     let mut globals = Globals::default();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next_if(|word| is_global(word, as_plugin)) {
@@ -222,6 +239,8 @@ fn global_flags(words: Vec<String>, as_plugin: bool) -> Result<(Globals, Vec<Str
             };
             match name.as_str() {
                 "debug" => globals.debug = on,
+                "tls" => globals.tls = Some(on),
+                "tlsverify" => globals.tls_verify = Some(on),
                 "version" => globals.version = on,
                 _ => {}
             }
@@ -232,16 +251,33 @@ fn global_flags(words: Vec<String>, as_plugin: bool) -> Result<(Globals, Vec<Str
         };
         match name.as_str() {
             "config" => globals.config = Some(PathBuf::from(value)),
+            "context" => globals.context = Some(value),
+            "host" => globals.hosts.push(value),
             "log-level" => {
                 let level = LogLevel::parse(&value);
                 globals.log_level = Some(level.ok_or_else(|| {
                     Problem::Value(format!("Unable to parse logging level: {value}"))
                 })?);
             }
+            "tlscacert" => globals.tls_ca = Some(unquoted(&value)),
+            "tlscert" => globals.tls_certificate = Some(unquoted(&value)),
+            "tlskey" => globals.tls_key = Some(unquoted(&value)),
             _ => {}
         }
     }
-    Ok((globals, words.collect()))
+    let rest: Vec<String> = words.collect();
+    globals.words = all;
+    let taken = globals.words.len().saturating_sub(rest.len());
+    globals.words.truncate(taken);
+    Ok((globals, rest))
+}
+
+/// compat: quotes around the names of TLS files are no part of them.
+fn unquoted(value: &str) -> PathBuf {
+    let inner = ['"', '\'']
+        .iter()
+        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    PathBuf::from(inner.unwrap_or(value))
 }
 
 const BOOLEANS: [&str; 4] = ["debug", "tls", "tlsverify", "version"];
@@ -353,6 +389,11 @@ mod tests {
         assert_eq!(start.call, Call::Command(words("inspect a")));
         assert!(start.globals.debug);
         assert_eq!(start.globals.config, Some(PathBuf::from("C")));
+        assert_eq!(start.globals.hosts, ["unix:///x.sock"]);
+        assert_eq!(
+            start.globals.words,
+            words("-D --config C -H unix:///x.sock")
+        );
     }
 
     #[test]
@@ -383,6 +424,22 @@ mod tests {
             started("docker-trust", true, "trust -D inspect x").call,
             Call::Command(words("-D inspect x"))
         );
+    }
+
+    #[test]
+    fn flags_about_the_daemon_are_kept() {
+        let globals = started(
+            "docker-trust",
+            false,
+            "-c remote --host=a -Hb --tls=false --tlsverify --tlscacert \"ca.pem\" --tlscert c --tlskey=k sign x:1",
+        )
+        .globals;
+        assert_eq!(globals.context.as_deref(), Some("remote"));
+        assert_eq!(globals.hosts, ["a", "b"]);
+        assert_eq!((globals.tls, globals.tls_verify), (Some(false), Some(true)));
+        assert_eq!(globals.tls_ca, Some(PathBuf::from("ca.pem")));
+        assert_eq!(globals.tls_certificate, Some(PathBuf::from("c")));
+        assert_eq!(globals.tls_key, Some(PathBuf::from("k")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod interrupt;
 pub mod log;
 pub mod printer;
+pub mod progress;
 pub mod prompt;
 pub mod report;
 pub mod table;

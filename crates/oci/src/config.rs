@@ -30,6 +30,7 @@ pub struct DockerConfig {
     pub(crate) creds_store: Option<String>,
     pub(crate) cred_helpers: BTreeMap<String, String>,
     http_headers: BTreeMap<String, String>,
+    current_context: Option<String>,
 }
 
 /// One entry of `auths`. Empty texts are absent.
@@ -134,6 +135,11 @@ impl GoIoError {
             source,
         }
     }
+
+    /// Whether the file is simply not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::NotFound
+    }
 }
 
 impl fmt::Display for GoIoError {
@@ -198,6 +204,12 @@ impl DockerConfig {
         &self.http_headers
     }
 
+    /// The docker context in use, where flags and environment name none.
+    #[must_use]
+    pub fn current_context(&self) -> Option<&str> {
+        self.current_context.as_deref()
+    }
+
     /// Whether the file says where credentials are; if not, docker looks for the platform's store.
     pub(crate) fn contains_auth(&self) -> bool {
         self.creds_store.is_some() || !self.cred_helpers.is_empty() || !self.auths.is_empty()
@@ -235,6 +247,11 @@ impl DockerConfig {
                 "struct field ConfigFile.HttpHeaders of type map[string]string",
                 "struct field ConfigFile.HttpHeaders of type string",
             )?,
+            current_context: string(
+                field("currentContext"),
+                "struct field ConfigFile.currentContext of type string",
+            )?
+            .map(|name| name.to_string()),
         })
     }
 }

@@ -11,6 +11,7 @@ use super::passphrases::DockerPassphrases;
 use super::problems;
 use crate::cobra::Program;
 use crate::env::Environment;
+use crate::plugin::Globals;
 use crate::texts::docker as texts;
 use crate::ui::log::Clock;
 use crate::ui::printer::Printer;
@@ -30,7 +31,7 @@ pub struct Context {
     pub terminal: Arc<Terminal>,
     /// The clock.
     pub clock: Clock,
-    config: Option<PathBuf>,
+    pub(super) globals: Globals,
     keys: OnceLock<Arc<FileKeyStore>>,
     policy: OnceLock<Policy>,
 }
@@ -39,7 +40,7 @@ impl Context {
     pub(super) fn new(
         program: Program,
         env: Environment,
-        config: Option<PathBuf>,
+        globals: Globals,
         printer: Printer,
         clock: Clock,
     ) -> Self {
@@ -49,7 +50,7 @@ impl Context {
             terminal: Arc::new(Terminal::new(printer.clone())),
             printer,
             clock,
-            config,
+            globals,
             keys: OnceLock::new(),
             policy: OnceLock::new(),
         }
@@ -139,6 +140,7 @@ impl Context {
     /// When none of them is given.
     pub fn config_dir(&self) -> Result<PathBuf, Failure> {
         let given = self
+            .globals
             .config
             .as_ref()
             .or(self.env.docker_config.as_ref())

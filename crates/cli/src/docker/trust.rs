@@ -5,6 +5,7 @@ use std::sync::Arc;
 use signet_client::http::{ClientIdentity, TlsOptions, Verification};
 use signet_client::policy::{Demands, Stated};
 use signet_client::{Access, Authorizer, Options, Remote, RemoteOptions, Repository};
+use signet_oci::daemon::RegistryLogin;
 use signet_oci::registry::Limits;
 use signet_oci::tls::TlsDirectory;
 use signet_oci::{Reference, Registry};
@@ -94,6 +95,15 @@ impl Image {
     /// The registry's user name, if docker is logged in.
     pub(super) async fn user(&self) -> Option<String> {
         self.login.credentials().await.username().map(str::to_owned)
+    }
+
+    /// The registry's login, for a daemon that pushes or pulls.
+    #[allow(dead_code, reason = "the commands that need a daemon come next")]
+    pub(super) async fn daemon_login(&self) -> RegistryLogin<'_> {
+        RegistryLogin {
+            credentials: self.login.credentials().await,
+            registry: self.reference.credentials_key(),
+        }
     }
 
     /// Contacts the image's registry.
@@ -202,7 +212,8 @@ fn tls_options(
     })
 }
 
-fn user_agent() -> String {
+/// What servers, registries and daemons see in their logs.
+pub(super) fn user_agent() -> String {
     // compat: servers and proxies know docker's client by the beginning of this text.
     format!(
         "Docker-Client/28.2.2 ({}) signet/{}",

@@ -1,9 +1,11 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
+mod daemon;
 mod policy;
 
 use std::path::Path;
 
+pub use daemon::*;
 pub use policy::*;
 
 /// What cobra says when `-h` is used.

@@ -4,6 +4,7 @@
 
 mod daemon;
 mod registry;
+mod scripted;
 #[cfg(feature = "tls")]
 mod token;
 #[cfg(feature = "tls")]
@@ -15,6 +16,7 @@ use std::process::Command;
 
 pub use daemon::Daemon;
 pub use registry::{Registry, RegistryOptions};
+pub use scripted::{Received, Reply, ScriptedDaemon};
 #[cfg(feature = "tls")]
 pub use token::{TokenAuth, TokenFault, TokenMember, TokenRequest, TokenService};
 #[cfg(feature = "tls")]
