@@ -1,5 +1,6 @@
 //! The program `docker-trust`: the command tree of `docker trust`, and how a command line becomes a command.
 
+mod anew;
 mod commands;
 mod completion;
 mod context;
@@ -17,8 +18,10 @@ mod overview;
 mod passphrases;
 mod problems;
 mod resolve;
+mod revoke;
 mod sign;
 mod signer_add;
+mod signer_remove;
 mod trust;
 mod verify;
 
@@ -137,8 +140,10 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["inspect"] => inspect::run(matches, context),
         ["key", "generate"] => key_generate::run(matches, context),
         ["key", "load"] => key_load::run(matches, context),
+        ["revoke"] => revoke::run(matches, context),
         ["sign"] => sign::run(matches, context),
         ["signer", "add"] => signer_add::run(matches, context),
+        ["signer", "remove"] => signer_remove::run(matches, context),
         ["verify"] => verify::run(matches, context),
         // A command of the table without a line here: a defect, found by the first test that calls it.
         other => Err(Failure::new(format!("{} cannot be run", other.join(" ")))),
@@ -183,10 +188,6 @@ fn unknown_command_hint(error: UsageError, program: &Program) -> Failure {
     let hint = match error.unknown_command.as_deref() {
         Some("generate") => Some(format!("the command is {} key generate", program.path)),
         Some("load") => Some(format!("the command is {} key load", program.path)),
-        Some("revoke") => Some("this version of Signet cannot revoke signatures yet".to_owned()),
-        Some("signer remove") => {
-            Some("this version of Signet cannot remove signers yet".to_owned())
-        }
         Some("view") => Some(format!("the command is {} inspect --pretty", program.path)),
         _ => None,
     };

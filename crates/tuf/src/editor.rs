@@ -287,7 +287,7 @@ impl<'a> RepositoryEditor<'a> {
 
     /// Begins the document of a delegation anew, where the present one is not signed by the delegation's keys: as when a
     /// delegation was deleted and created again for somebody else. Nothing of its content is taken over, its number
-    /// continues. Other documents are left alone.
+    /// continues; it must be signed even when nothing is added to it. Other documents are left alone.
     pub fn start_over(&mut self, role: &RoleName) {
         let Some(unusable) = self.unusable.get(role) else {
             return;
@@ -300,6 +300,9 @@ impl<'a> RepositoryEditor<'a> {
         self.continue_from(role, version.clamp(0, rules::MAX_VERSION_JUMP));
         self.unusable.remove(role);
         self.created.insert(role.clone());
+        let base = self.continued.get(role).copied().unwrap_or_default();
+        let empty = Targets::new(Expiry::at(self.now));
+        self.targets.insert(role.clone(), Edited::new(empty, base));
     }
 
     /// The names that a role may sign.

@@ -1,5 +1,7 @@
 //! The command tree of `docker trust`, with the texts of its help pages.
 
+mod revoke;
+mod signer_remove;
 mod verify;
 
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
@@ -14,7 +16,15 @@ pub static ROOT: Command = Command {
     args: Args::Group,
     completes: Completes::Files,
     hidden: false,
-    children: &[&COMPLETION, &INSPECT, &KEY, &SIGN, &SIGNER, &verify::VERIFY],
+    children: &[
+        &COMPLETION,
+        &INSPECT,
+        &KEY,
+        &revoke::REVOKE,
+        &SIGN,
+        &SIGNER,
+        &verify::VERIFY,
+    ],
 };
 
 static COMPLETION: Command = Command {
@@ -130,7 +140,7 @@ static SIGNER: Command = Command {
     args: Args::Group,
     completes: Completes::Files,
     hidden: false,
-    children: &[&SIGNER_ADD],
+    children: &[&SIGNER_ADD, &signer_remove::SIGNER_REMOVE],
 };
 
 static SIGNER_ADD: Command = Command {

@@ -9,6 +9,7 @@ use signet_oci::{Digest, Manifest, Tag};
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{RoleName, Target, TrustedRepository};
 
+use super::anew::{self, Anew};
 use super::context::Context;
 use super::name::SignerName;
 use super::overview::{is_released, signers_of};
@@ -86,7 +87,10 @@ async fn sign_existing(
     trusted: &TrustedRepository,
     context: &Context,
 ) -> Result<Vec<Edit>, Failure> {
-    let present = Present::find(trusted, tag);
+    let mut present = Present::find(trusted, tag);
+    if matches!(args.what, What::Present) && present.releases.is_none() {
+        present.releases = anew::released_before(trusted, tag, args.image)?;
+    }
     let again = match &args.what {
         What::Remote => None,
         What::Digest(digest) => present.with_digest(digest),
@@ -167,10 +171,13 @@ async fn publish(
         unchanged: Unchanged::Resign,
         ..PublishOptions::default()
     };
+    let anew = Anew::plan(repository.trusted(), edits);
+    anew.log();
+    let (edits, options) = anew.apply(edits, options);
     let failed = texts::failed_to_sign(image.gun.as_str(), tag.as_str());
     let published = {
         let _busy = context.printer.busy(&texts::publishing(image.gun.as_str()));
-        repository.publish(edits, options).await.map_err(|error| {
+        repository.publish(&edits, options).await.map_err(|error| {
             problems::client_failure(
                 format!("{failed}{}", problems::client_problem(&error)),
                 &error,

@@ -2,11 +2,13 @@
 
 mod daemon;
 mod policy;
+mod removal;
 
 use std::path::Path;
 
 pub use daemon::*;
 pub use policy::*;
+pub use removal::*;
 
 /// What cobra says when `-h` is used.
 pub const DEPRECATED_HELP: &str = "Flag shorthand -h has been deprecated, use --help";
@@ -411,7 +413,7 @@ pub fn signer_not_added(names: &str) -> String {
 /// A tag or digest in a place where none belongs, which docker ignores without a word.
 #[must_use]
 pub fn signers_are_for_repositories(typed: &str, name: &str) -> String {
-    format!("signers are added to whole repositories: {typed} is taken for {name}")
+    format!("signers belong to whole repositories: {typed} is taken for {name}")
 }
 
 /// The server does not know the repository yet.

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -15,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub const INTERRUPTED: u8 = 130;
 
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static OPEN_LINE: AtomicBool = AtomicBool::new(false);
 static WATCHING: OnceLock<()> = OnceLock::new();
 
 /// Standard input without echo; the echo comes back when it is dropped or the process is interrupted.
@@ -36,6 +38,32 @@ impl EchoOff {
         // Lines typed ahead are kept: they answer the prompts that follow.
         tcsetattr(io::stdin(), OptionalActions::Drain, &mute)?;
         Ok(Self(()))
+    }
+}
+
+/// A question on the terminal whose answer is shown. A signal ends the line before it ends the process.
+#[derive(Debug)]
+pub struct Question(());
+
+impl Question {
+    /// Starts watching for signals.
+    #[must_use]
+    pub fn new() -> Self {
+        WATCHING.get_or_init(watch_signals);
+        OPEN_LINE.store(true, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        OPEN_LINE.store(false, Ordering::Relaxed);
     }
 }
 
@@ -132,7 +160,7 @@ fn watch_signals() {
     reason = "another thread is blocked reading the terminal; there is no other way out"
 )]
 fn end(code: u8) -> ! {
-    if restore() {
+    if restore() || OPEN_LINE.load(Ordering::Relaxed) {
         let _ = io::stdout().lock().write_all(b"\n");
     }
     std::process::exit(i32::from(code))

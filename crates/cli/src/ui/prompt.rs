@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::interrupt::EchoOff;
+use super::interrupt::{EchoOff, Question};
 use super::printer::Printer;
 
 /// The person at the terminal, or the script that answers instead.
@@ -80,6 +80,7 @@ impl Terminal {
     /// [`AskError::Io`] when reading or writing fails.
     pub fn confirm(&self, question: &str) -> Result<bool, AskError> {
         let _asking = self.printer.asking();
+        let _question = Question::new();
         self.printer.out(question)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         match input.line() {

@@ -9,7 +9,9 @@
 
 mod policy;
 mod read;
+mod revoke;
 mod scene;
 mod sign;
 mod signer_add;
+mod signer_remove;
 mod transport;

@@ -1,0 +1,235 @@
+//! Roles for which nobody vouches any more: whoever signed their documents has left since.
+//!
+//! Go begins such a role at version 1, which the server refuses. Here the next signature continues its versions. What the old document lists may
+//! be anything, so none of it is taken over unseen: `targets/releases` keeps the tags that a remaining signer lists in a role of their own with
+//! the same digest, and says which it loses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use signet_client::Edit;
+use signet_client::publish::PublishOptions;
+use signet_oci::Tag;
+use signet_tuf::{KeyId, RoleName, Target, Targets, TrustedRepository, UnusableReason};
+
+use crate::texts::docker as texts;
+use crate::ui::report::Failure;
+
+/// What a publish does about roles that must begin anew.
+#[derive(Default)]
+pub(super) struct Anew {
+    roles: Vec<RoleName>,
+    edits: Vec<Edit>,
+    notes: Vec<String>,
+}
+
+impl Anew {
+    /// Looks which of the roles whose targets `edits` change nobody vouches for.
+    pub(super) fn plan(trusted: Option<&TrustedRepository>, edits: &[Edit]) -> Self {
+        let mut plan = Self::default();
+        let Some(trusted) = trusted else {
+            return plan;
+        };
+        let mut edited: BTreeMap<&RoleName, BTreeSet<&str>> = BTreeMap::new();
+        for edit in edits {
+            if let Edit::AddTarget { role, name, .. } | Edit::RemoveTarget { role, name } = edit {
+                edited.entry(role).or_default().insert(name);
+            }
+        }
+        for (role, names) in edited {
+            if let Some((document, reason)) = unsigned(trusted, role) {
+                plan.begin(trusted, role, document, &reason.to_string(), &names);
+            }
+        }
+        plan
+    }
+
+    fn begin(
+        &mut self,
+        trusted: &TrustedRepository,
+        role: &RoleName,
+        document: &Targets,
+        reason: &str,
+        edited: &BTreeSet<&str>,
+    ) {
+        let mut halves = if *role == RoleName::releases() {
+            Halves::of(trusted, document, &releasers(trusted), None)
+        } else {
+            Halves::nobodys(document)
+        };
+        halves
+            .kept
+            .retain(|(name, _)| !edited.contains(name.as_str()));
+        halves
+            .alone
+            .retain(|(name, _)| !edited.contains(name.as_str()));
+        self.notes
+            .push(texts::begun_anew(role.as_str(), reason, halves.kept.len()));
+        if !halves.alone.is_empty() {
+            self.notes
+                .push(texts::not_taken_over(role.as_str(), &halves.alone));
+        }
+        self.edits.extend(
+            halves
+                .kept
+                .into_iter()
+                .map(|(name, target)| Edit::AddTarget {
+                    role: role.clone(),
+                    name,
+                    target,
+                }),
+        );
+        self.roles.push(role.clone());
+    }
+
+    /// Says what is taken over and what is not.
+    pub(super) fn log(&self) {
+        for note in &self.notes {
+            tracing::warn!("{note}");
+        }
+    }
+
+    /// The edits and options with which to publish.
+    pub(super) fn apply(
+        self,
+        edits: &[Edit],
+        mut options: PublishOptions,
+    ) -> (Vec<Edit>, PublishOptions) {
+        if !self.roles.is_empty() {
+            // What is taken over was judged by the state that was read. When another publisher is faster it must be judged anew.
+            options.attempts = 1;
+            options.start_over = self.roles;
+        }
+        let edits = self.edits.into_iter().chain(edits.iter().cloned());
+        (edits.collect(), options)
+    }
+}
+
+/// What a document lists, by who else vouches for it.
+pub(super) struct Halves {
+    /// Tags that a remaining signer, or the repository's administrators, list with the same digest; as they list them.
+    pub(super) kept: Vec<(String, Target)>,
+    /// Tags that nobody else lists so, with the digest in hex.
+    pub(super) alone: Vec<(String, String)>,
+}
+
+impl Halves {
+    /// Divides what a document of `targets/releases` lists. `releasers` are the canonical IDs of the keys that remain in the role; what the
+    /// role `leaving` says does not count.
+    pub(super) fn of(
+        trusted: &TrustedRepository,
+        document: &Targets,
+        releasers: &BTreeSet<KeyId>,
+        leaving: Option<&RoleName>,
+    ) -> Self {
+        let vouches = |role: &RoleName| {
+            if *role == RoleName::targets() {
+                return true;
+            }
+            if *role == RoleName::releases()
+                || leaving.is_some_and(|leaving| role == leaving || role.is_below(leaving))
+            {
+                return false;
+            }
+            trusted.role_keys(role).is_ok_and(|keys| {
+                keys.keys()
+                    .any(|key| releasers.contains(key.canonical_id()))
+            })
+        };
+        let mut judged: BTreeMap<RoleName, bool> = BTreeMap::new();
+        let mut vouched: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        for found in trusted.all_occurrences(None) {
+            if *judged
+                .entry(found.role.clone())
+                .or_insert_with_key(&vouches)
+            {
+                vouched.entry(found.name).or_default().push(found.target);
+            }
+        }
+        let paths = trusted
+            .delegations()
+            .into_iter()
+            .find(|delegation| delegation.role == RoleName::releases())
+            .map(|delegation| delegation.effective);
+        let mut halves = Self {
+            kept: Vec::new(),
+            alone: Vec::new(),
+        };
+        for (name, listed) in &document.targets {
+            if paths.as_ref().is_none_or(|paths| !paths.allow(name)) {
+                continue;
+            }
+            let same =
+                vouched.get(name).into_iter().flatten().find(|target| {
+                    target.hashes == listed.hashes && target.length == listed.length
+                });
+            match same {
+                Some(target) => halves.kept.push((name.clone(), target.clone())),
+                None => halves.alone.push((name.clone(), hex(listed))),
+            }
+        }
+        halves
+    }
+
+    fn nobodys(document: &Targets) -> Self {
+        let targets = document.targets.iter();
+        Self {
+            kept: Vec::new(),
+            alone: targets
+                .map(|(name, target)| (name.clone(), hex(target)))
+                .collect(),
+        }
+    }
+}
+
+/// What `targets/releases` has under a tag, while nobody vouches for the role but a remaining signer vouches for the tag.
+///
+/// # Errors
+/// When the role lists the tag with a digest for which nobody vouches: what is then to be signed must be said.
+pub(super) fn released_before(
+    trusted: &TrustedRepository,
+    tag: &Tag,
+    typed: &str,
+) -> Result<Option<Target>, Failure> {
+    let Some((document, _)) = unsigned(trusted, &RoleName::releases()) else {
+        return Ok(None);
+    };
+    let Some(listed) = document.targets.get(tag.as_str()) else {
+        return Ok(None);
+    };
+    let halves = Halves::of(trusted, document, &releasers(trusted), None);
+    match halves
+        .kept
+        .into_iter()
+        .find(|(name, _)| name == tag.as_str())
+    {
+        Some((_, target)) => Ok(Some(target)),
+        None => Err(
+            Failure::new(texts::digest_without_signer(typed, &hex(listed))).hint(texts::SAY_WHICH),
+        ),
+    }
+}
+
+/// A role's document that too few of its keys have signed, and why.
+pub(super) fn unsigned<'t>(
+    trusted: &'t TrustedRepository,
+    role: &RoleName,
+) -> Option<(&'t Targets, &'t UnusableReason)> {
+    let unusable = trusted.unusable().get(role)?;
+    match unusable.reason() {
+        reason @ UnusableReason::Unsigned(_) => Some((unusable.received().unverified(), reason)),
+        UnusableReason::Expired(_) => None,
+    }
+}
+
+/// Canonical IDs of the keys of those who release.
+fn releasers(trusted: &TrustedRepository) -> BTreeSet<KeyId> {
+    let keys = trusted.role_keys(&RoleName::releases());
+    keys.iter()
+        .flat_map(|keys| keys.keys())
+        .map(|key| key.canonical_id().clone())
+        .collect()
+}
+
+fn hex(target: &Target) -> String {
+    target.hashes.sha256_hex().unwrap_or_default()
+}

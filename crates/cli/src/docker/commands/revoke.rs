@@ -1,0 +1,16 @@
+//! The table of `revoke`.
+
+use super::switch;
+use crate::cobra::{Args, Command, Completes};
+
+pub(super) static REVOKE: Command = Command {
+    name: "revoke",
+    usage: "[OPTIONS] IMAGE[:TAG]",
+    short: "Remove trust for an image",
+    examples: "",
+    flags: &[switch("yes", Some('y'), "Do not prompt for confirmation")],
+    args: Args::Exactly(1),
+    completes: Completes::Images,
+    hidden: false,
+    children: &[],
+};
