@@ -20,6 +20,8 @@ pub mod credentials;
 pub mod daemon;
 pub mod digest;
 pub mod docker_context;
+pub mod dockerfile;
+pub mod document;
 pub mod manifest;
 pub mod reference;
 pub mod registry;
