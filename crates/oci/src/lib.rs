@@ -15,6 +15,7 @@
 //! ```
 
 pub mod challenge;
+pub mod compose;
 pub mod config;
 pub mod credentials;
 pub mod daemon;

@@ -1,0 +1,397 @@
+//! The images that a Compose file names, with their places in the text.
+//!
+//! An image stands in `image` of a service, in a volume of type `image`, in `additional_contexts` of a build, and in a `dockerfile_inline`.
+//! Anchors, aliases and merge keys are followed inside the file. What a file takes from others - `include`, `extends` with a file, the
+//! Dockerfiles of its builds - is named, for the caller to look at. Names with variables are refused: what they stand for is not in the file.
+
+mod problem;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use problem::Problem;
+
+use crate::dockerfile::Dockerfile;
+use crate::document::{ImageUse, Place, Purpose};
+use tree::{Id, Kind, Tree};
+
+/// Largest file that is read, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// What a Compose file names.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Compose {
+    /// The images, in the order of the text. Those of a Dockerfile inside the file have the whole of it as their span.
+    pub images: Vec<ImageUse>,
+    /// The builds.
+    pub builds: Vec<Build>,
+    /// The Compose files that this one takes something from, as they are written.
+    pub files: Vec<(Place, String)>,
+}
+
+/// A service whose image is built.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Build {
+    /// The service.
+    pub service: String,
+    /// Where `build` stands.
+    pub place: Place,
+    /// The folder or URL that it is built from, as it is written. `None` without one.
+    pub context: Option<String>,
+    /// The Dockerfile, as it is written: relative to the context. `None` when none is named, and when it is inside the Compose file.
+    pub dockerfile: Option<String>,
+    /// Whether the Dockerfile is inside the Compose file.
+    pub is_inline: bool,
+    /// The name that the image gets, which is no image that is used.
+    pub image: Option<String>,
+}
+
+/// A Compose file that is refused, and where.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct Refused {
+    /// Where.
+    pub place: Place,
+    /// Why.
+    #[source]
+    pub problem: Problem,
+}
+
+impl Compose {
+    /// Reads a Compose file.
+    ///
+    /// # Errors
+    /// [`Refused`] when something is not understood for certain.
+    pub fn read(text: &str) -> Result<Self, Refused> {
+        let mut reader = Reader {
+            text,
+            tree: Tree::default(),
+            found: Self::default(),
+        };
+        reader.read().map_err(|stop| Refused {
+            place: Place::of(text, stop.at),
+            problem: stop.problem,
+        })?;
+        let mut found = reader.found;
+        found.images.sort_by_key(|image| image.span.start);
+        // Aliases lead to the same place again and again.
+        let mut seen = BTreeSet::new();
+        found
+            .images
+            .retain(|image| seen.insert((image.span.start, image.name.clone())));
+        Ok(found)
+    }
+}
+
+/// A problem and the offset of its place.
+#[derive(Debug)]
+struct Stop {
+    at: usize,
+    problem: Problem,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    tree: Tree,
+    found: Compose,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<(), Stop> {
+        if self.text.len() > MAX_BYTES {
+            return Err(Stop {
+                at: 0,
+                problem: Problem::TooLarge {
+                    what: "more than 1 MiB",
+                },
+            });
+        }
+        self.tree = Tree::read(self.text)?;
+        let mut is_compose = false;
+        for document in self.tree.documents.clone() {
+            if self.tree.is_nothing(document) {
+                continue;
+            }
+            for (name, value) in owned(self.tree.members(document)?) {
+                match name.as_str() {
+                    "services" => {
+                        is_compose = true;
+                        if !self.tree.is_nothing(value) {
+                            for (service, value) in owned(self.tree.members(value)?) {
+                                self.service(&service, value)?;
+                            }
+                        }
+                    }
+                    "include" => {
+                        is_compose = true;
+                        self.include(value)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if is_compose {
+            Ok(())
+        } else {
+            Err(Stop {
+                at: 0,
+                problem: Problem::NoServices,
+            })
+        }
+    }
+
+    fn place(&self, id: Id) -> Place {
+        Place::of(self.text, self.tree.stop(id, Problem::NoServices).at)
+    }
+
+    /// A text that must be there as it is.
+    fn text(&self, id: Id) -> Result<String, Stop> {
+        let known_tag = self
+            .tree
+            .node(id)
+            .is_some_and(|node| node.tag.as_deref().is_none_or(|tag| tag == "override"));
+        match self.tree.scalar(id).filter(|_| known_tag) {
+            Some(value) if value.contains('$') => {
+                let name = value.chars().take(200).collect();
+                Err(self.tree.stop(id, Problem::Interpolated { name }))
+            }
+            Some(value) => Ok(value.to_owned()),
+            None => Err(self.tree.stop(id, Problem::NotUnderstood)),
+        }
+    }
+
+    fn include(&mut self, id: Id) -> Result<(), Stop> {
+        if self.tree.is_nothing(id) {
+            return Ok(());
+        }
+        let items = self.tree.sequence(id).map(<[Id]>::to_vec);
+        for item in items.ok_or_else(|| self.tree.stop(id, Problem::NotUnderstood))? {
+            if self.tree.scalar(item).is_some() {
+                self.file(item)?;
+                continue;
+            }
+            for (name, value) in owned(self.tree.members(item)?) {
+                if name != "path" {
+                    continue;
+                }
+                match self.tree.sequence(value).map(<[Id]>::to_vec) {
+                    Some(paths) => paths.into_iter().try_for_each(|path| self.file(path))?,
+                    None => self.file(value)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, id: Id) -> Result<(), Stop> {
+        let path = self.text(id)?;
+        if path.contains("://") || path.starts_with("oci:") || path.starts_with("git@") {
+            return Err(self.tree.stop(id, Problem::Remote { path }));
+        }
+        let place = self.place(id);
+        self.found.files.push((place, path));
+        Ok(())
+    }
+
+    fn service(&mut self, service: &str, id: Id) -> Result<(), Stop> {
+        if self.tree.is_nothing(id) {
+            return Ok(());
+        }
+        let members: BTreeMap<String, Id> = owned(self.tree.members(id)?).into_iter().collect();
+        let member = |name: &str| {
+            members
+                .get(name)
+                .copied()
+                .filter(|id| !self.tree.is_nothing(*id))
+        };
+        let (image, build) = (member("image"), member("build"));
+        let (extends, volumes) = (member("extends"), member("volumes"));
+        let service = service.to_owned();
+        match (image, build) {
+            (None, None) => {}
+            (Some(image), None) => {
+                let purpose = Purpose::Service {
+                    service: service.clone(),
+                };
+                self.image(image, "", purpose)?;
+            }
+            (image, Some(build)) => {
+                // The name of what is built is given, not used.
+                let image = image.and_then(|image| self.tree.scalar(image).map(str::to_owned));
+                self.build(&service, build, image)?;
+            }
+        }
+        if let Some(extends) = extends
+            && self.tree.scalar(extends).is_none()
+        {
+            for (name, value) in owned(self.tree.members(extends)?) {
+                if name == "file" {
+                    self.file(value)?;
+                }
+            }
+        }
+        if let Some(volumes) = volumes {
+            let items = self.tree.sequence(volumes).map(<[Id]>::to_vec);
+            for item in items.ok_or_else(|| self.tree.stop(volumes, Problem::NotUnderstood))? {
+                self.volume(&service, item)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn volume(&mut self, service: &str, id: Id) -> Result<(), Stop> {
+        // The short form names folders and volumes only.
+        if self.tree.scalar(id).is_some() {
+            return Ok(());
+        }
+        let members: BTreeMap<String, Id> = owned(self.tree.members(id)?).into_iter().collect();
+        let Some(kind) = members.get("type") else {
+            return Ok(());
+        };
+        if self.text(*kind)? != "image" {
+            return Ok(());
+        }
+        let source = members.get("source");
+        let source = source.ok_or_else(|| self.tree.stop(id, Problem::NotUnderstood))?;
+        let service = service.to_owned();
+        self.image(*source, "", Purpose::Volume { service })
+    }
+
+    fn build(&mut self, service: &str, id: Id, image: Option<String>) -> Result<(), Stop> {
+        let mut build = Build {
+            service: service.to_owned(),
+            place: self.place(id),
+            context: self.tree.scalar(id).map(str::to_owned),
+            dockerfile: None,
+            is_inline: false,
+            image,
+        };
+        if build.context.is_none() {
+            for (name, value) in owned(self.tree.members(id)?) {
+                if self.tree.is_nothing(value) {
+                    continue;
+                }
+                match name.as_str() {
+                    "context" => build.context = self.tree.scalar(value).map(str::to_owned),
+                    "dockerfile" => build.dockerfile = self.tree.scalar(value).map(str::to_owned),
+                    "dockerfile_inline" => {
+                        build.is_inline = true;
+                        self.inline(value)?;
+                    }
+                    "additional_contexts" => self.contexts(service, value)?,
+                    _ => {}
+                }
+            }
+        }
+        self.found.builds.push(build);
+        Ok(())
+    }
+
+    /// A Dockerfile inside the file. Its images are found, not their places.
+    fn inline(&mut self, id: Id) -> Result<(), Stop> {
+        let Some((text, span)) = self
+            .tree
+            .scalar(id)
+            .zip(self.tree.node(id).map(|node| node.span.clone()))
+        else {
+            return Err(self.tree.stop(id, Problem::NotUnderstood));
+        };
+        let file = Dockerfile::read(text, &BTreeMap::new()).map_err(|refused| {
+            let line = refused.place.line;
+            let problem = refused.problem;
+            self.tree.stop(id, Problem::Inline { line, problem })
+        })?;
+        let place = self.place(id);
+        for image in file.images {
+            // Compose puts its own variables in before Docker sees the text.
+            if !image.literal {
+                let name = image.name;
+                return Err(self.tree.stop(id, Problem::Interpolated { name }));
+            }
+            self.found.images.push(ImageUse {
+                span: span.clone(),
+                place,
+                literal: false,
+                ..image
+            });
+        }
+        Ok(())
+    }
+
+    fn contexts(&mut self, service: &str, id: Id) -> Result<(), Stop> {
+        const IMAGE: &str = "docker-image://";
+        let items: Vec<Id> = match self.tree.sequence(id) {
+            Some(items) => items.to_vec(),
+            None => self
+                .tree
+                .members(id)?
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect(),
+        };
+        let is_list = self.tree.sequence(id).is_some();
+        for item in items {
+            let text = self.text(item)?;
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) if is_list => (format!("{name}="), value),
+                _ => (String::new(), text.as_str()),
+            };
+            if value.starts_with(IMAGE) {
+                let purpose = Purpose::BuildContext {
+                    service: service.to_owned(),
+                };
+                self.image(item, &format!("{name}{IMAGE}"), purpose)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An image in a scalar, behind `before`.
+    fn image(&mut self, id: Id, before: &str, purpose: Purpose) -> Result<(), Stop> {
+        let value = self.text(id)?;
+        let stop = |problem| Err(self.tree.stop(id, problem));
+        let Some(name) = value.strip_prefix(before).filter(|name| !name.is_empty()) else {
+            return stop(Problem::NotUnderstood);
+        };
+        let Some(node) = self
+            .tree
+            .node(id)
+            .filter(|node| matches!(node.kind, Kind::Scalar { .. }))
+        else {
+            return stop(Problem::NotUnderstood);
+        };
+        let raw = self.text.get(node.span.clone()).unwrap_or_default();
+        // Escapes, line breaks and comments in between: what is written is not what it means.
+        let mut places = raw.match_indices(value.as_str());
+        let (Some((at, _)), None) = (places.next(), places.next()) else {
+            return stop(Problem::Notation {
+                name: name.to_owned(),
+            });
+        };
+        if name.contains(char::is_whitespace) {
+            return stop(Problem::Notation {
+                name: name.to_owned(),
+            });
+        }
+        let start = node.span.start + at + before.len();
+        let image = ImageUse {
+            name: name.to_owned(),
+            span: start..start + name.len(),
+            place: Place::of(self.text, start),
+            purpose,
+            literal: true,
+        };
+        self.found.images.push(image);
+        Ok(())
+    }
+}
+
+fn owned(members: Vec<(&str, Id)>) -> Vec<(String, Id)> {
+    members
+        .into_iter()
+        .map(|(name, id)| (name.to_owned(), id))
+        .collect()
+}
