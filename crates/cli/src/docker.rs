@@ -12,10 +12,12 @@ mod key_generate;
 mod key_load;
 mod keys;
 mod known;
+mod lock;
 mod login;
 mod name;
 mod overview;
 mod passphrases;
+mod pin;
 mod problems;
 mod resolve;
 mod revoke;
@@ -141,6 +143,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "generate"] => key_generate::run(matches, context),
         ["key", "load"] => key_load::run(matches, context),
         ["revoke"] => revoke::run(matches, context),
+        ["lock"] => lock::run(matches, context),
         ["sign"] => sign::run(matches, context),
         ["signer", "add"] => signer_add::run(matches, context),
         ["signer", "remove"] => signer_remove::run(matches, context),

@@ -114,6 +114,12 @@ impl Environment {
     }
 }
 
+/// The value that `--build-arg NAME` takes from the environment. Here an empty one counts, as it does for docker.
+#[must_use]
+pub fn build_argument(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}
+
 /// `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND`: the docker command that runs this program as a plugin, if one does.
 #[must_use]
 pub fn plugin_command() -> Option<OsString> {

@@ -181,17 +181,27 @@ fn compare(name: &str, adapt: impl Fn(Case) -> Case) {
 
 #[test]
 fn help_and_usage_errors_are_dockers() {
-    let verify = "  verify      Check that a tag is signed and print its digest\n";
+    // The commands that docker does not have.
+    let ours = [
+        "  lock        Write the signed digests of images into Dockerfiles and Compose files",
+        "  verify      Check that a tag is signed and print its digest",
+    ];
     let sign_options = "Options:\n      --digest string   Sign this digest, which the registry must have\n      \
                         --local           Sign a locally tagged image\n      \
                         --remote          Sign what the registry has under the tag\n";
     compare("help.txt", |mut case| {
         for text in [&mut case.out, &mut case.err] {
-            // The command that docker does not have.
-            *text = text.replace(
-                "  sign        Sign an image\n",
-                &format!("  sign        Sign an image\n{verify}"),
-            );
+            let docker: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
+            if let Some(at) = text.find("  inspect     ") {
+                let mut lines: Vec<&str> = docker
+                    .into_iter()
+                    .skip_while(|line| !line.starts_with("  inspect "))
+                    .collect();
+                let theirs = lines.join("\n");
+                lines.extend(ours);
+                lines.sort_unstable();
+                text.replace_range(at..at + theirs.len(), &lines.join("\n"));
+            }
             *text = text.replace(
                 "Options:\n      --local   Sign a locally tagged image\n",
                 sign_options,

@@ -1,5 +1,6 @@
 //! The command tree of `docker trust`, with the texts of its help pages.
 
+mod lock;
 mod revoke;
 mod signer_remove;
 mod verify;
@@ -20,6 +21,7 @@ pub static ROOT: Command = Command {
         &COMPLETION,
         &INSPECT,
         &KEY,
+        &lock::LOCK,
         &revoke::REVOKE,
         &SIGN,
         &SIGNER,

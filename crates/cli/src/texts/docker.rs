@@ -1,12 +1,14 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
 mod daemon;
+mod lock;
 mod policy;
 mod removal;
 
 use std::path::Path;
 
 pub use daemon::*;
+pub use lock::*;
 pub use policy::*;
 pub use removal::*;
 

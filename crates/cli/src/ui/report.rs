@@ -68,6 +68,11 @@ impl Failure {
             let lines: Vec<String> = self.text.split('\n').map(visible).collect();
             printer.err(&format!("{}\n", lines.join("\n")));
         }
+        self.print_hints(printer);
+    }
+
+    /// Prints the advice alone.
+    pub fn print_hints(&self, printer: &Printer) {
         if printer.talks_to_terminal() {
             let label = if printer.has_color() {
                 "\x1b[36mhint:\x1b[0m"

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod lock;
 mod policy;
 mod read;
 mod revoke;

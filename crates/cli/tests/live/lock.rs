@@ -1,0 +1,350 @@
+//! `lock`: digests in Dockerfiles and Compose files.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use signet_testkit::file;
+use signet_testkit::process::Finished;
+use signet_testkit::user::Tool;
+
+use crate::scene::Scene;
+
+/// A scene with signed tags `v1` and `v2`, and a tag `unsigned` of the same repository.
+struct Signed {
+    scene: Scene,
+    v1: String,
+    v2: String,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let scene = Scene::with_jeff();
+        let v1 = scene.push("v1", "one").0;
+        let v2 = scene.push("v2", "two").0;
+        for tag in ["v1", "v2"] {
+            scene.sign(tag).success().unwrap();
+        }
+        scene.push("unsigned", "three");
+        Self { scene, v1, v2 }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.scene.user.path(name);
+        file::write(&path, text).unwrap();
+        path
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.scene.user.path(name)).unwrap()
+    }
+
+    fn lock(&self, words: &[&str]) -> Finished {
+        let words: Vec<&str> = ["lock"].iter().chain(words).copied().collect();
+        self.scene.user.run(Tool::DockerTrust, &words).unwrap()
+    }
+
+    /// `text` with `IMAGE` for the repository.
+    fn text(&self, text: &str) -> String {
+        text.replace("IMAGE", &self.scene.gun)
+    }
+}
+
+#[test]
+fn lock_writes_the_signed_digests_and_nothing_else() {
+    let signed = Signed::new();
+    // The registry's tags have moved since.
+    signed.scene.push("v1", "moved");
+    let dockerfile = "# syntax is the builder's\r\nARG X=1\r\nFROM --platform=linux/amd64 \\\r\n  IMAGE:v1 AS base\r\n\
+                      RUN <<EOF\r\nFROM IMAGE:nosuch\r\nEOF\r\nFROM base\r\nFROM scratch\r\nCOPY --from=IMAGE:v2 /a /b\r\n";
+    let compose = "x-base: &base\n  image: 'IMAGE:v1'   # pinned by lock\nservices:\n  web: *base\n  db: {image: \"IMAGE:v2\", ports: [\"1:2\"]}\n";
+    let path = signed.write("Dockerfile", &signed.text(dockerfile));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    signed.write("real/compose.yaml", &signed.text(compose));
+    symlink("real/compose.yaml", signed.scene.user.path("compose.yaml")).unwrap();
+
+    let _ = signed.scene.proxy.take_log();
+    let dry = signed
+        .lock(&["--dry-run", "Dockerfile", "compose.yaml"])
+        .success()
+        .unwrap();
+    assert_eq!(signed.read("Dockerfile"), signed.text(dockerfile));
+    let output = signed
+        .lock(&["Dockerfile", "compose.yaml"])
+        .success()
+        .unwrap();
+    assert_eq!(output, dry);
+    let pin = |text: &str| {
+        signed
+            .text(text)
+            .replace(
+                &signed.scene.tagged("v1"),
+                &format!("{}@sha256:{}", signed.scene.tagged("v1"), signed.v1),
+            )
+            .replace(
+                &signed.scene.tagged("v2"),
+                &format!("{}@sha256:{}", signed.scene.tagged("v2"), signed.v2),
+            )
+    };
+    assert_eq!(signed.read("Dockerfile"), pin(dockerfile));
+    assert_eq!(signed.read("real/compose.yaml"), pin(compose));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+    assert!(
+        fs::symlink_metadata(signed.scene.user.path("compose.yaml"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(
+        fs::read_dir(signed.scene.user.path("real"))
+            .unwrap()
+            .count(),
+        1
+    );
+    let (one, two) = (pin("IMAGE:v1"), pin("IMAGE:v2"));
+    let plain = signed.text("IMAGE:v");
+    assert_eq!(
+        output,
+        format!(
+            "Dockerfile:4:3: {plain}1 -> {one}\nDockerfile:10:13: {plain}2 -> {two}\n\
+             compose.yaml:2:11: {plain}1 -> {one}\ncompose.yaml:5:16: {plain}2 -> {two}\n"
+        )
+    );
+    // Two commands, four images, one repository: it is read once by each.
+    let timestamps = signed.scene.proxy.take_log();
+    let timestamps = timestamps
+        .iter()
+        .filter(|line| line.ends_with("/timestamp.json"));
+    assert_eq!(timestamps.count(), 2);
+
+    // Checked by somebody who has never seen the repository; a second lock changes nothing.
+    let reader = signed.scene.stranger();
+    for name in ["Dockerfile", "compose.yaml"] {
+        file::write(&reader.path(name), signed.read(name)).unwrap();
+    }
+    let checked = reader
+        .expect(
+            Tool::DockerTrust,
+            &["lock", "--check", "Dockerfile", "compose.yaml"],
+        )
+        .unwrap();
+    assert_eq!(checked.lines().count(), 4);
+    assert!(
+        checked.lines().all(|line| line.ends_with(": locked")),
+        "{checked}"
+    );
+    let inode = fs::metadata(&path).unwrap().ino();
+    assert_eq!(
+        signed
+            .lock(&["Dockerfile", "compose.yaml"])
+            .success()
+            .unwrap(),
+        checked
+    );
+    assert_eq!(
+        fs::metadata(&path).unwrap().ino(),
+        inode,
+        "the file is left alone"
+    );
+}
+
+#[test]
+fn lock_check_finds_what_is_not_what_was_signed() {
+    let signed = Signed::new();
+    let gun = signed.scene.gun.clone();
+    let text = format!(
+        "FROM {gun}:v1@sha256:{v1} AS a\nFROM {gun}@sha256:{v2} AS b\nFROM {gun}:v2\nFROM {gun}:v1@sha256:{v2}\nFROM {gun}@sha256:{none}\nFROM {gun}:unsigned@sha256:{v1}\nFROM {gun}:unsigned\n",
+        v1 = signed.v1,
+        v2 = signed.v2,
+        none = "0".repeat(64),
+    );
+    signed.write("web.Dockerfile", &text);
+    let answer = signed.lock(&["--check", "web.Dockerfile"]);
+    assert_eq!(
+        answer.stdout,
+        format!(
+            "web.Dockerfile:1:6: {gun}:v1@sha256:{v1}: locked\nweb.Dockerfile:2:6: {gun}@sha256:{v2}: locked\n\
+             web.Dockerfile:3:6: {gun}:v2: has no digest\nweb.Dockerfile:4:6: {gun}:v1@sha256:{v2}: sha256:{v1} is signed now\n",
+            v1 = signed.v1,
+            v2 = signed.v2,
+        )
+    );
+    let zeros = "0".repeat(64);
+    let v1 = &signed.v1;
+    assert_eq!(
+        answer.failure(1).unwrap(),
+        format!(
+            "web.Dockerfile:5:6: {gun}@sha256:{zeros}: No valid trust data for {gun}@sha256:{zeros}: no released tag stands for that digest\n\
+             web.Dockerfile:6:6: {gun}:unsigned@sha256:{v1}: No valid trust data for unsigned\n\
+             web.Dockerfile:7:6: {gun}:unsigned: No valid trust data for unsigned\n\
+             5 of 7 images are not locked to the digest that is signed\n"
+        )
+    );
+    assert_eq!(signed.read("web.Dockerfile"), text);
+
+    let json = signed.lock(&["--check", "--format=json", "web.Dockerfile"]);
+    let lines: Vec<serde_json::Value> = json
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let states: Vec<&str> = lines
+        .iter()
+        .map(|line| line["Status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        states,
+        [
+            "locked", "locked", "unlocked", "outdated", "refused", "refused", "refused"
+        ]
+    );
+    assert_eq!(lines[3]["Locked"], format!("{gun}:v1@sha256:{v1}"));
+    assert_eq!(
+        (&lines[3]["Line"], &lines[3]["Column"]),
+        (&4.into(), &6.into())
+    );
+    assert_eq!(lines[0]["Signers"], serde_json::json!(["jeff"]));
+    assert_eq!(lines[6]["Error"], "No valid trust data for unsigned");
+}
+
+#[test]
+fn lock_renews_digests_and_checks_against_what_is_signed_now() {
+    let signed = Signed::new();
+    signed.write("Dockerfile", &signed.text("FROM IMAGE:v1\n"));
+    signed.lock(&["Dockerfile"]).success().unwrap();
+    signed.lock(&["--check", "Dockerfile"]).success().unwrap();
+    let newer = signed.scene.push("v1", "newer").0;
+    let v1 = signed.scene.tagged("v1");
+    signed
+        .scene
+        .run(&["sign", "--remote", &v1])
+        .success()
+        .unwrap();
+    let answer = signed.lock(&["--check", "Dockerfile"]);
+    assert!(
+        answer
+            .stdout
+            .ends_with(&format!(": sha256:{newer} is signed now\n")),
+        "{answer}"
+    );
+    answer.failure(1).unwrap();
+    signed.lock(&["Dockerfile"]).success().unwrap();
+    assert_eq!(
+        signed.read("Dockerfile"),
+        signed.text(&format!("FROM IMAGE:v1@sha256:{newer}\n"))
+    );
+    signed.lock(&["--check", "Dockerfile"]).success().unwrap();
+}
+
+#[test]
+fn lock_writes_nothing_unless_everything_is_signed() {
+    let signed = Signed::new();
+    let good = signed.text("FROM IMAGE:v1\n");
+    signed.write("Dockerfile", &good);
+    for (name, bad, problem) in [
+        (
+            "bad.Dockerfile",
+            "FROM IMAGE:unsigned\n",
+            "bad.Dockerfile:1:6: IMAGE:unsigned: No valid trust data for unsigned\n1 of 2 images cannot be locked; nothing is written\n",
+        ),
+        (
+            "bad.Dockerfile",
+            "ARG V=v1\nFROM IMAGE:$V\n",
+            "bad.Dockerfile:2:6: IMAGE:v1: the name cannot be changed in place: it comes from a variable, or stands in quotes or in a Dockerfile inside the file; write it out\n1 of 2 images cannot be locked; nothing is written\n",
+        ),
+        (
+            "bad.Dockerfile",
+            "ARG V\nFROM IMAGE:$V\n",
+            "bad.Dockerfile:2:6: the image's name cannot be told: the variable V has no value\n",
+        ),
+        (
+            "bad.Dockerfile",
+            "FROM IMAGE:v1\nRUN\u{7f} x\n",
+            "bad.Dockerfile:2:1: \"RUN\\u{7f}\" is no instruction that is known\n",
+        ),
+        (
+            "compose.yml",
+            "services: {a: {image: \"IMAGE:${V:-v1}\"}}\n",
+            "compose.yml:1:23: \"IMAGE:${V:-v1}\" has a variable, and what it stands for is not in the file\n",
+        ),
+        (
+            "compose.yml",
+            "services: {a: {extends: {file: base.yml, service: x}}}\n",
+            "compose.yml:1:32: the images of base.yml are not looked at\n",
+        ),
+        (
+            "notes.txt",
+            "FROM IMAGE:v1\n",
+            "notes.txt: neither a Dockerfile nor a Compose file by its name\n",
+        ),
+        (
+            "x.yml",
+            "a: b\n",
+            "x.yml:1:1: this is no Compose file: it has no services\n",
+        ),
+    ] {
+        signed.write(name, &signed.text(bad));
+        let answer = signed.lock(&["Dockerfile", name]);
+        assert_eq!(answer.failure(1).unwrap(), signed.text(problem), "{bad}");
+        assert_eq!(signed.read("Dockerfile"), good, "{bad}");
+        assert_eq!(signed.read(name), signed.text(bad));
+    }
+    let missing = signed
+        .lock(&["Dockerfile", "nosuch.Dockerfile"])
+        .failure(1)
+        .unwrap();
+    assert_eq!(
+        missing,
+        "cannot read nosuch.Dockerfile: no such file or directory\n"
+    );
+    assert_eq!(signed.read("Dockerfile"), good);
+
+    // A variable's value that has the digest can be checked; and a file can be named what it is.
+    let pinned = format!("IMG={}@sha256:{}", signed.scene.tagged("v1"), signed.v1);
+    signed.write("variable.txt", "ARG IMG\nFROM $IMG\n");
+    signed
+        .lock(&[
+            "--check",
+            "--type=dockerfile",
+            "--build-arg",
+            &pinned,
+            "variable.txt",
+        ])
+        .success()
+        .unwrap();
+}
+
+#[test]
+fn lock_names_the_files_that_it_does_not_look_at() {
+    let signed = Signed::new();
+    let compose = "include: [other.yaml]\nservices:\n  web: {build: ./web, image: IMAGE:unsigned}\n  db: {image: IMAGE:v1}\n";
+    signed.write("compose.yaml", &signed.text(compose));
+    signed.write(
+        "other.yaml",
+        &signed.text("services: {x: {image: IMAGE:v2}}\n"),
+    );
+    signed.write("web/Dockerfile", &signed.text("FROM IMAGE:v1\n"));
+    let partly = signed.lock(&["compose.yaml", "other.yaml"]);
+    assert_eq!(
+        partly.stderr,
+        "note: compose.yaml:3:16: the service web is built from ./web/Dockerfile, which is not looked at\n"
+    );
+    partly.success().unwrap();
+    let all = signed.lock(&["--check", "compose.yaml", "other.yaml", "web/Dockerfile"]);
+    assert_eq!(
+        all.stderr,
+        "1 of 3 images are not locked to the digest that is signed\n"
+    );
+    signed
+        .lock(&["compose.yaml", "other.yaml", "web/Dockerfile"])
+        .success()
+        .unwrap();
+    signed
+        .lock(&["--check", "compose.yaml", "other.yaml", "web/Dockerfile"])
+        .success()
+        .unwrap();
+    assert!(
+        signed
+            .read("compose.yaml")
+            .contains(&signed.text("image: IMAGE:unsigned}"))
+    );
+}
