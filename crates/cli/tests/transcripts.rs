@@ -247,26 +247,34 @@ fn local_commands_are_dockers() {
                 "error importing key from encrypted.pem: no passphrase: the input ended before an answer was given\n",
                 1,
             )),
-            // Ed25519 keys in today's standard encoding are read.
+            // The reason, where docker takes the key for an encrypted one.
             r"trust key load ed.pem <longpass1\nlongpass1\n" => Some((
-                "Loading key from \"ed.pem\"...\n\
-                 Enter passphrase for new signer key with ID 21659a6: \n\
-                 Repeat passphrase for new signer key with ID 21659a6: \n\
-                 Successfully imported key from ed.pem\n",
-                "",
-                0,
+                "Loading key from \"ed.pem\"...\n",
+                "error importing key from ed.pem: Ed25519 keys cannot be signers' keys: an ECDSA or RSA key is needed\n",
+                1,
             )),
             _ => None,
         };
         if let Some((out, err, code)) = ours {
             (case.out, case.err, case.code) = (out.to_owned(), err.to_owned(), code);
         }
-        // A tag where none belongs is worth a warning (Q21).
-        if case.line == "trust signer remove 'a\"b' localhost:1/x:v1" {
-            case.err.insert_str(
-                0,
-                "time=\"\" level=warning msg=\"signers belong to whole repositories: localhost:1/x:v1 is taken for localhost:1/x\"\n",
-            );
+        // What docker does without a word: a tag where none belongs (Q21), and names that mean something else.
+        let warning = match case.line.split(" <").next().unwrap_or_default() {
+            "trust signer remove 'a\"b' localhost:1/x:v1"
+            | "trust signer add --key ec.pub jeff localhost:1/x:v1" => {
+                "signers belong to whole repositories: localhost:1/x:v1 is taken for localhost:1/x"
+            }
+            "trust key generate root" | "trust key load --name root ec.pem" => {
+                "root is no signer's name: this is a root key, with which new repositories will be begun"
+            }
+            "trust signer add --key ec.pub targets localhost:1/x" => {
+                "targets is also the name of a role: the signer is targets/targets, which is another role"
+            }
+            _ => "",
+        };
+        if !warning.is_empty() {
+            case.err
+                .insert_str(0, &format!("time=\"\" level=warning msg=\"{warning}\"\n"));
         }
         // The network's own words.
         case.err = case

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use signet_tuf::{Gun, KeyId};
+use signet_tuf::{Gun, KeyId, KeyKind};
 
 use crate::keyfile::{self, MAX_BYTES, OpenError, Sealed};
 use crate::pem::{self, Block};
@@ -24,6 +24,9 @@ use crate::store::{self, FileKeyStore, is_valid_role, role_has_gun};
 pub const ENCRYPTED_ALIAS: &str = "encrypted";
 /// The role of keys that neither the file nor the caller gives one.
 pub const DEFAULT_ROLE: &str = "delegation";
+
+/// The PEM type of an EC key's curve, which OpenSSL writes before the key. The key names its curve itself.
+const EC_PARAMETERS: &str = "EC PARAMETERS";
 
 /// What holds for blocks whose headers do not say otherwise.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +91,9 @@ pub enum SkipReason {
     /// The header's name is no key ID, and the key cannot be seen.
     #[error("the path header {0:?} does not end in a key ID")]
     Name(String),
+    /// Docker's signers have RSA and ECDSA keys only.
+    #[error("Ed25519 keys cannot be signers' keys: an ECDSA or RSA key is needed")]
+    Ed25519,
     /// The GUN header is no GUN.
     #[error("invalid GUN {0:?}")]
     Gun(String),
@@ -243,7 +249,8 @@ fn read_stream(file: &File) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     Ok(bytes)
 }
 
-/// Imports the content of a key file as `docker trust key load` does: the first block must be a private key.
+/// Imports the content of a key file as `docker trust key load` does: the first block must be a private key, and one that docker can sign with.
+/// Parameters of a curve before it do not count.
 ///
 /// # Errors
 /// [`ImportError`]; [`ImportError::NotPrivateKey`] before anything is asked.
@@ -254,12 +261,13 @@ pub fn load(
 ) -> Result<Imported, ImportError> {
     let blocks = pem::parse(text);
     if !blocks
-        .first()
+        .iter()
+        .find(|block| block.label != EC_PARAMETERS)
         .is_some_and(|block| keyfile::is_private_key(&block.label))
     {
         return Err(ImportError::NotPrivateKey);
     }
-    import_blocks(store, blocks, defaults)
+    import_blocks(store, blocks, defaults, Taken::Dockers)
 }
 
 /// Imports every private key in a text of PEM blocks.
@@ -274,18 +282,31 @@ pub fn import(
     text: &[u8],
     defaults: Defaults<'_>,
 ) -> Result<Imported, ImportError> {
-    import_blocks(store, pem::parse(text), defaults)
+    import_blocks(store, pem::parse(text), defaults, Taken::All)
+}
+
+/// Which keys are taken.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Taken {
+    /// Every kind.
+    All,
+    /// What docker can sign with.
+    Dockers,
 }
 
 fn import_blocks(
     store: &FileKeyStore,
     blocks: Vec<Block>,
     defaults: Defaults<'_>,
+    taken: Taken,
 ) -> Result<Imported, ImportError> {
     let mut imported = Imported::default();
     for (index, block) in blocks.into_iter().enumerate() {
+        if block.label == EC_PARAMETERS {
+            continue;
+        }
         let path = block.header(keyfile::PATH).to_owned();
-        match import_block(store, block, defaults) {
+        match import_block(store, block, defaults, taken) {
             Ok(key) => imported.keys.push(key),
             Err(Stop::Skip(reason)) => imported.skipped.push(Skipped {
                 position: index + 1,
@@ -331,6 +352,7 @@ fn import_block(
     store: &FileKeyStore,
     mut block: Block,
     defaults: Defaults<'_>,
+    taken: Taken,
 ) -> Result<ImportedKey, Stop> {
     let path = block.headers.remove(keyfile::PATH).unwrap_or_default();
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -373,15 +395,16 @@ fn import_block(
             *key
         }
         Sealed::Pkcs8(_) | Sealed::Dek(..) if !path.is_empty() => {
-            let id: KeyId = name
-                .parse()
-                .map_err(|_| SkipReason::Name(name.to_owned()))?;
+            let id: KeyId = name.parse().map_err(|_| SkipReason::Name(path.clone()))?;
             drop(sealed);
             keyfile::set_headers(&mut block, &role, gun.as_ref());
             return store_as_is(store, id, block, role, gun);
         }
         sealed => unlock(store, &sealed)?,
     };
+    if taken == Taken::Dockers && *key.public().kind() == KeyKind::Ed25519 {
+        return Err(SkipReason::Ed25519.into());
+    }
     let id = key.public().id().clone();
     store.replace(key, &role, gun.as_ref())?;
     Ok(ImportedKey {

@@ -9,7 +9,7 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode, Tag, Tagged};
 use x509_cert::ext::pkix::BasicConstraints;
 
-use crate::crypto::{self, SpkiKind};
+use crate::crypto::{self, Curve, SpkiKind};
 use crate::expiry::add_months;
 use crate::{Gun, KeyKind, PublicKey};
 
@@ -290,6 +290,9 @@ pub fn public_key_from_pem(
             certificate
                 .validate(Some(now))
                 .map_err(InvalidPublicKey::Certificate)?;
+            if certificate.key == Some(SpkiKind::Ecdsa(Curve::P224)) {
+                return Err(InvalidPublicKey::WeakEcdsa);
+            }
             // Keys other than RSA and ECDSA would be stored under an empty type and be unusable by anyone.
             Bundle {
                 leaf: certificate,

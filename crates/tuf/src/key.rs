@@ -175,6 +175,9 @@ pub enum InvalidPublicKey {
     /// A key of an algorithm that roles cannot use.
     #[error("unknown public key format")]
     UnknownFormat,
+    /// An ECDSA key on a curve whose signatures Signet does not accept.
+    #[error("ECDSA keys on curve P-224 are too weak, P-256, P-384 or P-521 is needed")]
+    WeakEcdsa,
     /// An RSA key whose signatures nobody accepts.
     #[error("RSA bit length is too short: {0} bits, at least 2048 are needed")]
     WeakRsa(usize),
@@ -198,12 +201,13 @@ impl PublicKey {
         }
     }
 
-    /// A key from DER `SubjectPublicKeyInfo`: RSA (2048 bits and more) or ECDSA on a named curve.
+    /// A key from DER `SubjectPublicKeyInfo`: RSA (2048 bits and more) or ECDSA on P-256, P-384 or P-521.
     ///
     /// # Errors
-    /// [`InvalidPublicKey`] for other algorithms and for weak RSA keys.
+    /// [`InvalidPublicKey`] for other algorithms and for weak keys.
     pub fn from_spki(der: &[u8]) -> Result<Self, InvalidPublicKey> {
         match crypto::inspect_spki(der).ok_or(InvalidPublicKey::UnknownFormat)? {
+            crypto::SpkiKind::Ecdsa(crypto::Curve::P224) => Err(InvalidPublicKey::WeakEcdsa),
             crypto::SpkiKind::Ecdsa(_) => Ok(Self::new(KeyKind::Ecdsa, der)),
             crypto::SpkiKind::Rsa(bits) if bits < 2048 => Err(InvalidPublicKey::WeakRsa(bits)),
             crypto::SpkiKind::Rsa(_) => Ok(Self::new(KeyKind::Rsa, der)),

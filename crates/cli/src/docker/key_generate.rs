@@ -6,7 +6,7 @@ use signet_keys::{KeyStore as _, PrivateKey, Signer as _, pem};
 
 use super::context::Context;
 use super::files::{join_clean, write_new};
-use super::name::check_key_name;
+use super::name::{self, check_key_name};
 use super::problems::key_problem;
 use crate::cobra::parse::Matches;
 use crate::env;
@@ -38,6 +38,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         return Err(Failure::new(docker::public_key_exists(&path)));
     }
     let store = context.key_files()?;
+    name::warn_of_role(args.name);
 
     context.printer.out(&docker::generating_key(args.name))?;
     let failed = |problem: String| Failure::new(docker::generate_failed(args.name, &problem));
@@ -62,12 +63,5 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ))
     })?;
     context.printer.out(&docker::generated_key(&path))?;
-    if matches!(
-        args.name,
-        "releases" | "root" | "snapshot" | "targets" | "timestamp"
-    ) && context.printer.talks_to_terminal()
-    {
-        context.printer.err(&docker::name_of_a_role(args.name));
-    }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use signet_keys::transfer::{self, Defaults, ImportError, Skipped, SourceError};
+use signet_keys::keyfile::OpenError;
+use signet_keys::transfer::{self, Defaults, ImportError, SkipReason, Skipped, SourceError};
 
 use super::context::Context;
-use super::name::check_key_name;
+use super::name::{self, check_key_name};
 use super::problems::{key_problem, open_problem, passphrase_problem};
 use crate::cobra::parse::Matches;
 use crate::texts::{docker as texts, os_error};
@@ -26,6 +27,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         check_key_name(args.name)?;
     }
     let store = context.key_files()?;
+    name::warn_of_role(args.name);
     context.printer.out(&texts::loading_key(args.file))?;
     let text = transfer::read_source(Path::new(args.file)).map_err(|error| {
         Failure::new(texts::refusing_to_load(
@@ -43,10 +45,15 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         },
     )
     .map_err(|error| {
-        Failure::new(texts::importing_failed(
+        let failure = Failure::new(texts::importing_failed(
             args.file,
             &import_problem(&args, &context.program.path, &error),
-        ))
+        ));
+        if is_unknown_encryption(&error) {
+            failure.hint(texts::ENCRYPT_ANEW)
+        } else {
+            failure
+        }
     })?;
     for skipped in &imported.skipped {
         warn(skipped);
@@ -85,6 +92,12 @@ fn import_problem(args: &Args<'_>, program: &str, error: &ImportError) -> String
     }
 }
 
+fn is_unknown_encryption(error: &ImportError) -> bool {
+    matches!(error, ImportError::AllSkipped(skipped) if skipped.iter().any(|skipped| {
+        matches!(&skipped.reason, SkipReason::Unusable(OpenError::UnsupportedEncryption(_)))
+    }))
+}
+
 fn warn(skipped: &Skipped) {
     tracing::warn!(
         "failed to import key {} to store: {}",
@@ -95,7 +108,7 @@ fn warn(skipped: &Skipped) {
 
 fn reason(skipped: &Skipped) -> String {
     match &skipped.reason {
-        transfer::SkipReason::Unusable(error) => open_problem(error),
+        SkipReason::Unusable(error) => open_problem(error),
         other => other.to_string(),
     }
 }

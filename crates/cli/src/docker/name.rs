@@ -60,3 +60,14 @@ pub(super) fn check_key_name(name: &str) -> Result<(), Failure> {
         Err(Failure::new(texts::bad_name("key name", name)))
     }
 }
+
+/// Says what else a key's name means, before the key is made.
+pub(super) fn warn_of_role(name: &str) {
+    match name {
+        "root" => tracing::warn!("{}", texts::NAME_OF_ROOT),
+        "releases" | "snapshot" | "targets" | "timestamp" => {
+            tracing::warn!("{}", texts::name_of_a_role(name));
+        }
+        _ => {}
+    }
+}

@@ -46,6 +46,9 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         .map(|file| public_key(file, context))
         .collect::<Result<Vec<_>, _>>()?;
 
+    if matches!(args.name, "root" | "snapshot" | "targets" | "timestamp") {
+        tracing::warn!("{}", texts::signer_named_as_a_role(args.name));
+    }
     let mut failed: Vec<&str> = Vec::new();
     for typed in args.repositories {
         context

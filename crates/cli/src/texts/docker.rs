@@ -1,6 +1,7 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
 mod daemon;
+mod keys;
 mod lock;
 mod policy;
 mod removal;
@@ -8,6 +9,7 @@ mod removal;
 use std::path::Path;
 
 pub use daemon::*;
+pub use keys::*;
 pub use lock::*;
 pub use policy::*;
 pub use removal::*;
@@ -130,14 +132,6 @@ pub fn public_key_not_written(path: &Path, problem: &str) -> String {
     format!(
         "failed to write public key to {}: {problem}",
         path.display()
-    )
-}
-
-/// A name that means something else to the trust directory.
-#[must_use]
-pub fn name_of_a_role(name: &str) -> String {
-    format!(
-        "note: {name} is also the name of a role; this key will be taken for one of that role\n"
     )
 }
 

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod key_load;
 mod lock;
 mod policy;
 mod read;

@@ -85,7 +85,17 @@ fn case_02_plain_files_have_their_ids() {
             ));
             continue;
         }
-        let imported = result.unwrap();
+        let imported = if sample.keytype == "ed25519" {
+            // No signer of docker's can have such a key; other programs can.
+            let Err(ImportError::AllSkipped(skipped)) = result else {
+                panic!("{result:?}")
+            };
+            assert!(matches!(skipped[0].reason, SkipReason::Ed25519));
+            assert!(store.list().unwrap().is_empty());
+            transfer::import(&store, &text, Defaults::default()).unwrap()
+        } else {
+            result.unwrap()
+        };
         assert_eq!(imported.keys[0].id, id(&sample), "{}", sample.file);
         // What was written opens again, and is the same key (case 5 among them: a scalar with a leading zero).
         let again = store_in(_dir.path(), Given::always("longpass1"));
