@@ -124,6 +124,42 @@ impl Terminal {
         }
     }
 
+    /// Waits until one of `texts` appears after what was waited for before, and gives its place in the list and what came before it; `None` when
+    /// the program ends without any.
+    ///
+    /// # Errors
+    /// When a minute passes without it; the text has all the output.
+    pub fn expect_any(&mut self, texts: &[&str]) -> anyhow::Result<Option<(usize, String)>> {
+        let (lock, changed) = &*self.screen;
+        let deadline = Instant::now() + LIMIT;
+        let mut screen = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let unseen = screen.bytes.get(self.seen..).unwrap_or_default();
+            let first = texts
+                .iter()
+                .enumerate()
+                .filter_map(|(index, text)| Some((find(unseen, text.as_bytes())?, index, text)))
+                .min();
+            if let Some((at, index, text)) = first {
+                let (before, _) = unseen.split_at(at);
+                self.seen += at + text.len();
+                return Ok(Some((index, String::from_utf8_lossy(before).into_owned())));
+            }
+            if screen.closed {
+                return Ok(None);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            ensure!(
+                !left.is_zero(),
+                "none of {texts:?} appeared; on the terminal stands:\n{}",
+                String::from_utf8_lossy(&screen.bytes)
+            );
+            (screen, _) = changed
+                .wait_timeout(screen, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Types `text` and the return key.
     ///
     /// # Errors

@@ -14,18 +14,18 @@ use super::anew::{self, Anew};
 use super::context::Context;
 use super::overview::is_released;
 use super::problems;
-use super::trust::Image;
+use super::trust::{Image, parse};
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let typed = matches.args.first().map_or("", String::as_str);
-    let image = Image::find(context, typed)?;
-    if image.reference.digest().is_some() {
+    let reference = parse(typed)?;
+    if reference.digest().is_some() {
         return Err(Failure::new(texts::DIGEST_REFERENCE));
     }
-    if image.reference.tag().is_none()
+    if reference.tag().is_none()
         && !matches.is_set("yes")
         && !context
             .terminal
@@ -35,6 +35,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         // compat: a question answered with no is no failure (Q6).
         return Ok(());
     }
+    let image = Image::find(context, typed)?;
     context
         .block_on(revoke(&image, context))
         .map_err(|failure| failure.prefix(&texts::not_revoked(typed)))?;

@@ -13,7 +13,7 @@ use super::anew::{self, Anew};
 use super::context::Context;
 use super::name::SignerName;
 use super::overview::{is_released, signers_of};
-use super::trust::Image;
+use super::trust::{Image, parse};
 use super::{keys, problems, signer_add};
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
@@ -55,13 +55,14 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
 }
 
 async fn sign(args: &Args<'_>, context: &Context) -> Result<(), Failure> {
-    let image = Image::find(context, args.image)?;
-    if image.reference.digest().is_some() {
+    let reference = parse(args.image)?;
+    if reference.digest().is_some() {
         return Err(Failure::new(texts::DIGEST_REFERENCE));
     }
-    let Some(tag) = image.reference.tag().cloned() else {
+    let Some(tag) = reference.tag().cloned() else {
         return Err(Failure::new(texts::no_tag(args.image)));
     };
+    let image = Image::find(context, args.image)?;
     let mut repository = image.open(context, Access::PullPush)?;
     let updated = {
         let _busy = context.printer.busy(&texts::reading(image.gun.as_str()));

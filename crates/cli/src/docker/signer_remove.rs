@@ -18,7 +18,7 @@ use signet_tuf::{
 use super::anew::Halves;
 use super::context::Context;
 use super::problems;
-use super::trust::Image;
+use super::trust::{Image, parse};
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
@@ -69,15 +69,16 @@ enum Done {
 }
 
 async fn remove(typed: &str, args: &Args<'_>, context: &Context) -> Result<Done, Failure> {
-    let image = Image::find(context, typed)?;
-    if image.reference.tag().is_some() || image.reference.digest().is_some() {
-        tracing::warn!(
-            "{}",
-            texts::signers_are_for_repositories(typed, &image.reference.familiar_name())
-        );
-    }
+    let reference = parse(typed)?;
     if args.name == "releases" {
         return Err(Failure::new(texts::RESERVED_REMOVED));
+    }
+    let image = Image::find(context, typed)?;
+    if reference.tag().is_some() || reference.digest().is_some() {
+        tracing::warn!(
+            "{}",
+            texts::signers_are_for_repositories(typed, &reference.familiar_name())
+        );
     }
     let mut repository = image.open(context, Access::PullPush)?;
     let updated = {

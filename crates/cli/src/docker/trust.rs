@@ -33,15 +33,17 @@ pub(super) struct Image {
     tls: TlsOptions,
 }
 
+/// Parses a reference. What is wrong with it is said before what is wrong with the server.
+pub(super) fn parse(typed: &str) -> Result<Reference, Failure> {
+    typed
+        .parse()
+        .map_err(|error: signet_oci::reference::InvalidReference| Failure::new(error.to_string()))
+}
+
 impl Image {
     /// Parses a reference and finds its server. Nothing is sent.
     pub(super) fn find(context: &Context, typed: &str) -> Result<Self, Failure> {
-        let reference: Reference =
-            typed
-                .parse()
-                .map_err(|error: signet_oci::reference::InvalidReference| {
-                    Failure::new(error.to_string())
-                })?;
+        let reference = parse(typed)?;
         let gun: Gun = reference
             .gun()
             .parse()

@@ -11,6 +11,7 @@ mod key_load;
 mod lock;
 mod policy;
 mod read;
+mod recorded;
 mod revoke;
 mod scene;
 mod sign;

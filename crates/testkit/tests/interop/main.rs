@@ -9,6 +9,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod arguments;
 mod crash;
 mod daemon;
 mod faults;
@@ -16,6 +17,7 @@ mod go_client;
 mod judge;
 mod keys;
 mod library;
+mod manual;
 mod mixed;
 mod plugin;
 mod prompts;

@@ -4,6 +4,7 @@ use signet_testkit::image::Image;
 use signet_testkit::peer::{Registry, Storage, TrustServer};
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
 use signet_testkit::program::DOCKER;
+use signet_testkit::terminal::Terminal;
 use signet_testkit::user::{Tool, User};
 
 use crate::judge::stranger;
@@ -109,4 +110,105 @@ fn its_metadata_call_touches_nothing() {
     assert_eq!(metadata["SchemaVersion"], "0.1.0");
     assert_eq!(metadata["Vendor"], "Signet");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// What docker asks of a plugin before it calls it, and what it shows of it.
+#[test]
+fn the_docker_client_lists_it_and_shows_its_help() {
+    let user = User::without_passphrases("https://localhost:1", "no certificate").unwrap();
+    user.install_plugin().unwrap();
+    let information = docker(&user, &["info", "--format", "{{json .ClientInfo.Plugins}}"]);
+    let plugins: serde_json::Value = serde_json::from_str(&information.stdout).unwrap();
+    let ours = plugins
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|plugin| plugin["Name"] == "signet")
+        .unwrap();
+    assert!(ours.get("Err").is_none(), "{ours}");
+    assert_eq!(ours["Vendor"], "Signet");
+
+    let trust = user.expect(Tool::Docker, &["--help"]).unwrap();
+    let page = docker(&user, &["signet", "--help"]).success().unwrap();
+    assert!(page.starts_with("Usage:  docker signet COMMAND\n\nManage trust on Docker images\n"));
+    for line in trust.lines().filter(|line| line.starts_with("  ")) {
+        assert!(page.lines().any(|ours| ours == line), "{line}\n{page}");
+    }
+    // Commands that docker has look the same on all three ways to their page; `sign` has flags of its own.
+    for words in [
+        &["inspect"][..],
+        &["key"],
+        &["key", "generate"],
+        &["key", "load"],
+        &["signer", "add"],
+    ] {
+        let line: Vec<&str> = words.iter().copied().chain(["--help"]).collect();
+        let expected = user.expect(Tool::Docker, &line).unwrap();
+        let expected = expected.replace("docker trust", "docker signet");
+        let line: Vec<&str> = ["signet"].into_iter().chain(line).collect();
+        assert_eq!(docker(&user, &line).success().unwrap(), expected);
+        let topic: Vec<&str> = ["help", "signet"].iter().chain(words).copied().collect();
+        assert_eq!(docker(&user, &topic).success().unwrap(), expected);
+    }
+    let refused = docker(&user, &["signet", "-D", "inspect", "x"]);
+    assert_eq!(refused.code, Some(125));
+    assert!(
+        refused
+            .stderr
+            .starts_with("unknown shorthand flag: 'D' in -D"),
+        "{refused}"
+    );
+}
+
+/// docker closes its socket when it is told to end; the plugin ends at once, and the terminal echoes again.
+#[test]
+fn a_prompt_ends_with_the_docker_client() {
+    let server = TrustServer::ours(Storage::Memory).unwrap();
+    let user = User::without_passphrases(&server.url(), &server.ca_pem()).unwrap();
+    user.install_plugin().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(format!(
+        "{} signet key generate jeff & echo \"docker $!\"; wait $!; sleep 1; echo; stty -a; ls",
+        DOCKER.find().unwrap().display()
+    ));
+    user.dress(&mut shell);
+    let mut terminal = Terminal::spawn(&shell).unwrap();
+    terminal.expect("docker ").unwrap();
+    let docker = terminal.expect("\r\n").unwrap();
+    terminal.expect("key with ID ").unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-TERM", docker.trim()])
+        .status();
+    assert!(killed.unwrap().success());
+    let (_, screen) = terminal.finish().unwrap();
+    let settings = screen.rsplit_once("speed").unwrap().1;
+    assert!(
+        settings
+            .split_whitespace()
+            .any(|word| word.trim_end_matches(';') == "echo"),
+        "{screen}"
+    );
+    assert!(!user.path("jeff.pub").exists());
+}
+
+/// After a pull on a terminal, docker asks the plugin what the user might do next.
+#[test]
+fn a_hook_reminds_of_verification_after_a_pull() {
+    let user = User::without_passphrases("https://localhost:1", "no certificate").unwrap();
+    user.install_plugin().unwrap();
+    signet_testkit::file::write(
+        &user.path(".docker/config.json"),
+        r#"{"plugins":{"signet":{"hooks":"pull"}},"features":{"hooks":"true"}}"#,
+    )
+    .unwrap();
+    let pull = user
+        .command(Tool::DockerItself, &["pull", "localhost:1/team/app:v1"])
+        .unwrap();
+    let (status, screen) = Terminal::spawn(&pull).unwrap().finish().unwrap();
+    assert!(!status.success());
+    let advice = screen.split("What's next:").nth(1);
+    assert!(
+        advice.is_some_and(|advice| advice.contains("signet verify")),
+        "{screen}"
+    );
 }
