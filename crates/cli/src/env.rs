@@ -2,6 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
+//! | `DOCKER_AUTH_CONFIG` | logins in the form of `config.json`, which go before that file's |
 //! | `DOCKER_CONFIG` | docker's configuration folder, instead of `$HOME/.docker`; `--config` goes before it |
 //! | `HOME` | where `.docker` is |
 //! | `DOCKER_CONTENT_TRUST_SERVER` | base URL of the trust server for every registry; `https` only |
@@ -36,6 +37,8 @@ const MACHINE_POLICY: Option<&str> = None;
 /// What the environment says.
 #[derive(Debug, Default)]
 pub struct Environment {
+    /// `DOCKER_AUTH_CONFIG`.
+    pub auth_config: Option<SecretString>,
     /// `DOCKER_CONFIG`.
     pub docker_config: Option<PathBuf>,
     /// What concerns the daemon.
@@ -99,6 +102,7 @@ impl Environment {
     #[must_use]
     pub fn read() -> Self {
         Self {
+            auth_config: text("DOCKER_AUTH_CONFIG").map(SecretString::from),
             docker_config: variable("DOCKER_CONFIG").map(PathBuf::from),
             daemon: DaemonEnvironment::read(),
             home: variable("HOME").map(PathBuf::from),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use signet_tuf::update::{Answer, Fetch, Refusal};
 use signet_tuf::{BaseRole, Gun, MetadataPath, PublicKey};
@@ -22,6 +22,7 @@ pub use answer::Validation;
 pub use authorize::{Access, AuthorizationError, Authorizer, Challenge};
 pub use upload::Part;
 
+use crate::ErrorKind;
 use crate::http::{self, HttpError, TlsOptions};
 
 /// Limits on time and size of a server's answers.
@@ -164,6 +165,12 @@ impl RemoteError {
     pub fn is_version_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: Some(code), .. } if code == "VERSION")
     }
+
+    /// Whether the server wants to know who we are, or does know and does not let us (401, 403).
+    #[must_use]
+    pub const fn is_refused_login(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if matches!(refusal.status, 401 | 403))
+    }
 }
 
 impl Remote {
@@ -253,14 +260,26 @@ impl Remote {
     /// Fetches a document for an update.
     ///
     /// # Errors
-    /// [`RemoteError::Tls`] and [`RemoteError::Authorization`], which are no answers. Everything else is an [`Answer`].
+    /// [`RemoteError::Tls`] and [`RemoteError::Authorization`], which are no answers; and 401 and 403 where there is an
+    /// [`Authorizer`]. Everything else is an [`Answer`].
     pub async fn fetch(&self, gun: &Gun, fetch: &Fetch) -> Result<Answer, RemoteError> {
         match self.document(gun, &fetch.path, fetch.max_bytes).await {
             Ok(bytes) => Ok(Answer::Bytes(bytes)),
             Err(RemoteError::Absent { .. }) => Ok(Answer::Absent),
             Err(RemoteError::BadResponse { .. }) => Ok(Answer::TooLarge),
+            // The server is well and refuses who we are. Going on with what is cached, as Go does, would hide that a
+            // right is gone.
+            Err(error @ RemoteError::Refused { .. })
+                if self.authorizer.is_some() && error.is_refused_login() =>
+            {
+                Err(error)
+            }
             Err(RemoteError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal)),
             Err(RemoteError::Unreachable { message }) => Ok(Answer::Unreachable(message)),
+            // The token server belongs to the server: without it there is no answer either.
+            Err(RemoteError::Authorization(error)) if error.kind == ErrorKind::Network => {
+                Ok(Answer::Unreachable(error.to_string()))
+            }
             Err(error @ (RemoteError::Authorization(_) | RemoteError::Tls { .. })) => Err(error),
         }
     }
@@ -366,24 +385,62 @@ impl Remote {
         segments.extend(gun.as_str().split('/'));
         segments.extend(["_trust", "tuf"]);
         segments.extend(name.split('/'));
-        let mut request = self
-            .client
-            .request(method, self.url(&segments))
-            .timeout(self.limits.total);
-        if let Some(authorizer) = &self.authorizer {
-            let header = authorizer
-                .authorize(gun, self.access, &ping.challenges)
-                .await?;
-            if let Some(mut header) = header {
-                header.set_sensitive(true);
-                request = request.header(AUTHORIZATION, header);
+        let url = self.url(&segments);
+        let authorizer = self.authorizer.as_ref();
+        let authorization = self.authorization(gun, &ping.challenges).await?;
+        let response = self
+            .exchange(&method, &url, authorization.as_ref(), body.as_ref())
+            .await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let (Some(authorizer), Some(refused)) = (authorizer, &authorization)
+        {
+            let challenges = Challenge::all(response.headers());
+            if authorizer.refused(refused, &challenges).await {
+                // Read, so that the connection can be used again.
+                self.body(response, MAX_ERROR_BYTES).await?;
+                let authorization = self.authorization(gun, &ping.challenges).await?;
+                return self
+                    .exchange(&method, &url, authorization.as_ref(), body.as_ref())
+                    .await;
             }
         }
-        let uploads = body.as_ref().is_some_and(|(body, _)| !body.is_empty());
+        Ok(response)
+    }
+
+    async fn authorization(
+        &self,
+        gun: &Gun,
+        challenges: &[Challenge],
+    ) -> Result<Option<HeaderValue>, RemoteError> {
+        let Some(authorizer) = &self.authorizer else {
+            return Ok(None);
+        };
+        let mut header = authorizer.authorize(gun, self.access, challenges).await?;
+        if let Some(header) = &mut header {
+            header.set_sensitive(true);
+        }
+        Ok(header)
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        body: Option<&(Bytes, Option<String>)>,
+    ) -> Result<Response, RemoteError> {
+        let mut request = self
+            .client
+            .request(method.clone(), url.clone())
+            .timeout(self.limits.total);
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        let uploads = body.is_some_and(|(body, _)| !body.is_empty());
         if let Some((body, content_type)) = body {
-            request = request.body(body);
+            request = request.body(body.clone());
             if let Some(content_type) = content_type {
-                request = request.header(CONTENT_TYPE, content_type);
+                request = request.header(CONTENT_TYPE, content_type.as_str());
             }
         }
         let answer = async { request.send().await.map_err(transport_error) };

@@ -2,14 +2,10 @@
 //!
 //! Registries and trust servers ask in the same way, so this serves both.
 
-use std::fmt;
-
-use data_encoding::BASE64;
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use secrecy::ExposeSecret as _;
-use zeroize::Zeroizing;
 
 use crate::credentials::Credentials;
+use crate::token::TokenError;
 
 /// Most challenges that are read from one response; what comes later is ignored.
 const MAX_CHALLENGES: usize = 16;
@@ -48,46 +44,28 @@ pub struct BearerChallenge {
     pub error: Option<String>,
 }
 
+/// How to answer a server's challenges.
+#[derive(Clone, Debug)]
+pub enum Answer<'a> {
+    /// The server asks for nothing that we know: the request goes out without `Authorization`.
+    Nothing,
+    /// With this `Authorization` header.
+    Basic(HeaderValue),
+    /// With a token ([`Tokens`](crate::token::Tokens)).
+    Token(&'a BearerChallenge),
+}
+
 /// Why there is no answer to a server's challenges.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
     /// The server wants a user name and password, and there are none. Nothing more is sent. The text is docker's.
     #[error("no basic auth credentials")]
     NoBasicCredentials,
-    /// The server wants a token and does not say from where. The text is docker's.
-    #[error("no realm specified for token auth challenge")]
-    NoTokenRealm,
-    /// The server wants a token.
-    #[error("{0}")]
-    TokenNeeded(TokenNeeded),
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
 }
-
-/// A server that lets in only with a token from a token server, which this version does not fetch.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TokenNeeded {
-    /// URL of the token server.
-    pub realm: String,
-    /// Name of the service that the token is for.
-    pub service: Option<String>,
-}
-
-impl fmt::Display for TokenNeeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Both texts come from the server: Debug escapes what a terminal would obey.
-        f.write_str("the server wants a bearer token")?;
-        if let Some(service) = &self.service {
-            write!(f, " for {service:?}")?;
-        }
-        write!(
-            f,
-            " from {:?}, which this version cannot fetch; use a server with Basic or no authentication",
-            self.realm
-        )
-    }
-}
-
-impl std::error::Error for TokenNeeded {}
 
 /// The challenges of a response, in the server's order. Empty when there are none that can be read.
 #[must_use]
@@ -102,48 +80,44 @@ pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
         .collect()
 }
 
-/// The `Authorization` header that answers the challenges; `None` when the server asks for nothing that we know, and
-/// the request goes out without one.
+/// How to answer the challenges.
 ///
 /// A password is preferred to a token where the server takes both and there is a password.
 ///
 /// # Errors
-/// [`AnswerError`] when the server asks for something that we do not have. The request must not be sent then.
-pub fn answer(
-    challenges: &[Challenge],
+/// [`AnswerError::NoBasicCredentials`] when the server asks for a password that we do not have. The request must not be
+/// sent then.
+pub fn answer<'a>(
+    challenges: &'a [Challenge],
     credentials: &Credentials,
-) -> Result<Option<HeaderValue>, AnswerError> {
+) -> Result<Answer<'a>, AnswerError> {
     let wants_basic = challenges
         .iter()
         .any(|challenge| matches!(challenge, Challenge::Basic { .. }));
-    if wants_basic && let Some(header) = basic_header(credentials) {
-        return Ok(Some(header));
+    if wants_basic && let Some(header) = credentials.basic_header() {
+        return Ok(Answer::Basic(header));
     }
     let bearer = challenges.iter().find_map(|challenge| match challenge {
         Challenge::Bearer(bearer) => Some(bearer),
         Challenge::Basic { .. } | Challenge::Unknown { .. } => None,
     });
     match bearer {
-        Some(bearer) => Err(match &bearer.realm {
-            Some(realm) => AnswerError::TokenNeeded(TokenNeeded {
-                realm: realm.clone(),
-                service: bearer.service.clone(),
-            }),
-            None => AnswerError::NoTokenRealm,
-        }),
+        Some(bearer) => Ok(Answer::Token(bearer)),
         None if wants_basic => Err(AnswerError::NoBasicCredentials),
-        None => Ok(None),
+        None => Ok(Answer::Nothing),
     }
 }
 
-fn basic_header(credentials: &Credentials) -> Option<HeaderValue> {
-    let (username, password) = credentials.basic()?;
-    let plain = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
-    let header = Zeroizing::new(format!("Basic {}", BASE64.encode(plain.as_bytes())));
-    // Base64 is always a valid header value.
-    let mut header = HeaderValue::from_str(&header).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+/// Whether a new token may help with a server that did not accept the last one: it says that the token is not good, or
+/// it does not say what is wrong. One that lacks access would lack it again.
+#[must_use]
+pub fn wants_new_token(challenges: &[Challenge]) -> bool {
+    challenges.iter().any(|challenge| match challenge {
+        Challenge::Bearer(bearer) => {
+            matches!(bearer.error.as_deref(), None | Some("invalid_token"))
+        }
+        Challenge::Basic { .. } | Challenge::Unknown { .. } => false,
+    })
 }
 
 /// Reads one header line (RFC 9110, 11.6.1), which may hold several challenges. What cannot be read is skipped up to
@@ -416,13 +390,20 @@ mod tests {
         assert_eq!(parse(&headers), []);
     }
 
+    fn header_of(challenges: &[Challenge], credentials: &Credentials) -> HeaderValue {
+        match answer(challenges, credentials).unwrap() {
+            Answer::Basic(header) => header,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn answers_basic_with_the_password() {
         // RFC 7617, section 2
         let aladdin = Credentials::password("Aladdin", SecretString::from("open sesame"));
         let both = [bearer("https://t", "s", None), basic("a")];
         for challenges in [&[basic("a")] as &[_], &both] {
-            let header = answer(challenges, &aladdin).unwrap().unwrap();
+            let header = header_of(challenges, &aladdin);
             assert_eq!(
                 header.to_str().unwrap(),
                 "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
@@ -442,34 +423,37 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_scheme_is_no_challenge() {
-        assert_eq!(answer(&[], &Credentials::anonymous()), Ok(None));
-        assert_eq!(
-            answer(&[unknown("negotiate")], &Credentials::anonymous()),
-            Ok(None)
-        );
+    fn asks_for_a_token_where_a_password_is_not_wanted_or_not_there() {
+        let alice = Credentials::password("alice", SecretString::from("pw"));
+        let t = bearer("https://t", "s", None);
+        for (challenges, credentials) in [
+            (vec![t.clone()], &alice),
+            (vec![t.clone()], &Credentials::anonymous()),
+            (vec![basic("a"), t.clone()], &Credentials::anonymous()),
+            (vec![unknown("negotiate"), t.clone()], &alice),
+        ] {
+            match answer(&challenges, credentials).unwrap() {
+                Answer::Token(found) => assert_eq!(Challenge::Bearer(found.clone()), t),
+                other => panic!("{other:?}"),
+            }
+        }
+        for challenges in [vec![], vec![unknown("negotiate")]] {
+            assert!(matches!(
+                answer(&challenges, &alice).unwrap(),
+                Answer::Nothing
+            ));
+        }
     }
 
     #[test]
-    fn a_token_server_is_named_and_not_pretended() {
-        let error = answer(
-            &[bearer("https://t/\u{1b}[2J", "reg", None)],
-            &Credentials::anonymous(),
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the server wants a bearer token for \"reg\" from \"https://t/\\u{1b}[2J\", which this version cannot fetch; \
-             use a server with Basic or no authentication"
-        );
-        let error = answer(
-            &[Challenge::Bearer(BearerChallenge::default())],
-            &Credentials::anonymous(),
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no realm specified for token auth challenge"
-        );
+    fn a_new_token_is_fetched_only_where_it_may_help() {
+        let error = |line: &str| wants_new_token(&parsed(&[line]));
+        assert!(error(r#"Bearer realm="https://t",error="invalid_token""#));
+        assert!(error(r#"Bearer realm="https://t""#));
+        assert!(!error(
+            r#"Bearer realm="https://t",error="insufficient_scope""#
+        ));
+        assert!(!error(r#"Basic realm="a""#));
+        assert!(!wants_new_token(&[]));
     }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use crate::config::{ConfigFault, DockerConfig, StoredAuth, parse_auth_config};
 
@@ -100,6 +103,18 @@ impl Credentials {
             .as_ref()
             .filter(|p| !p.expose_secret().is_empty())?;
         Some((username, password))
+    }
+
+    /// The `Authorization` header of name and password, when neither is empty (RFC 7617).
+    #[must_use]
+    pub fn basic_header(&self) -> Option<HeaderValue> {
+        let (username, password) = self.basic()?;
+        let plain = Zeroizing::new(format!("{username}:{}", password.expose_secret()));
+        let header = Zeroizing::new(format!("Basic {}", BASE64.encode(plain.as_bytes())));
+        // Base64 is always a valid header value.
+        let mut header = HeaderValue::from_str(&header).ok()?;
+        header.set_sensitive(true);
+        Some(header)
     }
 
     /// The token that stands for the user at a token server.

@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod reference;
 pub mod registry;
 pub mod tls;
+pub mod token;
 
 mod base64;
 mod go_json;
@@ -40,3 +41,4 @@ pub use docker_context::Endpoint;
 pub use manifest::Manifest;
 pub use reference::{Reference, Tag};
 pub use registry::Registry;
+pub use token::Tokens;

@@ -2,6 +2,7 @@
 
 mod error;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,13 +12,15 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode, Url};
 
-use crate::challenge::{self, Challenge};
+use crate::challenge::{self, Answer, Challenge};
 use crate::credentials::Credentials;
 use crate::digest::Digest;
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, MediaType};
 use crate::reference::{Reference, Tag, is_loopback};
+use crate::token::{Asker, TokenClients, Tokens, registry_scope};
 
 pub use error::{ErrorKind, RegistryError};
+pub(crate) use error::{find_tls_error, printable};
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -34,8 +37,8 @@ pub struct Limits {
     pub max_manifest_bytes: u64,
     /// Time for one manifest, from connecting to the last byte. Default: 60 seconds.
     pub manifest_time: Duration,
-    /// Time for the first contact, over each of the protocols tried. Default: 15 seconds.
-    pub ping_time: Duration,
+    /// Time until the first answer begins, over each of the protocols tried. Default: 15 seconds.
+    pub first_time: Duration,
 }
 
 impl Default for Limits {
@@ -43,83 +46,123 @@ impl Default for Limits {
         Self {
             max_manifest_bytes: MAX_MANIFEST_BYTES,
             manifest_time: Duration::from_secs(60),
-            ping_time: Duration::from_secs(15),
+            first_time: Duration::from_secs(15),
         }
     }
 }
 
-/// One repository at its registry.
+/// What a command does at a registry.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Actions {
+    /// It reads.
+    #[default]
+    Pull,
+    /// It reads and writes.
+    PullPush,
+}
+
+impl Actions {
+    /// The actions of a token's scope.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::PullPush => "pull,push",
+        }
+    }
+}
+
+/// The way to a registry.
 #[derive(Clone, Debug)]
+pub struct Access {
+    /// Brings the TLS configuration. It should be built with `reqwest::redirect::Policy::none()`: redirects within the
+    /// registry are followed here, and an answer from anywhere else is refused.
+    pub client: reqwest::Client,
+    /// The user's credentials for the registry.
+    pub credentials: Credentials,
+    /// The tokens that the command holds.
+    pub tokens: Arc<Tokens>,
+    /// Makes the way to the token server, if the registry wants tokens.
+    pub token_clients: TokenClients,
+    /// What the command needs to be allowed.
+    pub actions: Actions,
+    /// What one exchange may cost.
+    pub limits: Limits,
+}
+
+impl Access {
+    /// Read access with this client, anonymously.
+    #[must_use]
+    pub fn new(client: reqwest::Client) -> Self {
+        let for_tokens = client.clone();
+        Self {
+            client,
+            credentials: Credentials::anonymous(),
+            tokens: Arc::default(),
+            token_clients: TokenClients::new(move |_| Ok(for_tokens.clone())),
+            actions: Actions::Pull,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same with credentials.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// The same with limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+/// One repository at its registry.
+///
+/// Nothing is sent before something is asked for, and what the registry wants to see is learnt from its answer: a
+/// registry that lets everybody in is asked once and no more.
+#[derive(Debug)]
 pub struct Registry {
-    client: reqwest::Client,
-    /// `https://host[:port]/`, or `http` for a registry on this machine that speaks no TLS.
-    base: Url,
+    access: Access,
+    /// Host and port as in references.
+    authority: String,
+    /// `https://host[:port]/`.
+    https: Url,
+    /// `https://host[:port]/`, or `http` for a registry on this machine that speaks no TLS; once it is known.
+    base: OnceLock<Url>,
     /// Path of the repository.
     path: String,
-    credentials: Credentials,
-    authorization: Option<HeaderValue>,
-    limits: Limits,
+    /// What the registry wants to see; once it has said so.
+    challenges: OnceLock<Vec<Challenge>>,
 }
 
 impl Registry {
-    /// Contacts the registry of `reference` and learns how it wants to be spoken to.
-    ///
-    /// `client` brings the TLS configuration, and should be built with `reqwest::redirect::Policy::none()`: redirects
-    /// within the registry are followed here, and an answer from anywhere else is refused.
+    /// The registry of `reference`. Nothing is sent yet.
     ///
     /// HTTPS is spoken always, except that a registry on this machine ([`is_loopback`]) which does not answer to it is
     /// tried with plain HTTP, as docker does.
     ///
     /// # Errors
-    /// [`RegistryError`]; its [`kind`](RegistryError::kind) tells a network failure from a refusal. No manifest is asked
-    /// for when the registry wants credentials that we do not have.
-    pub async fn connect(
-        client: reqwest::Client,
-        reference: &Reference,
-        credentials: Credentials,
-        limits: Limits,
-    ) -> Result<Self, RegistryError> {
+    /// [`RegistryError::Authority`] when the reference's host and port cannot be an address.
+    pub fn new(reference: &Reference, access: Access) -> Result<Self, RegistryError> {
         let authority = reference.registry_authority();
-        let base = |scheme: &str| {
-            Url::parse(&format!("{scheme}://{authority}/")).map_err(|source| {
-                RegistryError::Authority {
-                    authority: authority.to_owned(),
-                    source,
-                }
-            })
-        };
-        let mut registry = Self {
-            client,
-            base: base("https")?,
+        Ok(Self {
+            access,
+            authority: authority.to_owned(),
+            https: address("https", authority)?,
+            base: OnceLock::new(),
             path: reference.path().to_owned(),
-            credentials,
-            authorization: None,
-            limits,
-        };
-        let challenges = match registry.ping().await {
-            Err(e) if is_loopback(authority) && e.may_be_plain_http() => {
-                tracing::debug!(registry = authority, "no HTTPS, trying plain HTTP: {e}");
-                let https = std::mem::replace(&mut registry.base, base("http")?);
-                match registry.ping().await {
-                    // Nobody there at all: then HTTPS is what was wanted.
-                    Err(RegistryError::Unreachable { .. }) => {
-                        registry.base = https;
-                        return Err(e);
-                    }
-                    answer => answer?,
-                }
-            }
-            answer => answer?,
-        };
-        registry.authorization = challenge::answer(&challenges, &registry.credentials)
-            .map_err(|source| registry.no_answer(source))?;
-        Ok(registry)
+            challenges: OnceLock::new(),
+        })
     }
 
     /// The registry's address, as spoken to.
     #[must_use]
-    pub const fn url(&self) -> &Url {
-        &self.base
+    pub fn url(&self) -> &Url {
+        self.base.get().unwrap_or(&self.https)
     }
 
     /// Fetches what the registry has under `tag` now.
@@ -141,22 +184,16 @@ impl Registry {
     }
 
     async fn fetch(&self, name: &str) -> Result<Manifest, RegistryError> {
-        let url = self.join(&format!("v2/{}/manifests/{name}", self.path))?;
-        self.within(self.limits.manifest_time, self.fetch_url(&url, name))
-            .await
+        let path = format!("v2/{}/manifests/{name}", self.path);
+        self.within(
+            self.access.limits.manifest_time,
+            self.fetch_path(&path, name),
+        )
+        .await
     }
 
-    async fn fetch_url(&self, url: &Url, name: &str) -> Result<Manifest, RegistryError> {
-        let mut response = self.send(url, self.authorization.as_ref()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED && self.authorization.is_none() {
-            // Some registries ask only where it matters, and not at the ping.
-            let challenges = challenge::parse(response.headers());
-            let answer = challenge::answer(&challenges, &self.credentials)
-                .map_err(|source| self.no_answer(source))?;
-            if answer.is_some() {
-                response = self.send(url, answer.as_ref()).await?;
-            }
-        }
+    async fn fetch_path(&self, path: &str, name: &str) -> Result<Manifest, RegistryError> {
+        let response = self.request(path).await?;
         // Only 200: the body of a 206, a 302 or a 500 is not what was asked for (security class A21).
         match response.status() {
             StatusCode::OK => self.read_manifest(response).await,
@@ -193,7 +230,7 @@ impl Registry {
         let content_type = text(&CONTENT_TYPE).unwrap_or_default();
         let claimed = claimed_digests(response.headers())?;
         let bytes = self
-            .read_body(response, self.limits.max_manifest_bytes)
+            .read_body(response, self.access.limits.max_manifest_bytes)
             .await?;
         let manifest = Manifest::parse(bytes, &content_type).map_err(RegistryError::Malformed)?;
         for digest in &claimed {
@@ -225,54 +262,146 @@ impl Registry {
         Ok(body.freeze())
     }
 
-    async fn ping(&self) -> Result<Vec<Challenge>, RegistryError> {
-        let url = self.join("v2/")?;
-        let response = self
-            .within(self.limits.ping_time, self.send(&url, None))
-            .await?;
-        // As docker: any other status means that nothing is asked for. What is wrong shows at the manifest.
-        Ok(if response.status() == StatusCode::UNAUTHORIZED {
-            challenge::parse(response.headers())
-        } else {
-            Vec::new()
-        })
+    /// Sends a GET and answers what the registry asks for.
+    async fn request(&self, path: &str) -> Result<Response, RegistryError> {
+        let known = self.challenges.get().is_some();
+        let mut authorization = self.authorization().await?;
+        let mut response = self.first(path, authorization.as_ref()).await?;
+        if !known && authorization.is_none() {
+            self.learn(&response).await?;
+            authorization = self.authorization().await?;
+            if authorization.is_none() {
+                return Ok(response);
+            }
+            response = self.send(path, authorization.as_ref()).await?;
+        }
+        if response.status() == StatusCode::UNAUTHORIZED
+            && challenge::wants_new_token(&challenge::parse(response.headers()))
+            && let Some(refused) = &authorization
+            && self.access.tokens.discard(refused).await
+        {
+            // It was good when it was fetched. Once only.
+            let authorization = self.authorization().await?;
+            response = self.send(path, authorization.as_ref()).await?;
+        }
+        Ok(response)
+    }
+
+    /// Remembers what the registry wants to see, after an answer to a request without `Authorization`.
+    async fn learn(&self, response: &Response) -> Result<(), RegistryError> {
+        let challenges = match response.status() {
+            StatusCode::UNAUTHORIZED => challenge::parse(response.headers()),
+            // Some registries hide from strangers what there is, and ask who they are only at the front door.
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+                if !self.access.credentials.is_anonymous() =>
+            {
+                let answer = self.send("v2/", None).await?;
+                match answer.status() {
+                    StatusCode::UNAUTHORIZED => challenge::parse(answer.headers()),
+                    _ => Vec::new(),
+                }
+            }
+            _ => Vec::new(),
+        };
+        // Whoever was faster learnt the same.
+        let _ = self.challenges.set(challenges);
+        Ok(())
+    }
+
+    async fn authorization(&self) -> Result<Option<HeaderValue>, RegistryError> {
+        let Some(challenges) = self.challenges.get() else {
+            return Ok(None);
+        };
+        let credentials = &self.access.credentials;
+        let challenge = match challenge::answer(challenges, credentials) {
+            Ok(Answer::Nothing) => return Ok(None),
+            Ok(Answer::Basic(header)) => return Ok(Some(header)),
+            Ok(Answer::Token(challenge)) => challenge,
+            Err(source) => return Err(self.no_answer(source)),
+        };
+        let asker = Asker::new(self.url().clone(), self.access.token_clients.clone());
+        let scope = registry_scope(challenge, &self.path, self.access.actions.as_str());
+        self.access
+            .tokens
+            .authorization(&asker, challenge, &scope, credentials)
+            .await
+            .map(Some)
+            .map_err(|source| self.no_answer(source.into()))
+    }
+
+    /// As [`Registry::send`]; the first time it finds out whether the registry speaks TLS.
+    async fn first(
+        &self,
+        path: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, RegistryError> {
+        if self.base.get().is_some() {
+            return self.send(path, authorization).await;
+        }
+        let limit = self.access.limits.first_time;
+        let attempt = async |base: &Url| {
+            let sent = self.send_to(base, path, authorization);
+            self.within(limit, sent).await
+        };
+        let (base, answer) = match attempt(&self.https).await {
+            Err(e) if is_loopback(&self.authority) && e.may_be_plain_http() => {
+                tracing::debug!(registry = %self.https, "no HTTPS, trying plain HTTP: {e}");
+                let http = address("http", &self.authority)?;
+                match attempt(&http).await {
+                    // Nobody there at all: then HTTPS is what was wanted.
+                    Err(RegistryError::Unreachable { .. }) => return Err(e),
+                    answer => (http, answer?),
+                }
+            }
+            answer => (self.https.clone(), answer?),
+        };
+        let _ = self.base.set(base);
+        Ok(answer)
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, RegistryError> {
+        self.send_to(self.url(), path, authorization).await
     }
 
     /// Sends a GET, and follows redirects within the registry.
-    async fn send(
+    async fn send_to(
         &self,
-        url: &Url,
+        base: &Url,
+        path: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, RegistryError> {
-        let mut url = url.clone();
+        let mut url = base.join(path).map_err(|source| RegistryError::Authority {
+            authority: base.to_string(),
+            source,
+        })?;
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.client.get(url.clone()).header(ACCEPT, accepted());
+            let mut request = self
+                .access
+                .client
+                .get(url.clone())
+                .header(ACCEPT, accepted());
             if let Some(authorization) = authorization {
                 request = request.header(AUTHORIZATION, authorization.clone());
             }
-            let response = request.send().await.map_err(|e| self.failed(e))?;
-            self.expect_own(response.url())?;
+            let response = request
+                .send()
+                .await
+                .map_err(|source| RegistryError::from_transport(base, source))?;
+            expect_own(base, response.url())?;
             match redirect_target(&response) {
                 None => return Ok(response),
                 Some(target) => {
-                    self.expect_own(&target)?;
+                    expect_own(base, &target)?;
                     url = target;
                 }
             }
         }
         Err(RegistryError::Redirected {
-            registry: self.base.to_string(),
-            target: url.to_string(),
-        })
-    }
-
-    /// Whom the user named answers, or nobody: a redirect cannot name another server, nor leave TLS.
-    fn expect_own(&self, url: &Url) -> Result<(), RegistryError> {
-        if url.origin() == self.base.origin() {
-            return Ok(());
-        }
-        Err(RegistryError::Redirected {
-            registry: self.base.to_string(),
+            registry: base.to_string(),
             target: url.to_string(),
         })
     }
@@ -282,19 +411,10 @@ impl Registry {
             return Ok(());
         }
         Err(RegistryError::DigestMismatch {
-            registry: self.base.to_string(),
+            registry: self.url().to_string(),
             expected: *digest,
             received: *manifest.digest(),
         })
-    }
-
-    fn join(&self, path: &str) -> Result<Url, RegistryError> {
-        self.base
-            .join(path)
-            .map_err(|source| RegistryError::Authority {
-                authority: self.base.to_string(),
-                source,
-            })
     }
 
     async fn within<T>(
@@ -304,7 +424,7 @@ impl Registry {
     ) -> Result<T, RegistryError> {
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             Err(RegistryError::TimedOut {
-                registry: self.base.to_string(),
+                registry: self.url().to_string(),
                 limit,
             })
         })
@@ -323,15 +443,33 @@ impl Registry {
     }
 
     fn failed(&self, source: reqwest::Error) -> RegistryError {
-        RegistryError::from_transport(&self.base, source)
+        RegistryError::from_transport(self.url(), source)
     }
 
     fn no_answer(&self, source: challenge::AnswerError) -> RegistryError {
         RegistryError::Credentials {
-            registry: self.base.to_string(),
+            registry: self.url().to_string(),
             source,
         }
     }
+}
+
+fn address(scheme: &str, authority: &str) -> Result<Url, RegistryError> {
+    Url::parse(&format!("{scheme}://{authority}/")).map_err(|source| RegistryError::Authority {
+        authority: authority.to_owned(),
+        source,
+    })
+}
+
+/// Whom the user named answers, or nobody: a redirect cannot name another server, nor leave TLS.
+fn expect_own(base: &Url, url: &Url) -> Result<(), RegistryError> {
+    if url.origin() == base.origin() {
+        return Ok(());
+    }
+    Err(RegistryError::Redirected {
+        registry: base.to_string(),
+        target: url.to_string(),
+    })
 }
 
 fn accepted() -> HeaderValue {

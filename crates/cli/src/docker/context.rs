@@ -7,6 +7,7 @@ use signet_client::policy::{Policy, UserPolicy};
 use signet_keys::{FileKeyStore, KeyStore};
 use time::OffsetDateTime;
 
+use super::login::Logins;
 use super::passphrases::DockerPassphrases;
 use super::problems;
 use crate::cobra::Program;
@@ -32,6 +33,8 @@ pub struct Context {
     /// The clock.
     pub clock: Clock,
     pub(super) globals: Globals,
+    /// The logins, found when a server asks.
+    pub(super) logins: Logins,
     keys: OnceLock<Arc<FileKeyStore>>,
     policy: OnceLock<Policy>,
 }
@@ -51,6 +54,7 @@ impl Context {
             printer,
             clock,
             globals,
+            logins: Logins::default(),
             keys: OnceLock::new(),
             policy: OnceLock::new(),
         }

@@ -84,12 +84,12 @@ async fn overview(typed: &str, context: &Context) -> Result<Overview, Failure> {
             image.reference.tag().map(|tag| tag.as_str()),
         )),
         (Ok(()), None) => Err(Failure::new(texts::no_signatures(typed))),
-        (Err(error), _) => Err(no_signatures(typed, &error)),
+        (Err(error), _) => Err(no_signatures(typed, &image, &error)),
     }
 }
 
 /// Docker gives no reason. A person at a terminal gets it, and everybody when somebody may be attacking.
-fn no_signatures(typed: &str, error: &Error) -> Failure {
+fn no_signatures(typed: &str, image: &Image, error: &Error) -> Failure {
     let text = texts::no_signatures(typed);
     let reason = problems::notary_error(typed, error);
     tracing::debug!("{reason}");
@@ -97,6 +97,6 @@ fn no_signatures(typed: &str, error: &Error) -> Failure {
     if is_attack || problems::is_refused_by_policy(error) {
         Failure::new(format!("{text}\n{reason}"))
     } else {
-        Failure::new(text).hint(reason)
+        image.failure(text, error).hint(reason)
     }
 }

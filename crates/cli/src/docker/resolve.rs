@@ -93,7 +93,7 @@ pub(super) async fn read(
     }
     updated.map_err(|error| {
         let text = problems::notary_error(image.gun.as_str(), &error);
-        let failure = problems::client_failure(text, &error);
+        let failure = image.failure(text, &error);
         match image.demands.first_use_denied(&image.gun) {
             Some(stated) if problems::is_refused_by_policy(&error) => {
                 failure.hint(texts::policy_says(&rule(stated)))

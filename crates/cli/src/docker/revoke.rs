@@ -43,7 +43,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
 }
 
 async fn revoke(image: &Image, context: &Context) -> Result<(), Failure> {
-    let failed = |error: Error| problems::client_failure(problems::client_problem(&error), &error);
+    let failed = |error: Error| image.failure(problems::client_problem(&error), &error);
     let mut repository = image.open(context, Access::PullPush)?;
     let updated = {
         let _busy = context.printer.busy(&texts::reading(image.gun.as_str()));

@@ -179,7 +179,7 @@ async fn publish(
     let published = {
         let _busy = context.printer.busy(&texts::publishing(image.gun.as_str()));
         repository.publish(&edits, options).await.map_err(|error| {
-            problems::client_failure(
+            image.failure(
                 format!("{failed}{}", problems::client_problem(&error)),
                 &error,
             )
@@ -308,7 +308,7 @@ async fn fetch(
         What::Digest(digest) => registry.fetch_digest(digest).await,
         What::Present | What::Remote => registry.fetch_tag(tag).await,
     };
-    manifest.map_err(|error| problems::registry_failure(&error))
+    manifest.map_err(|error| image.registry_failure(&error))
 }
 
 /// Says what is about to be signed, in the place where docker shows its push.
@@ -384,7 +384,7 @@ fn fitting_name(user: &str) -> String {
 }
 
 fn wrapped(image: &Image, error: &Error) -> Failure {
-    problems::client_failure(problems::notary_error(image.gun.as_str(), error), error)
+    image.failure(problems::notary_error(image.gun.as_str(), error), error)
 }
 
 #[cfg(test)]

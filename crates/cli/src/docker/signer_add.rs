@@ -115,8 +115,7 @@ async fn add(
     }
     let store = context.keys()?;
     let mut repository = image.open(context, Access::PullPush)?;
-    let wrapped =
-        |error: Error| problems::client_failure(problems::notary_error(typed, &error), &error);
+    let wrapped = |error: Error| image.failure(problems::notary_error(typed, &error), &error);
 
     let updated = {
         let _busy = context.printer.busy(&texts::reading(image.gun.as_str()));
@@ -139,7 +138,7 @@ async fn add(
     let published = repository
         .publish(&delegations(name.role(), keys), PublishOptions::default())
         .await
-        .map_err(|error| problems::client_failure(problems::client_problem(&error), &error))?;
+        .map_err(|error| image.failure(problems::client_problem(&error), &error))?;
     problems::log_warnings(repository.take_warnings());
     problems::log_edit_warnings(&published);
     Ok(())

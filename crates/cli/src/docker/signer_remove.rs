@@ -88,7 +88,7 @@ async fn remove(typed: &str, args: &Args<'_>, context: &Context) -> Result<Done,
     problems::log_warnings(repository.take_warnings());
     updated.map_err(|error| {
         let text = texts::signers_unknown(typed, &problems::client_problem(&error));
-        problems::client_failure(text, &error)
+        image.failure(text, &error)
     })?;
 
     let leaving = repository
@@ -133,7 +133,7 @@ async fn publish(
         repository
             .publish(edits, PublishOptions::default())
             .await
-            .map_err(|error| problems::client_failure(problems::client_problem(&error), &error))?
+            .map_err(|error| image.failure(problems::client_problem(&error), &error))?
     };
     problems::log_warnings(repository.take_warnings());
     problems::log_edit_warnings(&published);

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use signet_client::http::{ClientIdentity, TlsOptions, Verification};
 use signet_client::policy::{Demands, Stated};
-use signet_client::{Access, Authorizer, Options, Remote, RemoteOptions, Repository};
+use signet_client::{Access, Error, Options, Remote, RemoteOptions, Repository};
+use signet_oci::challenge::AnswerError;
 use signet_oci::daemon::RegistryLogin;
-use signet_oci::registry::Limits;
+use signet_oci::registry::{self, RegistryError};
 use signet_oci::tls::TlsDirectory;
+use signet_oci::token::{Asker, TokenClients};
 use signet_oci::{Reference, Registry};
 use signet_tuf::Gun;
 use url::Url;
 
 use super::context::Context;
-use super::login::Login;
+use super::login::{Login, Refused, TrustLogin};
 use super::problems;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
@@ -59,7 +61,7 @@ impl Image {
         };
         let config_dir = context.config_dir()?;
         let tls = tls_options(&config_dir, &server.authority, &reference)?;
-        let login = Arc::new(Login::new(context, config_dir, &reference));
+        let login = context.logins.of(context, config_dir, &reference);
         Ok(Self {
             reference,
             gun,
@@ -77,7 +79,9 @@ impl Image {
         options.tls = self.tls.clone();
         options.access = access;
         options.offline = self.offline;
-        options.authorizer = Some(Arc::clone(&self.login) as Arc<dyn Authorizer>);
+        let asker = Asker::new(self.server.url.clone(), token_clients(&self.tls));
+        let login = TrustLogin::new(Arc::clone(&self.login), asker);
+        options.authorizer = Some(Arc::new(login));
         let remote =
             Remote::new(options).map_err(|error| Failure::new(problems::with_sources(&error)))?;
         let mut options = Options::new(
@@ -108,7 +112,7 @@ impl Image {
         }
     }
 
-    /// Contacts the image's registry.
+    /// The image's registry. Nothing is sent.
     pub(super) async fn registry(&self, context: &Context) -> Result<Registry, Failure> {
         let authority = self.reference.registry_authority();
         let url = Url::parse(&format!("https://{authority}"))
@@ -116,10 +120,42 @@ impl Image {
         let tls = tls_options(&context.config_dir()?, authority, &self.reference)?;
         let client = signet_client::http::client(&url, &tls, &user_agent())
             .map_err(|error| Failure::new(problems::with_sources(&error)))?;
-        let credentials = self.login.credentials().await.clone();
-        Registry::connect(client, &self.reference, credentials, Limits::default())
-            .await
-            .map_err(|error| problems::registry_failure(&error))
+        let access = registry::Access {
+            credentials: self.login.credentials().await.clone(),
+            tokens: self.login.tokens(),
+            token_clients: token_clients(&tls),
+            ..registry::Access::new(client)
+        };
+        Registry::new(&self.reference, access).map_err(|error| self.registry_failure(&error))
+    }
+
+    /// A failure of that text, with advice on what caused it.
+    pub(super) fn failure(&self, text: String, error: &Error) -> Failure {
+        match self.login.advice(error) {
+            Some(advice) => Failure::new(text).hint(advice),
+            None => problems::client_failure(text, error),
+        }
+    }
+
+    /// Why the registry's manifest is not to be had.
+    pub(super) fn registry_failure(&self, error: &RegistryError) -> Failure {
+        let failure = problems::registry_failure(error);
+        let refused = match error {
+            RegistryError::Credentials {
+                source: AnswerError::NoBasicCredentials,
+                ..
+            } => Refused::Login,
+            RegistryError::Credentials {
+                source: AnswerError::Token(error),
+                ..
+            } if error.is_wrong_login() => Refused::Login,
+            RegistryError::Unauthorized { status: 401, .. } => Refused::Access,
+            _ => return failure,
+        };
+        match self.login.advice_after(refused) {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
     }
 }
 
@@ -211,6 +247,14 @@ fn tls_options(
         extra_roots_pem,
         identities,
         verification,
+    })
+}
+
+/// Token servers are spoken to as the server that asked for the token is.
+fn token_clients(tls: &TlsOptions) -> TokenClients {
+    let tls = tls.clone();
+    TokenClients::new(move |realm| {
+        signet_client::http::client(realm, &tls, &user_agent()).map_err(Into::into)
     })
 }
 

@@ -3,6 +3,7 @@
 mod daemon;
 mod keys;
 mod lock;
+mod login;
 mod policy;
 mod removal;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 pub use daemon::*;
 pub use keys::*;
 pub use lock::*;
+pub use login::*;
 pub use policy::*;
 pub use removal::*;
 

@@ -15,6 +15,9 @@ pub enum Access {
     Pull,
     /// Read and publish.
     PullPush,
+    /// The same, for the step that follows the push of an image. The name of its scope differs from
+    /// [`Access::PullPush`] at token servers, in no other way.
+    PushPull,
 }
 
 impl Access {
@@ -25,6 +28,8 @@ impl Access {
             Self::All => "*",
             Self::Pull => "pull",
             Self::PullPush => "pull,push",
+            // compat: docker asks in this order here, and token servers may remember what was asked.
+            Self::PushPull => "push,pull",
         }
     }
 }
@@ -52,13 +57,20 @@ pub trait Authorizer: Send + Sync {
     /// kept is kept by the implementation. `None` sends the request without the header.
     ///
     /// # Errors
-    /// [`AuthorizationError`] ends the command: it never counts as an outage of the server.
+    /// [`AuthorizationError`]. One of the kind [`ErrorKind::Network`] counts as an outage, as if the server itself could
+    /// not be reached; any other ends the command.
     async fn authorize(
         &self,
         gun: &Gun,
         access: Access,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError>;
+
+    /// Told that the server did not accept `header` (401), and what it says to that. `true`: the next header may be a
+    /// better one, and the request is sent once more.
+    async fn refused(&self, _header: &HeaderValue, _challenges: &[Challenge]) -> bool {
+        false
+    }
 }
 
 /// Why there is no `Authorization` header. Shows as its cause.

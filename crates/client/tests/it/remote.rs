@@ -289,6 +289,108 @@ async fn a_failed_login_is_no_outage() {
     assert!(matches!(anonymous, Answer::Refused(refusal) if refusal.status == 401));
 }
 
+/// A token server that cannot be reached is an outage, as if the server itself could not be.
+#[tokio::test]
+async fn a_login_that_cannot_be_reached_is_an_outage() {
+    let server = challenging().await;
+    let mut options = options(&server);
+    options.authorizer = Some(Arc::new(Noting {
+        asked: Mutex::default(),
+        answer: || {
+            Err(AuthorizationError {
+                kind: ErrorKind::Network,
+                source: "Get \"https://t\": Connection refused".into(),
+            })
+        },
+    }));
+    let remote = Remote::new(options).unwrap();
+    let answer = remote.fetch(&gun(), &timestamp(9)).await.unwrap();
+    assert!(
+        matches!(&answer, Answer::Unreachable(message) if message.starts_with("Get ")),
+        "{answer:?}"
+    );
+}
+
+/// A server that refuses who asks is not out of order.
+#[tokio::test]
+async fn a_refused_user_is_no_outage() {
+    for status in [401, 403] {
+        let server = server(move |_| answer(status, "")).await;
+        let mut options = options(&server);
+        options.authorizer = Some(Arc::new(Noting {
+            asked: Mutex::default(),
+            answer: || Ok(Some(HeaderValue::from_static("Basic good"))),
+        }));
+        let remote = Remote::new(options).unwrap();
+        let error = remote.fetch(&gun(), &timestamp(9)).await.unwrap_err();
+        assert!(error.is_refused_login(), "{error:?}");
+    }
+}
+
+/// Renews a header that was refused, as often as it is asked.
+struct Renewing(Mutex<Vec<HeaderValue>>);
+
+#[async_trait]
+impl Authorizer for Renewing {
+    async fn authorize(
+        &self,
+        _: &Gun,
+        _: Access,
+        _: &[Challenge],
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        let refused = self.0.lock().unwrap().len();
+        Ok(HeaderValue::from_str(&format!("Bearer {refused}")).ok())
+    }
+
+    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
+        assert_eq!(
+            challenges,
+            [Challenge("Bearer error=\"invalid_token\"".to_owned())]
+        );
+        self.0.lock().unwrap().push(header.clone());
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once() {
+    for (good, requests) in [("Bearer 0", 2), ("Bearer 1", 3), ("Bearer 2", 3)] {
+        let server = server(move |request| {
+            if request.header("authorization") == Some(good) || request.path == "/v2/" {
+                answer(200, "doc")
+            } else {
+                let challenge = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+                answer_with(401, challenge, "")
+            }
+        })
+        .await;
+        let mut options = options(&server);
+        options.authorizer = Some(Arc::new(Renewing(Mutex::default())));
+        let remote = Remote::new(options).unwrap();
+        let answer = remote.fetch(&gun(), &timestamp(9)).await;
+        assert_eq!(answer.is_ok(), good != "Bearer 2", "{answer:?}");
+        assert_eq!(server.requests.lock().unwrap().len(), requests);
+    }
+    // What an upload sends, it sends again.
+    let server = server(|request| match request.header("authorization") {
+        Some("Bearer 0") => answer_with(
+            401,
+            "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n",
+            "",
+        ),
+        _ => answer(200, ""),
+    })
+    .await;
+    let mut options = options(&server);
+    options.authorizer = Some(Arc::new(Renewing(Mutex::default())));
+    let remote = Remote::new(options).unwrap();
+    remote.upload(&gun(), &[]).await.unwrap();
+    let requests = server.requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 3);
+    assert!(!requests[1].body.is_empty());
+    assert_eq!(requests[1].body, requests[2].body);
+}
+
 #[tokio::test]
 async fn keys_are_keys_or_the_answer_is_bad() {
     let key = r#"{"keytype":"ed25519","keyval":{"public":"Ypnh3/3ngAKRvYCfGORv8ePEWa27ROi0wkxd678T5mE=","private":null}}"#;

@@ -193,7 +193,7 @@ impl RegistryError {
 }
 
 /// The TLS error at the bottom of a failed request.
-fn find_tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+pub(crate) fn find_tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -222,15 +222,16 @@ pub(super) fn first_message(body: &[u8]) -> Option<String> {
         message: String,
     }
     let errors: Errors = serde_json::from_slice(body).ok()?;
-    let message: String = errors
-        .errors
-        .first()?
-        .message
-        .chars()
+    let message = printable(&errors.errors.first()?.message);
+    (!message.is_empty()).then_some(message)
+}
+
+/// The beginning of a server's words, without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
         .filter(|&c| !c.is_control() && !reorders(c))
         .take(MAX_MESSAGE_CHARS)
-        .collect();
-    (!message.is_empty()).then_some(message)
+        .collect()
 }
 
 /// Characters that make text appear in another order than it is in.

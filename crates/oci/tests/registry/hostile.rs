@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use signet_oci::challenge::AnswerError;
-use signet_oci::registry::{ErrorKind, Limits, RegistryError};
+use signet_oci::registry::{Access, ErrorKind, Limits, RegistryError};
+use signet_oci::token::TokenError;
 use signet_oci::{Credentials, Digest, Manifest, Reference, Registry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +24,7 @@ enum Answer {
     Endless(String, &'static [u8], Duration),
 }
 
-/// An HTTP server that answers the ping with 200 and everything else with what the test says.
+/// An HTTP server that answers the ping with 200, unless the test says 401, and everything else with what the test says.
 struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
@@ -70,12 +71,16 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    async fn connect(
-        &self,
-        credentials: Credentials,
-        limits: Limits,
-    ) -> Result<Registry, RegistryError> {
-        Registry::connect(client(None), &self.reference(), credentials, limits).await
+    fn registry(&self, credentials: Credentials, limits: Limits) -> Registry {
+        let access = Access::new(client(None))
+            .credentials(credentials)
+            .limits(limits);
+        Registry::new(&self.reference(), access).unwrap()
+    }
+
+    async fn fetch_as(&self, credentials: Credentials) -> Result<Manifest, RegistryError> {
+        let registry = self.registry(credentials, Limits::default());
+        registry.fetch_tag(self.reference().tag().unwrap()).await
     }
 
     async fn fetch(&self) -> Result<Manifest, RegistryError> {
@@ -83,7 +88,7 @@ impl Server {
     }
 
     async fn fetch_within(&self, limits: Limits) -> Result<Manifest, RegistryError> {
-        let registry = self.connect(Credentials::anonymous(), limits).await?;
+        let registry = self.registry(Credentials::anonymous(), limits);
         registry.fetch_tag(self.reference().tag().unwrap()).await
     }
 }
@@ -179,10 +184,7 @@ async fn a18_the_digest_is_that_of_the_bytes_and_not_the_servers_word() {
 #[tokio::test]
 async fn a18_a_fetch_by_digest_accepts_no_other_bytes() {
     let server = Server::sends(manifest_response("", MANIFEST)).await;
-    let registry = server
-        .connect(Credentials::anonymous(), Limits::default())
-        .await
-        .unwrap();
+    let registry = server.registry(Credentials::anonymous(), Limits::default());
     let wanted = Digest::of(b"what was signed");
     let error = registry.fetch_digest(&wanted).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -191,7 +193,7 @@ async fn a18_a_fetch_by_digest_accepts_no_other_bytes() {
         "{error:?}"
     );
     assert!(
-        server.requests()[1]
+        server.requests()[0]
             .starts_with(&format!("GET /v2/team/app/manifests/{wanted} HTTP/1.1\r\n"))
     );
     assert!(
@@ -353,10 +355,12 @@ async fn a_server_that_accepts_and_is_silent_ends_with_the_time() {
         .parse()
         .unwrap();
     let limits = Limits {
-        ping_time: Duration::from_millis(300),
+        first_time: Duration::from_millis(300),
         ..Limits::default()
     };
-    let error = Registry::connect(client(None), &reference, Credentials::anonymous(), limits)
+    let registry = Registry::new(&reference, Access::new(client(None)).limits(limits)).unwrap();
+    let error = registry
+        .fetch_tag(&"v1".parse().unwrap())
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::TimedOut { .. }), "{error:?}");
@@ -403,7 +407,7 @@ async fn redirects_stay_within_the_registry() {
         matches!(error, RegistryError::Redirected { .. }),
         "{error:?}"
     );
-    assert_eq!(circle.requests().len(), 5, "the ping and four attempts");
+    assert_eq!(circle.requests().len(), 4);
 }
 
 #[tokio::test]
@@ -423,14 +427,7 @@ async fn a_client_that_follows_redirects_itself_is_found_out() {
         .build()
         .unwrap();
     let reference = server.reference();
-    let registry = Registry::connect(
-        follower,
-        &reference,
-        Credentials::anonymous(),
-        Limits::default(),
-    )
-    .await
-    .unwrap();
+    let registry = Registry::new(&reference, Access::new(follower)).unwrap();
     let error = registry
         .fetch_tag(reference.tag().unwrap())
         .await
@@ -445,67 +442,96 @@ fn alice() -> Credentials {
     Credentials::password("alice", SecretString::from("wonderland"))
 }
 
-/// Lets in whoever sends alice's password; asks with `challenge` at the ping or only at the manifest.
-async fn guarded(challenge: &'static str, asks_at_ping: bool) -> Server {
+/// Where a guarded server asks who is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asks {
+    Everywhere,
+    AtTheManifest,
+    /// And hides the manifest from strangers.
+    AtTheFrontDoor,
+}
+
+/// Lets in whoever sends alice's password, and asks for it with `challenge`.
+async fn guarded(challenge: &'static str, asks: Asks) -> Server {
     Server::start(move |request| {
         let unauthorized = response(401, &format!("WWW-Authenticate: {challenge}\r\n"), "");
         // base64 of alice:wonderland
         let let_in = request.contains("authorization: Basic YWxpY2U6d29uZGVybGFuZA==\r\n");
         Answer::Once(match request {
-            "ping" if !asks_at_ping => response(200, "", ""),
+            "ping" if asks == Asks::AtTheManifest => response(200, "", ""),
+            "ping" => unauthorized,
             _ if let_in => manifest_response("", MANIFEST),
+            _ if asks == Asks::AtTheFrontDoor => response(404, "", ""),
             _ => unauthorized,
         })
     })
     .await
 }
 
+/// What was asked for, in order.
+fn paths(server: &Server) -> Vec<String> {
+    let path = |request: &String| request.split(' ').nth(1).unwrap().to_owned();
+    server.requests().iter().map(path).collect()
+}
+
+const MANIFEST_PATH: &str = "/v2/team/app/manifests/v1";
+
 #[tokio::test]
-async fn asks_again_with_the_password_when_only_the_manifest_is_guarded() {
-    for asks_at_ping in [true, false] {
-        let server = guarded("Basic realm=\"x\"", asks_at_ping).await;
-        let registry = server.connect(alice(), Limits::default()).await.unwrap();
-        let manifest = registry
-            .fetch_tag(server.reference().tag().unwrap())
-            .await
-            .unwrap();
+async fn a_password_is_shown_only_to_a_registry_that_asks() {
+    for (asks, expected) in [
+        (Asks::Everywhere, [MANIFEST_PATH, MANIFEST_PATH].as_slice()),
+        (Asks::AtTheManifest, &[MANIFEST_PATH, MANIFEST_PATH]),
+        (
+            Asks::AtTheFrontDoor,
+            &[MANIFEST_PATH, "/v2/", MANIFEST_PATH],
+        ),
+    ] {
+        let server = guarded("Basic realm=\"x\"", asks).await;
+        let manifest = server.fetch_as(alice()).await.unwrap();
         assert_eq!(manifest.bytes(), MANIFEST);
+        assert_eq!(paths(&server), expected, "{asks:?}");
         let requests = server.requests();
-        assert_eq!(requests.len(), if asks_at_ping { 2 } else { 3 });
+        let (last, before) = requests.split_last().unwrap();
+        assert!(last.contains("authorization"));
         assert!(
-            !requests[0].contains("authorization"),
-            "the ping never has credentials"
+            before
+                .iter()
+                .all(|request| !request.contains("authorization"))
         );
     }
+    let open = Server::sends(manifest_response("", MANIFEST)).await;
+    open.fetch_as(alice()).await.unwrap();
+    assert_eq!(paths(&open), [MANIFEST_PATH], "one request and no password");
+    assert!(!open.requests()[0].contains("authorization"));
+}
+
+#[tokio::test]
+async fn what_a_registry_asks_for_is_learnt_once() {
+    let server = guarded("Basic realm=\"x\"", Asks::Everywhere).await;
+    let registry = server.registry(alice(), Limits::default());
+    for _ in 0..3 {
+        let manifest = registry.fetch_tag(&"v1".parse().unwrap()).await.unwrap();
+        assert_eq!(manifest.bytes(), MANIFEST);
+    }
+    assert_eq!(paths(&server).len(), 4);
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_tried_once() {
-    let server = guarded("Basic realm=\"x\"", false).await;
+    let server = guarded("Basic realm=\"x\"", Asks::AtTheManifest).await;
     let wrong = Credentials::password("alice", SecretString::from("x"));
-    let registry = server.connect(wrong, Limits::default()).await.unwrap();
-    let error = registry
-        .fetch_tag(server.reference().tag().unwrap())
-        .await
-        .unwrap_err();
+    let error = server.fetch_as(wrong).await.unwrap_err();
     assert!(
         matches!(error, RegistryError::Unauthorized { status: 401, .. }),
         "{error:?}"
     );
-    assert_eq!(
-        server.requests().len(),
-        3,
-        "ping, without and with the password"
-    );
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn without_an_answer_to_the_challenge_nothing_is_sent() {
-    let server = guarded("Basic realm=\"x\"", true).await;
-    let error = server
-        .connect(Credentials::anonymous(), Limits::default())
-        .await
-        .unwrap_err();
+async fn without_an_answer_to_the_challenge_nothing_more_is_sent() {
+    let server = guarded("Basic realm=\"x\"", Asks::Everywhere).await;
+    let error = server.fetch().await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -516,18 +542,20 @@ async fn without_an_answer_to_the_challenge_nothing_is_sent() {
         ),
         "{error:?}"
     );
-    assert_eq!(server.requests().len(), 1, "the ping alone");
+    assert_eq!(server.requests().len(), 1);
 
-    let server = guarded(r#"Bearer realm="https://t",service="s""#, true).await;
-    let error = server
-        .connect(alice(), Limits::default())
-        .await
-        .unwrap_err();
+    // A password goes nowhere without TLS, except from this machine to itself.
+    let server = guarded(
+        r#"Bearer realm="http://t.example/",service="s""#,
+        Asks::Everywhere,
+    )
+    .await;
+    let error = server.fetch_as(alice()).await.unwrap_err();
     assert!(
         matches!(
             error,
             RegistryError::Credentials {
-                source: AnswerError::TokenNeeded(_),
+                source: AnswerError::Token(TokenError::Realm { .. }),
                 ..
             }
         ),
@@ -535,12 +563,8 @@ async fn without_an_answer_to_the_challenge_nothing_is_sent() {
     );
     assert_eq!(server.requests().len(), 1);
 
-    let server = guarded("Negotiate", true).await;
-    let registry = server.connect(alice(), Limits::default()).await.unwrap();
-    let error = registry
-        .fetch_tag(server.reference().tag().unwrap())
-        .await
-        .unwrap_err();
+    let server = guarded("Negotiate", Asks::Everywhere).await;
+    let error = server.fetch_as(alice()).await.unwrap_err();
     assert!(
         matches!(error, RegistryError::Unauthorized { .. }),
         "{error:?}"
@@ -570,9 +594,9 @@ async fn asks_for_all_four_formats_in_one_line() {
                   application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json\r\n";
     let requests = server.requests();
     assert!(
-        requests[1].starts_with("GET /v2/team/app/manifests/v1 HTTP/1.1\r\n"),
+        requests[0].starts_with("GET /v2/team/app/manifests/v1 HTTP/1.1\r\n"),
         "{}",
-        requests[1]
+        requests[0]
     );
-    assert!(requests[1].contains(accept), "{}", requests[1]);
+    assert!(requests[0].contains(accept), "{}", requests[0]);
 }

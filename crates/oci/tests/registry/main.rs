@@ -1,4 +1,4 @@
-//! Manifests from the real `docker-registry`, and from servers that mean harm.
+//! Manifests from the real `docker-registry`, and from servers that mean harm; tokens from a token service.
 
 #![expect(
     clippy::indexing_slicing,
@@ -8,6 +8,7 @@
 
 mod hostile;
 mod real;
+mod token;
 
 use std::sync::Arc;
 

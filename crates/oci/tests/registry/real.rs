@@ -6,9 +6,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 use signet_oci::credentials::CredentialEnvironment;
 use signet_oci::manifest::{Kind, MediaType};
-use signet_oci::registry::{ErrorKind, Limits, RegistryError};
+use signet_oci::registry::{Access, ErrorKind, RegistryError};
 use signet_oci::tls::TlsDirectory;
-use signet_oci::{Credentials, DockerConfig, Reference, Registry};
+use signet_oci::{Credentials, DockerConfig, Manifest, Reference, Registry};
 use signet_testkit::certificate::{Authority, Identity};
 use signet_testkit::http::Client;
 use signet_testkit::image::{self, Image};
@@ -19,16 +19,9 @@ use super::{chain, client};
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-async fn connect(host: &str) -> Registry {
+fn connect(host: &str) -> Registry {
     let reference: Reference = format!("{host}/team/app").parse().unwrap();
-    Registry::connect(
-        client(None),
-        &reference,
-        Credentials::anonymous(),
-        Limits::default(),
-    )
-    .await
-    .unwrap()
+    Registry::new(&reference, Access::new(client(None))).unwrap()
 }
 
 fn tag(text: &str) -> signet_oci::Tag {
@@ -55,8 +48,7 @@ async fn fetches_images_and_indexes_by_tag_and_by_digest() {
     let multi = Image::multi_platform("two");
     single.push(&server.client(), "team/app", "one").unwrap();
     multi.push(&server.client(), "team/app", "two").unwrap();
-    let registry = connect(&server.host()).await;
-    assert_eq!(registry.url().scheme(), "http", "found to speak no TLS");
+    let registry = connect(&server.host());
 
     for (name, image, media_type, kind) in [
         ("one", &single, MediaType::OciManifest, Kind::Image),
@@ -73,6 +65,7 @@ async fn fetches_images_and_indexes_by_tag_and_by_digest() {
             manifest
         );
     }
+    assert_eq!(registry.url().scheme(), "http", "found to speak no TLS");
     // A reference by digest leads to the same bytes.
     let reference: Reference = format!("{}/team/app:x@{}", server.host(), single.digest())
         .parse()
@@ -111,7 +104,7 @@ async fn fetches_dockers_own_formats_unconverted() {
     .to_string();
     put_manifest(&server.client(), "list", DOCKER_LIST, &list);
 
-    let registry = connect(&server.host()).await;
+    let registry = connect(&server.host());
     for (name, text, media_type) in [
         ("docker", &manifest, MediaType::DockerManifest),
         ("list", &list, MediaType::DockerManifestList),
@@ -129,7 +122,7 @@ async fn a18_a_moved_tag_gives_the_new_bytes_and_the_digest_the_old() {
     Image::single("before")
         .push(&server.client(), "team/app", "v1")
         .unwrap();
-    let registry = connect(&server.host()).await;
+    let registry = connect(&server.host());
     let before = registry.fetch_tag(&tag("v1")).await.unwrap();
     Image::single("after")
         .push(&server.client(), "team/app", "v1")
@@ -148,7 +141,7 @@ async fn what_is_not_there_is_absent() {
     Image::single("one")
         .push(&server.client(), "team/app", "one")
         .unwrap();
-    let registry = connect(&server.host()).await;
+    let registry = connect(&server.host());
     let error = registry.fetch_tag(&tag("nothere")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Absent);
     assert_eq!(
@@ -157,14 +150,7 @@ async fn what_is_not_there_is_absent() {
     );
 
     let other: Reference = format!("{}/other", server.host()).parse().unwrap();
-    let registry = Registry::connect(
-        client(None),
-        &other,
-        Credentials::anonymous(),
-        Limits::default(),
-    )
-    .await
-    .unwrap();
+    let registry = Registry::new(&other, Access::new(client(None))).unwrap();
     let error = registry.fetch_tag(&tag("one")).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error:?}");
 }
@@ -173,14 +159,8 @@ async fn what_is_not_there_is_absent() {
 async fn nobody_there_is_a_network_failure() {
     let address = signet_testkit::port::free().unwrap();
     let reference: Reference = format!("localhost:{}/x", address.port()).parse().unwrap();
-    let error = Registry::connect(
-        client(None),
-        &reference,
-        Credentials::anonymous(),
-        Limits::default(),
-    )
-    .await
-    .unwrap_err();
+    let registry = Registry::new(&reference, Access::new(client(None))).unwrap();
+    let error = registry.fetch_tag(&tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(
         matches!(error, RegistryError::Unreachable { .. }),
@@ -238,18 +218,14 @@ impl Closed {
             .unwrap()
     }
 
-    async fn connect(
+    async fn fetch(
         &self,
         ca: Option<&str>,
         credentials: Credentials,
-    ) -> Result<Registry, RegistryError> {
-        Registry::connect(
-            client(ca),
-            &self.reference(),
-            credentials,
-            Limits::default(),
-        )
-        .await
+    ) -> Result<Manifest, RegistryError> {
+        let access = Access::new(client(ca)).credentials(credentials);
+        let registry = Registry::new(&self.reference(), access).unwrap();
+        registry.fetch_tag(&tag("v1")).await
     }
 }
 
@@ -285,16 +261,10 @@ async fn answers_basic_with_the_configured_credentials_over_tls() {
     let tls = TlsDirectory::load(config.dir(), reference.registry_authority()).unwrap();
     let ca = String::from_utf8(tls.roots[0].bytes.clone()).unwrap();
 
-    let registry = Registry::connect(
-        client(Some(&ca)),
-        &reference,
-        credentials,
-        Limits::default(),
-    )
-    .await
-    .unwrap();
-    assert_eq!(registry.url().scheme(), "https");
+    let access = Access::new(client(Some(&ca))).credentials(credentials);
+    let registry = Registry::new(&reference, access).unwrap();
     let manifest = registry.fetch_tag(reference.tag().unwrap()).await.unwrap();
+    assert_eq!(registry.url().scheme(), "https");
     assert_eq!(manifest.digest().to_string(), closed.image.digest());
     let debug = format!("{registry:?}");
     assert!(
@@ -310,11 +280,11 @@ fn write(dir: &Path, name: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn without_credentials_no_manifest_is_asked_for() {
+async fn without_credentials_a_closed_registry_refuses() {
     let closed = Closed::start();
     let ca = closed.authority.pem();
     let error = closed
-        .connect(Some(&ca), Credentials::anonymous())
+        .fetch(Some(&ca), Credentials::anonymous())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
@@ -330,8 +300,7 @@ async fn a_wrong_password_is_refused_and_not_offline() {
     let closed = Closed::start();
     let ca = closed.authority.pem();
     let wrong = Credentials::password("alice", SecretString::from("looking-glass"));
-    let registry = closed.connect(Some(&ca), wrong).await.unwrap();
-    let error = registry.fetch_tag(&tag("v1")).await.unwrap_err();
+    let error = closed.fetch(Some(&ca), wrong).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     match error {
         RegistryError::Unauthorized {
@@ -350,7 +319,7 @@ async fn an_unknown_authority_is_a_tls_failure_and_never_plain_http() {
     let stranger = Authority::new("stranger").unwrap().pem();
     for ca in [None, Some(stranger.as_str())] {
         let error = closed
-            .connect(ca, Credentials::anonymous())
+            .fetch(ca, Credentials::anonymous())
             .await
             .unwrap_err();
         assert!(matches!(error, RegistryError::Tls { .. }), "{error:?}");
