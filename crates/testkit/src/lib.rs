@@ -6,6 +6,7 @@
 //! * [`image`]: small images and multi-platform indexes, put into a registry without a daemon.
 //! * [`chaos`]: a TLS proxy in front of a server that cuts, delays, truncates, swaps and replays answers (feature `tls`).
 //! * [`certificate`]: certificate authorities for one test (feature `tls`).
+//! * [`mint`]: keys that sign tokens of any content (feature `tls`).
 //!
 //! A peer that is not installed makes the caller fail with the command that installs it; nothing is ever skipped.
 
@@ -21,6 +22,8 @@ pub mod chaos;
 pub mod file;
 pub mod http;
 pub mod image;
+#[cfg(feature = "tls")]
+pub mod mint;
 pub mod peer;
 pub mod port;
 pub mod process;
