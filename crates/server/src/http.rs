@@ -1,6 +1,7 @@
 //! The HTTP API (specification, `server.md` sections 3 to 8): the only part that knows paths, status codes and error
 //! codes.
 
+mod authorization;
 mod body;
 mod changefeed;
 mod error;
@@ -10,6 +11,7 @@ mod path;
 mod router;
 mod update;
 
+pub use authorization::Caller;
 pub use error::{ApiError, ErrorCode};
 pub use path::{ManagedRole, MetadataName, Operation, Route};
 pub use router::Response;

@@ -7,12 +7,14 @@
 //! * [`http`] is the only part that knows paths, status codes and error codes.
 //! * `upload` decides what may be stored, with the rules of [`signet_tuf`]; it is one more verifier, whose trust is the
 //!   stored root.
+//! * [`token`] decides whom a request may come from.
 //! * `renewal` signs timestamps and snapshots again before they expire.
 //! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
 
 pub mod http;
 pub mod settings;
 pub mod store;
+pub mod token;
 pub mod trust;
 
 mod app;

@@ -1,6 +1,7 @@
 //! The program around the service: command line, configuration, listening, logs, metrics, health, the end.
 
 mod access;
+mod auth;
 mod config;
 mod flags;
 mod front;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::token::TokenAuth;
+
 /// Tells the time. The program passes the system's clock, tests pass their own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
@@ -15,6 +17,8 @@ pub struct Settings {
     pub max_age: MaxAge,
     /// Prefixes of the GUNs that are served; empty serves all. Each is a clean relative path that ends in `/`.
     pub gun_prefixes: Vec<String>,
+    /// What requests need a token for, and whose. `None` lets everybody do everything.
+    pub auth: Option<Arc<TokenAuth>>,
     /// Bounds on what a request may cost.
     pub limits: Limits,
 }

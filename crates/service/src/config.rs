@@ -192,6 +192,30 @@ impl Configuration {
         })
     }
 
+    /// The value of a key that must be a text: unlike for [`Configuration::text`], a number or a boolean in the file is none.
+    #[must_use]
+    pub fn string(&self, key: &str) -> Option<String> {
+        match self.lookup(key)? {
+            Found::Variable(text) => Some(text.to_owned()),
+            Found::Value(Value::String(text)) => Some(text),
+            Found::Value(_) => None,
+        }
+    }
+
+    /// The value of a key that must be true or false; in a variable, `true` or `false`. `None` when there is no such key.
+    ///
+    /// # Errors
+    /// [`NotABoolean`] for every other value.
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>, NotABoolean> {
+        let fail = || NotABoolean(key.to_owned());
+        match self.lookup(key) {
+            None => Ok(None),
+            Some(Found::Variable(text)) => text.parse().map(Some).map_err(|_| fail()),
+            Some(Found::Value(Value::Bool(value))) => Ok(Some(value)),
+            Some(Found::Value(_)) => Err(fail()),
+        }
+    }
+
     /// Whether the key is a section (an object), and not missing or a plain value.
     #[must_use]
     pub fn is_section(&self, key: &str) -> bool {
@@ -451,6 +475,11 @@ fn directory(path: &Path) -> PathBuf {
     })
     .map_or_else(|_| parent.to_owned(), |path| clean(&path))
 }
+
+/// A value that should be true or false, and is not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} must be true or false")]
+pub struct NotABoolean(String);
 
 /// A key has a value that is not a whole number.
 #[derive(Debug, thiserror::Error)]

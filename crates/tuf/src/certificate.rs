@@ -146,6 +146,12 @@ impl Certificate {
         self.not_before <= now && now <= self.not_after
     }
 
+    /// When its validity begins and ends, both within it.
+    #[must_use]
+    pub const fn validity(&self) -> (OffsetDateTime, OffsetDateTime) {
+        (self.not_before, self.not_after)
+    }
+
     /// Whether validity ends within six calendar months: time for a warning.
     #[must_use]
     pub fn is_near_expiry(&self, now: OffsetDateTime) -> bool {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ pub enum ErrorCode {
     MetadataNotFound,
     /// A part is not named.
     NoFilename,
+    /// There is no token that allows it.
+    Unauthorized,
     /// The keys are out of reach for now.
     Unavailable,
     /// Anything that is the server's own fault.
@@ -79,6 +81,11 @@ impl ErrorCode {
                 "You have requested metadata that does not exist.",
             ),
             Self::NoFilename => (BAD, "NO_FILENAME", "No file/role name provided."),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "authentication required",
+            ),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNKNOWN", "unknown error"),
             Self::Unknown => (FAULT, "UNKNOWN", "unknown error"),
             Self::Updating => (
@@ -101,13 +108,19 @@ pub struct ApiError {
     code: ErrorCode,
     /// JSON text.
     detail: Option<String>,
+    /// Value of `Www-Authenticate`.
+    challenge: Option<HeaderValue>,
 }
 
 impl ApiError {
     /// An error without `detail`.
     #[must_use]
     pub const fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None }
+        Self {
+            code,
+            detail: None,
+            challenge: None,
+        }
     }
 
     /// An error with `detail`. One that cannot be written is left out.
@@ -116,6 +129,16 @@ impl ApiError {
         Self {
             code,
             detail: serde_json::to_string(detail).ok(),
+            challenge: None,
+        }
+    }
+
+    /// What the request wants needs a token, with what must be in it and where it is given.
+    #[must_use]
+    pub fn unauthorized<T: Serialize + ?Sized>(detail: &T, challenge: Option<HeaderValue>) -> Self {
+        Self {
+            challenge,
+            ..Self::with_detail(ErrorCode::Unauthorized, detail)
         }
     }
 
@@ -125,6 +148,7 @@ impl ApiError {
         Self {
             code,
             detail: Some("{}".to_owned()),
+            challenge: None,
         }
     }
 
@@ -169,6 +193,9 @@ impl ApiError {
             CONTENT_TYPE,
             const { HeaderValue::from_static("application/json; charset=utf-8") },
         );
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

@@ -8,6 +8,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use signet_tuf::Gun;
 
+use super::authorization::authorize;
 use super::error::{ApiError, ErrorCode};
 use super::path::Route;
 use super::{changefeed, keys, metadata, update};
@@ -50,9 +51,18 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let not_found = || ApiError::new(ErrorCode::MetadataNotFound);
+        // The order is Go's: which repositories are served is no secret, which ones exist is.
+        if let Some(name) = route.gun() {
+            self.check_prefix(name, &route)?;
+        }
+        if let Some(auth) = &self.settings().auth
+            && let Some(wanted) = route.wanted()
+        {
+            authorize(auth, &wanted, &request, self.now())?;
+        }
         let gun = match route.gun() {
             None => None,
-            Some(name) => Some(self.admit(name, &route)?),
+            Some(name) => Some(parse_gun(name, &route)?),
         };
         match (route, gun) {
             (Route::Metadata { role, name, .. }, Some(gun)) => {
@@ -93,27 +103,31 @@ impl App {
         }
     }
 
-    /// The GUN, if the server takes it. Authorisation of the request belongs right behind this.
-    fn admit(&self, name: &str, route: &Route) -> Result<Gun, ApiError> {
-        let is_update = matches!(route, Route::Update { .. });
+    /// Refuses a GUN that this server does not serve.
+    fn check_prefix(&self, name: &str, route: &Route) -> Result<(), ApiError> {
         let prefixes = &self.settings().gun_prefixes;
-        if !prefixes.is_empty() && !prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            return Err(if is_update {
-                let list = prefixes.join(" ");
-                let detail = format!("Require GUNs with prefix: [{list}]");
-                ApiError::with_detail(ErrorCode::InvalidGun, &detail)
-            } else {
-                ApiError::new(ErrorCode::MetadataNotFound)
-            });
+        if prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            return Ok(());
         }
-        name.parse::<Gun>().map_err(|invalid| {
-            if is_update {
-                ApiError::with_detail(ErrorCode::InvalidGun, invalid.reason)
-            } else {
-                ApiError::new(ErrorCode::MetadataNotFound)
-            }
+        Err(if matches!(route, Route::Update { .. }) {
+            let list = prefixes.join(" ");
+            let detail = format!("Require GUNs with prefix: [{list}]");
+            ApiError::with_detail(ErrorCode::InvalidGun, &detail)
+        } else {
+            ApiError::new(ErrorCode::MetadataNotFound)
         })
     }
+}
+
+/// The GUN, if it is one.
+fn parse_gun(name: &str, route: &Route) -> Result<Gun, ApiError> {
+    name.parse::<Gun>().map_err(|invalid| {
+        if matches!(route, Route::Update { .. }) {
+            ApiError::with_detail(ErrorCode::InvalidGun, invalid.reason)
+        } else {
+            ApiError::new(ErrorCode::MetadataNotFound)
+        }
+    })
 }
 
 /// 200 with a JSON body.

@@ -9,6 +9,7 @@ use aws_lc_rs::rand;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use serde_json::Value;
+use signet_server::http::Caller;
 use signet_service::telemetry::LogFields;
 
 /// A request, as far as log lines name it. Cheap to make: nothing is copied, and nothing written until a line is.
@@ -19,6 +20,7 @@ pub(crate) struct Described {
     headers: [Option<HeaderValue>; HEADER_COUNT],
     peer: SocketAddr,
     id: OnceLock<String>,
+    caller: Caller,
 }
 
 impl Described {
@@ -30,7 +32,13 @@ impl Described {
             headers: HEADERS.map(|name| headers.get(name).cloned()),
             peer,
             id: OnceLock::new(),
+            caller: Caller::default(),
         })
+    }
+
+    /// Where the service says who asks.
+    pub(crate) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     pub(crate) const fn method(&self) -> &Method {
@@ -72,6 +80,9 @@ impl Described {
 
 impl LogFields for Described {
     fn fields(&self, add: &mut dyn FnMut(&'static str, Value)) {
+        if let Some(name) = self.caller.name() {
+            add("auth.user.name", Value::from(name));
+        }
         add("go.version", Value::from(crate::GO_VERSION));
         add(
             "http.request.id",

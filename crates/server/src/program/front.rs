@@ -40,10 +40,13 @@ impl Front {
     async fn answer(
         &self,
         route: Route,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         described: &Described,
     ) -> Response {
         let started = Instant::now();
+        if self.app.settings().auth.is_some() {
+            request.extensions_mut().insert(described.caller().clone());
+        }
         let operation = route.operation();
         let request_bytes = if operation.is_some() {
             metrics::request_size(&request)

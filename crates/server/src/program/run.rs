@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::auth;
 use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX, Storage, TrustSource};
 use super::flags::Flags;
 use super::front::{DebugFront, Front};
@@ -136,7 +137,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         .first()
         .and_then(|listener| listener.local_addr().ok())
         .map_or(0, |address| address.port());
-    config::auth(&configuration)?;
+    let auth = auth::auth(&configuration)?;
     if !flags.switches.debug {
         // Keys are in memory: no core dumps, and no other process of this user looks in.
         protect_memory();
@@ -145,6 +146,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let settings = Settings {
         max_age,
         gun_prefixes,
+        auth,
         limits: bounds.requests.clone(),
     };
     let app = App::new(

@@ -12,3 +12,5 @@ mod quickstart;
 mod support;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod token;

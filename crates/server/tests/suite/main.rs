@@ -17,6 +17,10 @@ mod reads;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod tokens_museum;
+#[cfg(test)]
 mod update;
 #[cfg(test)]
 mod vectors;

@@ -62,12 +62,19 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Fetches the server's keys.
     pub(crate) async fn new(server: &Server, gun: &str) -> Self {
+        let timestamp = server_key(server, gun, "timestamp").await;
+        let snapshot = server_key(server, gun, "snapshot").await;
+        Self::with_keys(gun, snapshot, timestamp)
+    }
+
+    /// For a server with these keys.
+    pub(crate) fn with_keys(gun: &str, snapshot: PublicKey, timestamp: PublicKey) -> Self {
         Self {
             root: Key::root(gun, NOW),
             targets: Key::new(),
             snapshot: Key::new(),
-            server_timestamp: server_key(server, gun, "timestamp").await,
-            server_snapshot: server_key(server, gun, "snapshot").await,
+            server_timestamp: timestamp,
+            server_snapshot: snapshot,
             expires: NOW + time::Duration::days(3650),
         }
     }

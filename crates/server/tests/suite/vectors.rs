@@ -12,6 +12,7 @@ use signet_tuf::{Gun, KeyId, PublicKey};
 use time::macros::datetime;
 
 use crate::fixture::{Backend, Server, data, parse_answer, parse_request, read};
+use crate::tokens::recorded_auth;
 
 fn index(name: &str) -> Vec<String> {
     let text = String::from_utf8(read(name)).unwrap();
@@ -50,45 +51,31 @@ async fn refuses_updates_as_go_does() {
     }
 }
 
-/// Cases that are about what is not here: bearer tokens come with token authentication, and health is answered by the
-/// program around the service.
-const ELSEWHERE: [&str; 15] = [
-    "16-health",
-    "17-auth-ping",
-    "18-auth-get",
-    "19-auth-push",
-    "20-auth-delete",
-    "21-auth-get-key",
-    "22-auth-rotate-key",
-    "23-auth-changefeed-all",
-    "24-auth-changefeed-gun",
-    "25-auth-unknown-path",
-    "26-auth-bad-signature",
-    "27-auth-malformed",
-    "28-auth-insufficient",
-    "29-auth-basic",
-    "30-auth-health-open",
-];
+/// Health is answered by the program around the service (`server/process: token`).
+const ELSEWHERE: [&str; 2] = ["16-health", "30-auth-health-open"];
+
+/// The order of actions is random in the recordings.
+fn normal_challenge(text: &str) -> String {
+    text.replace(":pull,push\"", ":push,pull\"")
+}
 
 #[tokio::test]
 async fn routes_and_refuses_requests_as_go_does() {
     let open = Server::new(Backend::Memory).await;
-    let prefixed = Settings {
+    let guarded = Settings {
         gun_prefixes: vec!["registry.example.com/".to_owned(), "docker.io/".to_owned()],
+        auth: Some(recorded_auth()),
         ..Settings::default()
     };
-    let prefixed = Server::with(Backend::Memory, prefixed).await;
+    let guarded = Server::with(Backend::Memory, guarded).await;
     let cases = index("http-errors/index.tsv");
     assert_eq!(cases.len(), 33);
     let here = cases.iter().filter(|c| !ELSEWHERE.contains(&c.as_str()));
-    let mut seen = 0;
+    let (mut seen, mut challenges) = (0, 0);
     for case in here {
         seen += 1;
-        let server = if case.contains("prefix") {
-            &prefixed
-        } else {
-            &open
-        };
+        let number: usize = case[..2].parse().unwrap();
+        let server = if number < 17 { &open } else { &guarded };
         let request = parse_request(&read(&format!("http-errors/{case}.request.http")));
         let raw = read(&format!("http-errors/{case}.response.http"));
         let (status, body) = parse_answer(&raw);
@@ -101,10 +88,17 @@ async fn routes_and_refuses_requests_as_go_does() {
         assert_eq!(answer.status, status, "{case}: {}", answer.text());
         assert_eq!(answer.body, body, "{case}");
         let text = String::from_utf8(raw).unwrap();
-        let location = text.lines().find_map(|l| l.strip_prefix("Location: "));
-        assert_eq!(answer.header("location"), location, "{case}");
+        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        assert_eq!(answer.header("location"), header("Location: "), "{case}");
+        let challenge = header("Www-Authenticate: ").map(normal_challenge);
+        assert_eq!(
+            answer.header("www-authenticate"),
+            challenge.as_deref(),
+            "{case}"
+        );
+        challenges += usize::from(challenge.is_some());
     }
-    assert_eq!(seen, 33 - ELSEWHERE.len());
+    assert_eq!((seen, challenges), (33 - ELSEWHERE.len(), 13));
 }
 
 #[tokio::test]

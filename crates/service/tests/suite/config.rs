@@ -262,3 +262,26 @@ fn no_values_are_shown_in_debug_output() {
     );
     assert!(!format!("{configuration:?} {:?}", configuration.environment()).contains("hush"));
 }
+
+#[test]
+fn texts_and_booleans_can_be_asked_for_exactly() {
+    let file = r#"{"a":{"text":"x","number":5,"yes":true,"quoted":"true","null":null}}"#;
+    let variables = [
+        ("NOTARY_SERVER_A_SET", "false"),
+        ("NOTARY_SERVER_A_ODD", "yes"),
+    ];
+    let configuration = json(file, &variables);
+    let text = |name: &str| configuration.string(&format!("a.{name}"));
+    assert_eq!(text("text").as_deref(), Some("x"));
+    assert_eq!(text("set").as_deref(), Some("false"));
+    for none in ["number", "yes", "null", "missing"] {
+        assert_eq!(text(none), None, "{none}");
+    }
+    let boolean = |name: &str| configuration.boolean(&format!("a.{name}")).ok();
+    assert_eq!(boolean("yes"), Some(Some(true)));
+    assert_eq!(boolean("set"), Some(Some(false)));
+    assert_eq!(boolean("missing"), Some(None));
+    for fault in ["text", "number", "quoted", "null", "odd"] {
+        assert_eq!(boolean(fault), None, "{fault}");
+    }
+}

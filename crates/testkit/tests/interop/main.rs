@@ -21,4 +21,5 @@ mod manual;
 mod mixed;
 mod plugin;
 mod prompts;
+mod tokens;
 mod walk;
