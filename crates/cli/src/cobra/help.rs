@@ -17,7 +17,9 @@ pub fn page(command: &Command, path: &str, width: usize) -> String {
         let program = path.strip_suffix(command.name).unwrap_or(path).trim_end();
         page.push_str("\nExamples:\n");
         for line in command.examples.lines() {
-            page.push_str(&format!("  {}\n", line.replace("{}", program)));
+            let line = format!("  {}", line.replace("{}", program));
+            page.push_str(line.trim_end());
+            page.push('\n');
         }
     }
 

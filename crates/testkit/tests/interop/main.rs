@@ -22,4 +22,6 @@ mod mixed;
 mod plugin;
 mod prompts;
 mod tokens;
+mod tour;
+mod typist;
 mod walk;

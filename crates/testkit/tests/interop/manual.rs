@@ -9,9 +9,9 @@ mod steps;
 use std::sync::OnceLock;
 
 use signet_testkit::peer::{Daemon, Registry, RegistryOptions, Storage, TrustServer};
-use signet_testkit::terminal::Terminal;
 use signet_testkit::user::{Tool, User};
 
+use crate::typist::converse;
 use screen::{Names, once};
 use steps::{Does, STEPS, Server, Step};
 
@@ -153,7 +153,7 @@ impl<'a> World<'a> {
         self.user.set("DOCKER_CONTENT_TRUST_SERVER", &url);
         let line: Vec<String> = step.line.split(' ').map(|word| self.word(word)).collect();
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
-        let command = match step.does {
+        let mut command = match step.does {
             Does::Trust => self.user.command(tool, &words).unwrap(),
             Does::Docker => self.user.command(Tool::Docker, &words).unwrap(),
             Does::Notary => self.user.command(Tool::Notary, &words).unwrap(),
@@ -164,27 +164,10 @@ impl<'a> World<'a> {
                 command
             }
         };
-        let mut command = command;
         if step.elsewhere {
             command.env("DOCKER_CONFIG", self.user.path("elsewhere"));
         }
-        let mut terminal = Terminal::spawn(&command).unwrap();
-        let mut answers = step.answers.iter();
-        let prompts = ["key with ID ", "[y/N] ", "(yes/no) ", "]:"];
-        while let Some((prompt, before)) = terminal.expect_any(&prompts).unwrap() {
-            match prompt {
-                0 => {
-                    terminal.expect(": ").unwrap();
-                    terminal.enter_secret(passphrase(&before)).unwrap();
-                }
-                3 => terminal.enter("").unwrap(),
-                _ => terminal.enter(answers.next().unwrap_or(&"n")).unwrap(),
-            }
-        }
-        let (status, screen) = terminal.finish().unwrap();
-        for secret in [ROOT, OTHER] {
-            assert!(!screen.contains(secret), "{secret} was echoed: {screen}");
-        }
+        let (screen, code) = converse(&command, step.answers);
         let places = [
             (self.user.home().display().to_string(), "~"),
             (self.registry.host(), "registry.example.com"),
@@ -201,19 +184,7 @@ impl<'a> World<'a> {
         self.names.read_keys(&self.user.trust_dir().join("private"));
         self.names
             .read_keys(&self.user.path("elsewhere/trust/private"));
-        (self.names.steady(&screen, &places), status.code())
-    }
-}
-
-const ROOT: &str = "the-passphrase-of-root";
-const OTHER: &str = "any-other-passphrase";
-
-/// The passphrase for the role that the text before a prompt ends with.
-fn passphrase(before: &str) -> &'static str {
-    if before.trim_end().ends_with("root") {
-        ROOT
-    } else {
-        OTHER
+        (self.names.steady(&screen, &places), code)
     }
 }
 
