@@ -19,6 +19,7 @@ mod keys;
 mod library;
 mod manual;
 mod mixed;
+mod patience;
 mod plugin;
 mod prompts;
 mod tokens;
