@@ -276,6 +276,16 @@ fn local_commands_are_dockers() {
             case.err
                 .insert_str(0, &format!("time=\"\" level=warning msg=\"{warning}\"\n"));
         }
+        // docker keeps the reason to itself.
+        let reason = |name: &str| {
+            format!(
+                "no signatures or cannot access {name}\nError: error contacting notary server: tcp connect error: connection refused\n"
+            )
+        };
+        for name in ["localhost:1/x", "localhost:1/y"] {
+            let line = format!("no signatures or cannot access {name}\n");
+            case.err = case.err.replace(&line, &reason(name));
+        }
         // The network's own words.
         case.err = case
             .err

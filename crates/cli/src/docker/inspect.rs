@@ -61,12 +61,14 @@ async fn json(args: &Args<'_>, context: &Context) -> Result<(), Failure> {
 
 /// Stops at the first image without trust data.
 async fn pretty(args: &Args<'_>, context: &Context) -> Result<(), Failure> {
-    for (position, image) in args.images.iter().enumerate() {
+    let mut images = args.images.iter().peekable();
+    while let Some(image) = images.next() {
         let overview = overview(image, context).await?;
-        let gap = if position == 0 { "" } else { "\n\n" };
+        // compat: the gap comes even when the next image has nothing to show.
+        let gap = if images.peek().is_some() { "\n\n" } else { "" };
         context
             .printer
-            .out(&format!("{gap}{}", overview.pretty()))?;
+            .out(&format!("{}{gap}", overview.pretty()))?;
     }
     Ok(())
 }
@@ -88,15 +90,14 @@ async fn overview(typed: &str, context: &Context) -> Result<Overview, Failure> {
     }
 }
 
-/// Docker gives no reason. A person at a terminal gets it, and everybody when somebody may be attacking.
+/// Docker gives no reason. Here it follows docker's line, except where that line is the whole truth: there are no trust data.
 fn no_signatures(typed: &str, image: &Image, error: &Error) -> Failure {
     let text = texts::no_signatures(typed);
     let reason = problems::notary_error(typed, error);
     tracing::debug!("{reason}");
-    let is_attack = error.kind() == ErrorKind::Violation && reason.starts_with(texts::WARNING);
-    if is_attack || problems::is_refused_by_policy(error) {
-        Failure::new(format!("{text}\n{reason}"))
-    } else {
+    if error.kind() == ErrorKind::NoTrustData {
         image.failure(text, error).hint(reason)
+    } else {
+        image.failure(format!("{text}\n{reason}"), error)
     }
 }

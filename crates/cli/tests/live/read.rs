@@ -222,6 +222,21 @@ fn inspect_collects_failures_and_lives_off_its_cache() {
     let pretty = scene.run(&["inspect", "--pretty", &unknown, &scene.gun]);
     assert_eq!((pretty.code, pretty.stdout.as_str()), (Some(1), ""));
 
+    // Where there may be trust data, the reason follows docker's line.
+    scene.proxy.set(|_, _| Fault::Status(503));
+    let refused = scene
+        .stranger()
+        .run(Tool::DockerTrust, &["inspect", &scene.gun])
+        .unwrap();
+    assert_eq!(
+        refused.failure(1).unwrap(),
+        format!(
+            "no signatures or cannot access {}\nunable to reach trust server at this time: 503.\n",
+            scene.gun
+        )
+    );
+    scene.proxy.heal();
+
     let warm = scene.run(&["inspect", &scene.gun]).success().unwrap();
     for fault in [Fault::Cut, Fault::Status(503), Fault::Status(404)] {
         scene.proxy.set(move |_, _| fault.clone());
@@ -414,4 +429,122 @@ fn verify_refuses_while_the_releases_role_cannot_be_trusted() {
         text.contains("targets/releases cannot be trusted"),
         "{text}"
     );
+}
+
+/// Cases 83 to 87: the pages and objects are docker's, byte by byte.
+#[test]
+fn inspect_says_what_docker_says() {
+    let scene = Scene::new();
+    let admins = format!("{}/admins", scene.registry.host());
+    let (digest, size) = scene.push("v1", "hello");
+    let size = size.to_string();
+    let add = |repository: &str, tag: &str, role: &str| {
+        scene.notary(&[
+            "addhash", repository, tag, &size, "--sha256", &digest, "-r", role, "-p",
+        ]);
+    };
+    let compare = |images: &[&str]| {
+        for form in [vec!["inspect"], vec!["inspect", "--pretty"]] {
+            let words: Vec<&str> = form.iter().chain(images).copied().collect();
+            let [docker, ours] = [Tool::Docker, Tool::DockerTrust]
+                .map(|tool| scene.stranger().run(tool, &words).unwrap());
+            assert_eq!(
+                (&ours.stdout, &ours.stderr, ours.code),
+                (&docker.stdout, &docker.stderr, docker.code),
+                "{words:?}"
+            );
+        }
+    };
+    // No signers, no tags; then a tag of the administrators only.
+    scene.notary(&["init", "-p", &admins]);
+    compare(&[&admins]);
+    add(&admins, "v1", "targets");
+    compare(&[&admins]);
+
+    // Signers without tags, then one tag, then many.
+    let gun = scene.gun.as_str();
+    for name in ["bob9", "bob10", "al", "zed"] {
+        scene.generate(name);
+        scene.add(name, gun).success().unwrap();
+    }
+    compare(&[gun]);
+    scene.sign("v1").success().unwrap();
+    compare(&[gun]);
+    for tag in [
+        "1", "1.2.10", "1.2.9", "01", "V2", "a_b", "latest", "v10", "v9",
+    ] {
+        add(gun, tag, "targets/releases");
+    }
+    add(gun, "alonly", "targets/al");
+    add(gun, "v9", "targets/al");
+    add(gun, "v9", "targets");
+    let of = |tag: &str| format!("{gun}:{tag}");
+    compare(&[gun]);
+    compare(&[&of("v9"), &of("alonly"), &of("nosuch"), &admins]);
+    compare(&[
+        &of("v1"),
+        &format!("{}/unknown", scene.registry.host()),
+        gun,
+    ]);
+}
+
+/// A signer is shown only for tags that the signer may sign. docker looks at the paths for a single tag, and not for a whole repository.
+#[test]
+fn signers_are_shown_for_tags_within_their_paths() {
+    let scene = Scene::with_jeff();
+    scene.generate("eve");
+    scene.add("eve", &scene.gun).success().unwrap();
+    for tag in ["rel-1", "v3"] {
+        scene.push(tag, tag);
+        scene.sign(tag).success().unwrap();
+    }
+    // From now on eve may sign releases only; what is in the role's document stays.
+    let role = "targets/eve";
+    scene.notary(&[
+        "delegation",
+        "remove",
+        &scene.gun,
+        role,
+        "--all-paths",
+        "-p",
+    ]);
+    scene.notary(&[
+        "delegation",
+        "add",
+        &scene.gun,
+        role,
+        "--paths",
+        "rel-",
+        "-p",
+    ]);
+    let signers = |tool: Tool, image: &str| -> Vec<(String, serde_json::Value)> {
+        let text = scene.stranger().expect(tool, &["inspect", image]).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let rows = json[0]["SignedTags"].as_array().unwrap();
+        rows.iter()
+            .map(|row| {
+                (
+                    row["SignedTag"].as_str().unwrap().to_owned(),
+                    row["Signers"].clone(),
+                )
+            })
+            .collect()
+    };
+    let both = serde_json::json!(["jeff", "eve"]);
+    let jeff = serde_json::json!(["jeff"]);
+    let expected = vec![
+        ("rel-1".to_owned(), both.clone()),
+        ("v3".to_owned(), jeff.clone()),
+    ];
+    assert_eq!(signers(Tool::DockerTrust, &scene.gun), expected);
+    assert_eq!(
+        signers(Tool::Docker, &scene.gun)[1],
+        ("v3".to_owned(), both)
+    );
+    for tool in [Tool::Docker, Tool::DockerTrust] {
+        assert_eq!(
+            signers(tool, &scene.tagged("v3")),
+            [("v3".to_owned(), jeff.clone())]
+        );
+    }
 }

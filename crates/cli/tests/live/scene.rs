@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use signet_testkit::chaos::Proxy;
 use signet_testkit::image::Image;
-use signet_testkit::peer::{Registry, TrustServer};
+use signet_testkit::peer::{Registry, Storage, TrustServer};
 use signet_testkit::process::Finished;
 use signet_testkit::user::{Tool, User};
 
@@ -21,7 +21,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let server = TrustServer::go_plain().unwrap();
+        Self::on(TrustServer::go_plain().unwrap())
+    }
+
+    /// On our own server.
+    pub(crate) fn ours() -> Self {
+        Self::on(TrustServer::ours_plain(Storage::Memory).unwrap())
+    }
+
+    fn on(server: TrustServer) -> Self {
         let proxy = Proxy::start(server.address(), &server.issue().unwrap()).unwrap();
         let registry = Registry::start().unwrap();
         let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();

@@ -14,12 +14,15 @@ use crate::scene::{Scene, keys_of};
 impl Scene {
     /// With these signers, whose keys the user has.
     fn with_signers(names: &[&str]) -> Self {
-        let scene = Self::new();
+        Self::new().and_signers(names)
+    }
+
+    fn and_signers(self, names: &[&str]) -> Self {
         for name in names {
-            scene.generate(name);
-            scene.add(name, &scene.gun).success().unwrap();
+            self.generate(name);
+            self.add(name, &self.gun).success().unwrap();
         }
-        scene
+        self
     }
 
     /// Signs a tag with the keys of these signers only, as the person does who has no others.
@@ -405,7 +408,11 @@ fn a_failed_removal_changes_nothing() {
 /// Of what was released only that is taken over for which a remaining signer vouches: the rest may be what the removed signer put there.
 #[test]
 fn others_go_on_signing_after_the_last_signer_has_gone() {
-    let scene = Scene::with_signers(&["alice", "ben"]);
+    others_go_on_signing(&Scene::new().and_signers(&["alice", "ben"]));
+    others_go_on_signing(&Scene::ours().and_signers(&["alice", "ben"]));
+}
+
+fn others_go_on_signing(scene: &Scene) {
     let gun = &scene.gun;
     let (first, _) = scene.push("v1", "first");
     let (second, _) = scene.push("v2", "second");
@@ -520,4 +527,36 @@ fn control_c_at_the_question_removes_nobody() {
     assert_eq!(status.code(), Some(130), "{text}");
     assert!(text.ends_with('\n'), "{text}");
     assert_eq!(scene.signers(), set(&["alice".to_owned()]));
+}
+
+/// A signer whose key was replaced goes on in the same way: what the old key signed in the signer's own role is not taken over.
+#[test]
+fn a_signer_with_another_key_goes_on() {
+    let scene = Scene::with_signers(&["jeff"]);
+    let gun = &scene.gun;
+    let (first, _) = scene.push("v1", "first");
+    scene.sign("v1").success().unwrap();
+    let old = keys_of(&scene.user, "jeff").pop().unwrap();
+    let old_id = old.file_stem().unwrap().to_str().unwrap().to_owned();
+    fs::remove_file(&old).unwrap();
+    fs::remove_file(scene.user.path("jeff.pub")).unwrap();
+    scene.generate("jeff");
+    scene.add("jeff", gun).success().unwrap();
+    for role in ["targets/jeff", "targets/releases"] {
+        scene.notary(&["delegation", "remove", gun, role, &old_id, "-p"]);
+    }
+    let (second, _) = scene.push("v2", "second");
+    let signed = scene.sign("v2");
+    for role in ["targets/jeff", "targets/releases"] {
+        assert!(
+            signed.stderr.contains(&format!("not taken over into {role}, because no remaining signer vouches for them: v1 sha256:{first}")),
+            "{signed}"
+        );
+    }
+    signed.success().unwrap();
+    let expected = set(&[format!("v2 {second}")]);
+    assert_eq!(
+        (scene.released(), scene.list("targets/jeff")),
+        (expected.clone(), expected)
+    );
 }

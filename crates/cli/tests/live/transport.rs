@@ -144,3 +144,20 @@ fn sign_shows_the_registry_its_password() {
     );
     assert_eq!(keys_of(&user, "alice").len(), 1);
 }
+
+/// A slash at the end of the server's URL changes nothing. docker asks for `//v2/` then, and is redirected to nowhere.
+#[test]
+fn a_slash_after_the_servers_url_is_no_path() {
+    let scene = Scene::with_jeff();
+    let url = format!("{}/", scene.proxy.url());
+    let gun = scene.gun.clone();
+    let _ = scene.proxy.take_log();
+    let mut user = scene.user;
+    user.set("DOCKER_CONTENT_TRUST_SERVER", &url);
+    user.expect(Tool::DockerTrust, &["inspect", &gun]).unwrap();
+    let log = scene.proxy.take_log();
+    assert!(
+        log.len() > 1 && log.iter().all(|line| line.starts_with("GET /v2/")),
+        "{log:?}"
+    );
+}
