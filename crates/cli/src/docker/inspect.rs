@@ -93,7 +93,7 @@ async fn overview(typed: &str, context: &Context) -> Result<Overview, Failure> {
 /// Docker gives no reason. Here it follows docker's line, except where that line is the whole truth: there are no trust data.
 fn no_signatures(typed: &str, image: &Image, error: &Error) -> Failure {
     let text = texts::no_signatures(typed);
-    let reason = problems::notary_error(typed, error);
+    let reason = problems::notary_error(image.gun.as_str(), error);
     tracing::debug!("{reason}");
     if error.kind() == ErrorKind::NoTrustData {
         image.failure(text, error).hint(reason)

@@ -72,6 +72,9 @@ fn an_expired_role_is_refused_and_named() {
         // Publishing is another matter: it renews what has expired.
         assert_eq!(answer(Tool::DockerTrust, &["verify", &tag]), docker);
         let inspected = answer(Tool::DockerTrust, &["inspect", &tag]);
-        assert_eq!(inspected, format!("no signatures or cannot access {tag}"));
+        assert_eq!(
+            inspected,
+            format!("no signatures or cannot access {tag}\n{docker}")
+        );
     }
 }
