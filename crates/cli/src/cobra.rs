@@ -70,6 +70,8 @@ pub enum Args {
     Any,
     /// At least so many.
     AtLeast(usize),
+    /// At most so many.
+    AtMost(usize),
     /// Exactly so many.
     Exactly(usize),
     /// None: the command is a group, and the first argument is a command that it does not have.

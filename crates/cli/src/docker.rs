@@ -5,6 +5,7 @@ mod commands;
 mod completion;
 mod context;
 mod daemon;
+mod doctor;
 mod files;
 mod go_json;
 mod inspect;
@@ -139,6 +140,7 @@ fn run(
 fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
     match matches.words.as_slice() {
         ["completion"] => completion::run(matches, context),
+        ["doctor"] => doctor::run(matches, context),
         ["inspect"] => inspect::run(matches, context),
         ["key", "generate"] => key_generate::run(matches, context),
         ["key", "load"] => key_load::run(matches, context),

@@ -17,6 +17,7 @@
 //! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
 //! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
 //! | `NO_COLOR` | no colours on a terminal |
+//! | `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy` | looked at by `doctor`, which cannot see behind a proxy |
 //! | `PATH` | where credential helpers are found |
 //!
 //! The libraries below read these themselves, as documented: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and their lower-case forms (proxies),
@@ -57,6 +58,8 @@ pub struct Environment {
     pub repository_passphrase: Option<SecretString>,
     /// Whether `NO_COLOR` is set.
     pub no_color: bool,
+    /// Whether a proxy stands between this machine and other servers.
+    pub has_proxy: bool,
     /// `PATH`.
     pub path: Option<OsString>,
 }
@@ -113,6 +116,9 @@ impl Environment {
             repository_passphrase: text("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE")
                 .map(SecretString::from),
             no_color: variable("NO_COLOR").is_some(),
+            has_proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+                .into_iter()
+                .any(|name| variable(name).is_some()),
             path: variable("PATH"),
         }
     }

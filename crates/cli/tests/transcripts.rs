@@ -183,6 +183,7 @@ fn compare(name: &str, adapt: impl Fn(Case) -> Case) {
 fn help_and_usage_errors_are_dockers() {
     // The commands that docker does not have.
     let ours = [
+        "  doctor      Look for what keeps signing and verifying from working",
         "  lock        Write the signed digests of images into Dockerfiles and Compose files",
         "  verify      Check that a tag is signed and print its digest",
     ];

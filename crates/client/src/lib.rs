@@ -15,6 +15,7 @@ pub mod http;
 pub mod initialize;
 pub mod layout;
 pub mod policy;
+pub mod probe;
 pub mod publish;
 mod random;
 pub mod remote;

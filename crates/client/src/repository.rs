@@ -45,6 +45,9 @@ pub struct Options {
     pub pinning: Vec<TrustPinning>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether anything is written into the folder. Without, what is remembered there is used and stays as it is, which
+    /// is for looking only. Default: yes.
+    pub remember: bool,
     /// How long a write waits for other commands on the same repository. Reads wait a tenth of it and then go on without
     /// remembering anything. Default 60 s.
     pub patience: Duration,
@@ -67,6 +70,7 @@ impl Options {
             keys: Arc::new(MemoryKeyStore::new()),
             pinning: Vec::new(),
             clock,
+            remember: true,
             patience: Duration::from_secs(60),
         }
     }
@@ -127,6 +131,7 @@ pub struct Repository {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Box<dyn Cache>,
     pub(crate) layout: Option<Layout>,
+    remember: bool,
     pub(crate) patience: Duration,
     pub(crate) trusted: Option<(Mode, Scope, Box<TrustedRepository>)>,
     /// Keys of a repository that was initialised and not yet published.
@@ -157,6 +162,7 @@ impl Repository {
             clock: options.clock,
             cache,
             layout,
+            remember: options.remember,
             patience: options.patience,
             trusted: None,
             unpublished: None,
@@ -174,6 +180,14 @@ impl Repository {
     #[must_use]
     pub const fn remote(&self) -> &Arc<Remote> {
         &self.remote
+    }
+
+    /// Whether a root is remembered, so that the next one must follow from it.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the folder cannot be read.
+    pub fn remembers_root(&self) -> Result<bool, Error> {
+        Ok(self.cache.load()?.root.is_some())
     }
 
     /// The changes staged on disk; `None` when nothing is remembered on disk.
@@ -200,7 +214,7 @@ impl Repository {
     /// and from documents that must not be trusted.
     pub async fn update(&mut self, mode: Mode, scope: Scope) -> Result<&TrustedRepository, Error> {
         let lock = self.lock(mode).await?;
-        let remember = self.layout.is_none() || lock.is_some();
+        let remember = self.remember && (self.layout.is_none() || lock.is_some());
         self.trusted = None;
         let trusted = self.run_update(mode, scope.clone(), remember).await?;
         drop(lock);
@@ -290,7 +304,7 @@ impl Repository {
     /// Waits for other commands on the same repository. `None` when there is nothing to lock, or when a read goes on
     /// without.
     pub(crate) async fn lock(&self, mode: Mode) -> Result<Option<Lock>, Error> {
-        let Some(layout) = &self.layout else {
+        let Some(layout) = self.layout.as_ref().filter(|_| self.remember) else {
             return Ok(None);
         };
         let patience = match mode {

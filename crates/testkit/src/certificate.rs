@@ -50,9 +50,34 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn issue(&self) -> anyhow::Result<Identity> {
+        self.sign(&["localhost", "127.0.0.1"], |_| {})
+    }
+
+    /// The same for other names and another validity, in days from `now`.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn issue_for(
+        &self,
+        names: &[&str],
+        now: time::OffsetDateTime,
+        from: i64,
+        until: i64,
+    ) -> anyhow::Result<Identity> {
+        self.sign(names, |parameters| {
+            parameters.not_before = now + time::Duration::days(from);
+            parameters.not_after = now + time::Duration::days(until);
+        })
+    }
+
+    fn sign(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
-        let mut parameters =
-            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut parameters = CertificateParams::new(names)?;
         parameters
             .distinguished_name
             .push(DnType::CommonName, "localhost");
@@ -61,6 +86,7 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        change(&mut parameters);
         let certificate = parameters.signed_by(&key, &self.issuer)?;
         Ok(Identity {
             certificate_pem: certificate.pem(),

@@ -40,6 +40,8 @@ pub enum Fault {
     Status(u16),
     /// 200 and this body.
     Body(Vec<u8>),
+    /// This status, these headers and this body.
+    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// 200, and bytes without end; the client has to stop reading.
     Endless,
 }
@@ -201,6 +203,13 @@ impl State {
             }
             Fault::Status(status) => client.write_all(&message(status, &[], b"{}"))?,
             Fault::Body(body) => client.write_all(&message(200, &[], &body))?,
+            Fault::Answer(status, headers, body) => {
+                let headers: Vec<(&str, &str)> = headers
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str()))
+                    .collect();
+                client.write_all(&message(status, &headers, &body))?;
+            }
             Fault::Endless => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
                 let chunk = [b' '; 1 << 16];

@@ -102,6 +102,12 @@ impl Certificate {
         &self.common_name
     }
 
+    /// When its validity ends.
+    #[must_use]
+    pub const fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
     /// Whether basic constraints say that it is a CA.
     #[must_use]
     pub const fn is_ca(&self) -> bool {

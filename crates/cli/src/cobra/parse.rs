@@ -186,6 +186,10 @@ fn check_args(
             ),
             "See",
         ),
+        Args::AtMost(most) if args.len() > most => (
+            format!("'{path}' requires at most {most} argument{}", plural(most)),
+            "See",
+        ),
         Args::Exactly(count) if args.len() != count => (
             format!("'{path}' requires {count} argument{}", plural(count)),
             "Run",
@@ -197,7 +201,7 @@ fn check_args(
             ),
             "Run",
         ),
-        Args::Any | Args::AtLeast(_) | Args::Exactly(_) => return Ok(()),
+        Args::Any | Args::AtLeast(_) | Args::AtMost(_) | Args::Exactly(_) => return Ok(()),
     };
     Err(UsageError {
         text: format!(

@@ -1,5 +1,6 @@
 //! The command tree of `docker trust`, with the texts of its help pages.
 
+mod doctor;
 mod lock;
 mod revoke;
 mod signer_remove;
@@ -19,6 +20,7 @@ pub static ROOT: Command = Command {
     hidden: false,
     children: &[
         &COMPLETION,
+        &doctor::DOCTOR,
         &INSPECT,
         &KEY,
         &lock::LOCK,

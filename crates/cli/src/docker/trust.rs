@@ -30,9 +30,9 @@ pub(super) struct Image {
     pub(super) offline: bool,
     /// What the policy demands of it.
     pub(super) demands: Demands,
-    login: Arc<Login>,
-    server: Server,
-    tls: TlsOptions,
+    pub(super) login: Arc<Login>,
+    pub(super) server: Server,
+    pub(super) tls: TlsOptions,
 }
 
 /// Parses a reference. What is wrong with it is said before what is wrong with the server.
@@ -75,13 +75,33 @@ impl Image {
 
     /// Opens the trust repository for what a command needs to do. Nothing is sent.
     pub(super) fn open(&self, context: &Context, access: Access) -> Result<Repository, Failure> {
+        let mut options = self.options(context, access)?;
+        // Reading needs no keys, and looking for them takes time.
+        if access != Access::Pull {
+            options.keys = context.keys()?;
+        }
+        Repository::open(options).map_err(|error| Failure::new(problems::client_problem(&error)))
+    }
+
+    /// Opens the trust repository for looking only: without keys, and what is learnt is not remembered.
+    pub(super) fn look(&self, context: &Context, access: Access) -> Result<Repository, Failure> {
+        let mut options = self.options(context, access)?;
+        options.remember = false;
+        Repository::open(options).map_err(|error| Failure::new(problems::client_problem(&error)))
+    }
+
+    /// The login as the trust server is shown it.
+    pub(super) fn trust_login(&self) -> TrustLogin {
+        let asker = Asker::new(self.server.url.clone(), token_clients(&self.tls));
+        TrustLogin::new(Arc::clone(&self.login), asker)
+    }
+
+    fn options(&self, context: &Context, access: Access) -> Result<Options, Failure> {
         let mut options = RemoteOptions::new(self.server.url.clone(), user_agent());
         options.tls = self.tls.clone();
         options.access = access;
         options.offline = self.offline;
-        let asker = Asker::new(self.server.url.clone(), token_clients(&self.tls));
-        let login = TrustLogin::new(Arc::clone(&self.login), asker);
-        options.authorizer = Some(Arc::new(login));
+        options.authorizer = Some(Arc::new(self.trust_login()));
         let remote =
             Remote::new(options).map_err(|error| Failure::new(problems::with_sources(&error)))?;
         let mut options = Options::new(
@@ -91,11 +111,7 @@ impl Image {
             Arc::new(context.clock),
         );
         options.pinning = self.demands.pinnings(&self.gun);
-        // Reading needs no keys, and looking for them takes time.
-        if access != Access::Pull {
-            options.keys = context.keys()?;
-        }
-        Repository::open(options).map_err(|error| Failure::new(problems::client_problem(&error)))
+        Ok(options)
     }
 
     /// The registry's user name, if docker is logged in.
@@ -160,11 +176,11 @@ impl Image {
 }
 
 /// A trust server.
-#[derive(Debug, Eq, PartialEq)]
-struct Server {
-    url: Url,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Server {
+    pub(super) url: Url,
     /// Host and port as they stand in the URL: the name of the folder with its certificates.
-    authority: String,
+    pub(super) authority: String,
 }
 
 impl Server {
@@ -196,7 +212,17 @@ impl Server {
         Ok(server)
     }
 
-    fn parse(text: &str) -> Result<Self, Failure> {
+    /// What its folder says about TLS.
+    pub(super) fn tls(
+        &self,
+        config_dir: &std::path::Path,
+        verification: Verification,
+    ) -> Result<TlsOptions, Failure> {
+        tls_folder(config_dir, &self.authority, verification)
+    }
+
+    /// A server by its address, which must begin with `https://`.
+    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let invalid = || Failure::new(texts::https_required(text));
         let url = Url::parse(text).map_err(|_| invalid())?;
         if url.scheme() != "https" || url.host_str().is_none() {
@@ -223,6 +249,19 @@ fn tls_options(
     authority: &str,
     reference: &Reference,
 ) -> Result<TlsOptions, Failure> {
+    let verification = if reference.is_on_loopback() {
+        Verification::SkipForLoopback
+    } else {
+        Verification::System
+    };
+    tls_folder(config_dir, authority, verification)
+}
+
+fn tls_folder(
+    config_dir: &std::path::Path,
+    authority: &str,
+    verification: Verification,
+) -> Result<TlsOptions, Failure> {
     let folder = TlsDirectory::load(config_dir, authority)
         .map_err(|error| Failure::new(error.to_string()))?;
     let mut extra_roots_pem = Vec::new();
@@ -238,11 +277,6 @@ fn tls_options(
             key_pem: identity.key,
         })
         .collect();
-    let verification = if reference.is_on_loopback() {
-        Verification::SkipForLoopback
-    } else {
-        Verification::System
-    };
     Ok(TlsOptions {
         extra_roots_pem,
         identities,

@@ -1,6 +1,8 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
 mod daemon;
+mod doctor;
+mod doctor_server;
 mod keys;
 mod lock;
 mod login;
@@ -10,6 +12,8 @@ mod removal;
 use std::path::Path;
 
 pub use daemon::*;
+pub use doctor::*;
+pub use doctor_server::*;
 pub use keys::*;
 pub use lock::*;
 pub use login::*;

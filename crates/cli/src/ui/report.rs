@@ -54,6 +54,12 @@ impl Failure {
         &self.text
     }
 
+    /// The advice.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// The same failure with `before` in front of its text.
     #[must_use]
     pub fn prefix(mut self, before: &str) -> Self {

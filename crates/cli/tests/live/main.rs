@@ -7,6 +7,8 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod doctor;
+mod expiry;
 mod key_load;
 mod lock;
 mod policy;

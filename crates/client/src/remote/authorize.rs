@@ -39,7 +39,7 @@ impl Access {
 pub struct Challenge(pub String);
 
 impl Challenge {
-    pub(super) fn all(headers: &HeaderMap) -> Vec<Self> {
+    pub(crate) fn all(headers: &HeaderMap) -> Vec<Self> {
         headers
             .get_all(WWW_AUTHENTICATE)
             .iter()

@@ -1,0 +1,27 @@
+//! The table of `doctor`.
+
+use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+
+pub(super) static DOCTOR: Command = Command {
+    name: "doctor",
+    usage: "[OPTIONS] [REPOSITORY]",
+    short: "Look for what keeps signing and verifying from working",
+    examples: "\
+# Configuration, keys, policy and trust server; takes two minutes at most, and changes nothing
+{} doctor
+
+# Also the login, the repository's roles, and what expires when
+{} doctor registry.example.com/team/app",
+    flags: &[Flag {
+        name: "format",
+        shorthand: None,
+        kind: FlagKind::Text { default: "" },
+        usage: "Print the findings as 'json'",
+        completes: Completes::OneOf(&["json"]),
+        hidden: false,
+    }],
+    args: Args::AtMost(1),
+    completes: Completes::Repositories,
+    hidden: false,
+    children: &[],
+};
