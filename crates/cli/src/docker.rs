@@ -7,6 +7,7 @@ mod context;
 mod daemon;
 mod doctor;
 mod files;
+mod first_signer;
 mod go_json;
 mod inspect;
 mod key_generate;
@@ -19,12 +20,15 @@ mod name;
 mod overview;
 mod passphrases;
 mod pin;
+mod present;
 mod problems;
+mod push;
 mod resolve;
 mod revoke;
 mod sign;
 mod signer_add;
 mod signer_remove;
+mod through_daemon;
 mod trust;
 mod verify;
 
@@ -146,6 +150,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "load"] => key_load::run(matches, context),
         ["revoke"] => revoke::run(matches, context),
         ["lock"] => lock::run(matches, context),
+        ["push"] => push::run(matches, context),
         ["sign"] => sign::run(matches, context),
         ["signer", "add"] => signer_add::run(matches, context),
         ["signer", "remove"] => signer_remove::run(matches, context),

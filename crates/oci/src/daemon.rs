@@ -217,6 +217,27 @@ impl Daemon {
         })
     }
 
+    /// The names `repository:tag` that the daemon has of a repository, and perhaps others.
+    ///
+    /// # Errors
+    /// [`DaemonError`]
+    pub async fn names(&self, repository: &str) -> Result<Vec<String>, DaemonError> {
+        let filter = serde_json::json!({"reference": [checked(repository)?]}).to_string();
+        let request = self
+            .request(Method::GET, "images/json")?
+            .query(&[("filters", filter)]);
+        let response = self.ask(request).await?;
+        let body = self.read(response, MAX_IMAGE_BYTES).await?;
+        let images: Vec<LocalImage> =
+            serde_json::from_slice(&body).map_err(|error| DaemonError::Malformed {
+                reason: error.to_string(),
+            })?;
+        Ok(images
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .collect())
+    }
+
     /// Gives the image `source` the name `repository:tag`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod lock;
+mod push;
 mod revoke;
 mod signer_remove;
 mod verify;
@@ -25,6 +26,7 @@ pub static ROOT: Command = Command {
         &KEY,
         &lock::LOCK,
         &revoke::REVOKE,
+        &push::PUSH,
         &SIGN,
         &SIGNER,
         &verify::VERIFY,

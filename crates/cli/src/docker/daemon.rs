@@ -1,7 +1,5 @@
 //! The way to the docker daemon: which one is meant, and what is said when it cannot be had.
 
-#![allow(dead_code, reason = "the commands that need a daemon come next")]
-
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 

@@ -120,7 +120,6 @@ impl Image {
     }
 
     /// The registry's login, for a daemon that pushes or pulls.
-    #[allow(dead_code, reason = "the commands that need a daemon come next")]
     pub(super) async fn daemon_login(&self) -> RegistryLogin<'_> {
         RegistryLogin {
             credentials: self.login.credentials().await,

@@ -445,7 +445,7 @@ pub const SIGNING: &str = "Signing and pushing trust metadata\n";
 /// No key of the user's may sign the tag.
 pub const NO_SIGNING_KEYS: &str = "no valid signing keys for delegation roles";
 /// More than one of `--digest`, `--local` and `--remote`.
-pub const ONE_SOURCE: &str = "--digest cannot be used together with --local or --remote";
+pub const ONE_SOURCE: &str = "--digest, --local and --remote exclude each other";
 /// How to choose between two digests.
 pub const SAY_WHICH: &str =
     "choose with --digest sha256:…, or sign what the registry has now with --remote";
@@ -481,12 +481,6 @@ pub fn signing_remote(name: &str) -> String {
     format!(
         "Signing and pushing trust data for remote image {name}, may overwrite remote trust data\n"
     )
-}
-
-/// `--local`, and no daemon to ask.
-#[must_use]
-pub fn no_local_image(name: &str) -> String {
-    format!("No local image {name}: taking what the registry has\n")
 }
 
 /// What is signed, in the words of docker's push.

@@ -67,6 +67,14 @@ impl Failure {
         self
     }
 
+    /// The same failure with a line below its text.
+    #[must_use]
+    pub fn and(mut self, line: &str) -> Self {
+        self.text.push('\n');
+        self.text.push_str(line);
+        self
+    }
+
     /// Prints the failure without ending the command: one of several things failed.
     pub fn print(&self, printer: &Printer) {
         if !self.text.is_empty() {

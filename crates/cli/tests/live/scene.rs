@@ -87,7 +87,13 @@ impl Scene {
         format!("{}:{tag}", self.gun)
     }
 
+    /// Signs what the registry has; nothing is asked of a daemon.
     pub(crate) fn sign(&self, tag: &str) -> Finished {
+        self.run(&["sign", "--remote", &self.tagged(tag)])
+    }
+
+    /// Signs a tag again that is signed already, as it is.
+    pub(crate) fn sign_again(&self, tag: &str) -> Finished {
         self.run(&["sign", &self.tagged(tag)])
     }
 

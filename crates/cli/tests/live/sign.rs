@@ -40,7 +40,7 @@ fn the_first_signature_makes_the_user_a_signer() {
     // What the registry has by now does not matter.
     scene.push("v1", "replaced");
     let version = scene.server.version(&scene.gun, "targets/alice").unwrap();
-    let again = scene.sign("v1").success().unwrap();
+    let again = scene.sign_again("v1").success().unwrap();
     assert_eq!(
         again,
         format!(
@@ -87,7 +87,7 @@ fn a_user_without_a_fitting_name_signs_all_the_same() {
     );
     assert_eq!(
         scene
-            .sign("v1")
+            .sign_again("v1")
             .success()
             .unwrap()
             .matches("from:\n\nSuccessfully signed")
@@ -161,7 +161,7 @@ fn a_tag_is_signed_in_every_role_that_the_user_has_a_key_for() {
         ]);
     }
     let sign = |tag: &str| {
-        eve.run(Tool::DockerTrust, &["sign", &scene.tagged(tag)])
+        eve.run(Tool::DockerTrust, &["sign", "--remote", &scene.tagged(tag)])
             .unwrap()
     };
     let (released, _) = scene.push("rel-1", "one");
@@ -217,7 +217,7 @@ fn what_fails_changes_nothing() {
     let text = user
         .run(
             Tool::DockerTrust,
-            &["sign", &format!("{}:nosuch", scene.gun)],
+            &["sign", "--remote", &format!("{}:nosuch", scene.gun)],
         )
         .unwrap()
         .failure(1)
@@ -265,7 +265,7 @@ fn two_digests_of_one_tag_are_not_confused() {
         BTreeSet::from([format!("latest {new}")])
     );
 
-    let text = scene.sign("latest").failure(1).unwrap();
+    let text = scene.sign_again("latest").failure(1).unwrap();
     assert!(text.contains(&new) && text.contains(&old), "{text}");
     assert_eq!(
         scene.list("targets/releases"),

@@ -29,7 +29,7 @@ impl Scene {
     fn sign_as(&self, names: &[&str], tag: &str) -> Finished {
         let person = self.person(names);
         person
-            .run(Tool::DockerTrust, &["sign", &self.tagged(tag)])
+            .run(Tool::DockerTrust, &["sign", "--remote", &self.tagged(tag)])
             .unwrap()
     }
 
@@ -430,7 +430,12 @@ fn others_go_on_signing(scene: &Scene) {
     scene.forget(&["alice"]);
 
     // Nobody vouches for v2, so plain `sign` does not sign it again without being told what.
-    let refused = scene.sign_as(&["ben"], "v2").failure(1).unwrap();
+    let refused = scene
+        .person(&["ben"])
+        .run(Tool::DockerTrust, &["sign", &scene.tagged("v2")])
+        .unwrap()
+        .failure(1)
+        .unwrap();
     assert!(
         refused.ends_with(&format!(
             "{} was released as sha256:{second}, and no remaining signer vouches for that; not signing it\n",

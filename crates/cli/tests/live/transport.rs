@@ -79,7 +79,7 @@ fn a_password_is_shown_to_a_server_that_asks() {
     let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();
     let image = format!("{}/team/app:v1", closed.host());
     let sign = || {
-        user.run(Tool::DockerTrust, &["sign", &image])
+        user.run(Tool::DockerTrust, &["sign", "--remote", &image])
             .unwrap()
             .failure(1)
             .unwrap()
@@ -124,7 +124,7 @@ fn sign_shows_the_registry_its_password() {
     image.push(&client, "team/app", "v1").unwrap();
     let name = format!("{}/team/app:v1", closed.host());
     let text = user
-        .run(Tool::DockerTrust, &["sign", &name])
+        .run(Tool::DockerTrust, &["sign", "--remote", &name])
         .unwrap()
         .failure(1)
         .unwrap();
@@ -136,7 +136,8 @@ fn sign_shows_the_registry_its_password() {
 
     user.log_in(&closed.host(), Registry::USER, Registry::PASSWORD)
         .unwrap();
-    user.expect(Tool::DockerTrust, &["sign", &name]).unwrap();
+    user.expect(Tool::DockerTrust, &["sign", "--remote", &name])
+        .unwrap();
     let verified = user.expect(Tool::DockerTrust, &["verify", &name]).unwrap();
     assert_eq!(
         verified,
