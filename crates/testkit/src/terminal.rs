@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// How long a prompt may take to appear, or a program to end.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -41,7 +41,22 @@ impl Terminal {
     /// # Errors
     /// When there is no terminal to be had or the program cannot be started.
     pub fn spawn(command: &Command) -> anyhow::Result<Self> {
+        Self::spawn_with_width(command, 0)
+    }
+
+    /// The same with a terminal that says it has so many columns.
+    ///
+    /// # Errors
+    /// When there is no terminal to be had or the program cannot be started.
+    pub fn spawn_with_width(command: &Command, columns: u16) -> anyhow::Result<Self> {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        let size = Winsize {
+            ws_row: if columns == 0 { 0 } else { 50 },
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&controller, size)?;
         grantpt(&controller)?;
         unlockpt(&controller)?;
         let name: CString = ptsname(&controller, Vec::new())?;

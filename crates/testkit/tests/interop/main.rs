@@ -21,6 +21,7 @@ mod manual;
 mod mixed;
 mod patience;
 mod plugin;
+mod progress;
 mod prompts;
 mod tokens;
 mod tour;
