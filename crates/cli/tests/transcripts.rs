@@ -185,6 +185,7 @@ fn help_and_usage_errors_are_dockers() {
     let ours = [
         "  doctor      Look for what keeps signing and verifying from working",
         "  lock        Write the signed digests of images into Dockerfiles and Compose files",
+        "  push        Push an image and sign it",
         "  verify      Check that a tag is signed and print its digest",
     ];
     let sign_options = "Options:\n      --digest string   Sign this digest, which the registry must have\n      \
