@@ -22,6 +22,9 @@ use crate::ui::report::Failure;
 /// Longest time for one step on the network, or for another program.
 const STEP: Duration = Duration::from_secs(10);
 
+/// Longest time for everything.
+const ALL: Duration = Duration::from_secs(120);
+
 /// How it stands with one thing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,10 +174,20 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         },
         findings: Vec::new(),
     };
-    context.block_on(examine(
-        matches.args.first().map(String::as_str),
-        &mut report,
-    ))?;
+    let typed = matches.args.first().map(String::as_str);
+    let in_time = context.block_on(async {
+        match tokio::time::timeout(ALL, examine(typed, &mut report)).await {
+            Ok(outcome) => outcome.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    })?;
+    if !in_time {
+        report.problem(
+            "time",
+            texts::doctor_too_long(ALL.as_secs()),
+            texts::DOCTOR_SILENT,
+        )?;
+    }
     let (problems, warnings) = (report.count(State::Problem), report.count(State::Warning));
     let text = if report.json {
         let printed = Printed {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use signet_client::policy::{Shortfall, SignerName};
+use signet_oci::reference::InvalidReference;
+use signet_oci::{Digest, Reference};
 use signet_tuf::RoleName;
 use signet_tuf::update::Scope;
 
@@ -106,31 +108,29 @@ async fn verify(typed: &str, args: &Args<'_>, context: &Context) -> Result<Verif
     } else {
         Talk::Warnings
     };
-    let mut image = Image::find(context, typed)?;
+    let reference: Reference = typed
+        .parse()
+        .map_err(|error: InvalidReference| Failure::new(error.to_string()))?;
+    // What is looked up is the tag, or all tags; the digest is compared with what comes of it.
+    let name = typed.split('@').next().unwrap_or_default();
+    let mut image = Image::find(context, name)?;
     image.offline = args.offline;
-    let (resolved, tags) = match image.reference.digest().cloned() {
-        None => (resolve(typed, &image, talk, context).await?, Vec::new()),
-        Some(digest) => {
-            let before = typed.split('@').next().unwrap_or_default();
-            let mut tagged = Image::find(context, before)?;
-            tagged.offline = args.offline;
-            if tagged.reference.tag().is_some() {
-                let resolved = resolve(before, &tagged, talk, context).await?;
-                if resolved.digest != digest {
-                    let signed = resolved.digest.to_string();
-                    return Err(Failure::new(texts::signed_with_another_digest(
-                        before,
-                        &signed,
-                        &digest.to_string(),
-                    )));
-                }
-                (resolved, Vec::new())
-            } else {
-                let mut found =
-                    tags_of(typed, &tagged, &digest.to_string(), talk, args, context).await?;
-                let tags = found.iter().map(|found| found.tag.clone()).collect();
-                (found.swap_remove(0), tags)
+    let (resolved, tags) = match reference.digest() {
+        Some(digest) if image.reference.tag().is_none() => {
+            let mut found = tags_of(typed, &image, digest, talk, args, context).await?;
+            let tags = found.iter().map(|found| found.tag.clone()).collect();
+            (found.swap_remove(0), tags)
+        }
+        digest => {
+            let resolved = resolve(name, &image, talk, context).await?;
+            if let Some(digest) = digest.filter(|digest| **digest != resolved.digest) {
+                let signed = resolved.digest.to_string();
+                let asked = digest.to_string();
+                return Err(Failure::new(texts::signed_with_another_digest(
+                    name, &signed, &asked,
+                )));
             }
+            (resolved, Vec::new())
         }
     };
     signed_by(&resolved, &args.signers)?;
@@ -152,7 +152,7 @@ async fn verify(typed: &str, args: &Args<'_>, context: &Context) -> Result<Verif
 async fn tags_of(
     typed: &str,
     image: &Image,
-    digest: &str,
+    digest: &Digest,
     talk: Talk,
     args: &Args<'_>,
     context: &Context,
@@ -164,13 +164,15 @@ async fn tags_of(
     let mut found = Vec::new();
     for target in trusted.list(&[RoleName::releases(), RoleName::targets()]) {
         let hex = target.target.hashes.sha256_hex();
-        if !is_released(&target.role) || hex.is_none_or(|hex| format!("sha256:{hex}") != digest) {
+        if !is_released(&target.role)
+            || hex.is_none_or(|hex| format!("sha256:{hex}") != digest.to_string())
+        {
             continue;
         }
         let resolved = look_up(image, trusted, &target.name, Talk::Nothing, context)
             .and_then(|resolved| signed_by(&resolved, &args.signers).map(|()| resolved));
         match resolved {
-            Ok(resolved) if resolved.digest.to_string() == digest => found.push(resolved),
+            Ok(resolved) if resolved.digest == *digest => found.push(resolved),
             Ok(_) => {}
             Err(failure) => refused = Some(failure),
         }

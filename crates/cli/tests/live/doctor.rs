@@ -546,3 +546,37 @@ fn a_token_may_be_good_for_reading_only() {
     fs::remove_dir_all(user.trust_dir().join("private")).unwrap();
     doctor(&user, &[gun]).expect("publishing", "skipped", "read only");
 }
+
+/// Which program is `docker trust`, as clients of different age see it.
+#[test]
+fn the_docker_client_and_its_plugin() {
+    let server = TrustServer::go().unwrap();
+    let mut user = User::new(&server.url(), &server.ca_pem()).unwrap();
+    let program = user.path("bin/docker");
+    user.set("PATH", &user.path("bin").to_string_lossy());
+    doctor(&user, &[]).expect("docker", "skipped", "no docker client");
+    let client = |version: &str| {
+        let text = format!("#!/bin/sh\necho 'Docker version {version}, build 1234567'\n");
+        file::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        doctor(&user, &[])
+    };
+    client("28.2.2").expect(
+        "docker",
+        "ok",
+        "docker 28.2.2 has a trust command of its own",
+    );
+    client("29.0.1").expect(
+        "docker",
+        "warning",
+        "link this program as ~/.docker/cli-plugins/docker-trust",
+    );
+    let plugins = user.path(".docker/cli-plugins");
+    file::write(&plugins.join("docker-trust"), "").unwrap();
+    client("29.0.1").expect("docker", "warning", "another program than this one");
+    fs::remove_file(plugins.join("docker-trust")).unwrap();
+    let this = user.command(Tool::DockerTrust, &[]).unwrap();
+    std::os::unix::fs::symlink(this.get_program(), plugins.join("docker-trust")).unwrap();
+    client("29.0.1").expect("docker", "ok", "runs this program through");
+    client("of a kind nobody knows").expect("docker", "ok", "a trust command of its own");
+}

@@ -7,6 +7,7 @@ use signet_testkit::chaos::Fault;
 use signet_testkit::file;
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
 use signet_testkit::user::{Tool, User};
+use signet_tuf::PublicKey;
 
 use crate::scene::Scene;
 
@@ -88,6 +89,42 @@ fn first_use_is_refused_until_the_root_is_pinned_or_known() {
     assert!(told.contains("trust data mismatch"), "{told}");
     let told = scene.add("jeff", &scene.gun).failure(1).unwrap();
     assert!(told.contains("trust data mismatch"), "{told}");
+}
+
+#[test]
+fn a_root_may_be_pinned_by_who_issued_its_certificate() {
+    let scene = Scene::with_jeff();
+    scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    let v1 = scene.tagged("v1");
+    let reader = scene.stranger();
+    demand(&reader, &json!({"root_ca": "ca.pem"}));
+    let told = run(&reader, &["verify", &v1]).failure(1).unwrap();
+    assert!(
+        told.contains("root_ca: ") && told.contains("ca.pem: there is no such file"),
+        "{told}"
+    );
+
+    // The certificate that is made for a root key has issued itself.
+    let root = scene
+        .server
+        .metadata(&scene.gun, "root.json")
+        .unwrap()
+        .unwrap();
+    let root: Value = serde_json::from_slice(&root).unwrap();
+    let key = root["signed"]["keys"][root_key(&scene)].clone();
+    let key: PublicKey = serde_json::from_value(key).unwrap();
+    let pem = key.public_bytes().to_vec();
+    let ca = reader.trust_dir().join("ca.pem");
+    for (pem, ok) in [
+        (pem, true),
+        (scene.server.ca_pem().into_bytes(), false),
+        (b"no certificate".to_vec(), false),
+    ] {
+        file::write(&ca, pem).unwrap();
+        let finished = run(&reader, &["verify", &v1]);
+        assert_eq!(finished.code == Some(0), ok, "{finished}");
+    }
 }
 
 #[test]

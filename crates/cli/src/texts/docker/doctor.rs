@@ -28,6 +28,12 @@ pub fn doctor_summary(problems: usize, warnings: usize) -> String {
     )
 }
 
+/// Everything together has a time limit, too.
+#[must_use]
+pub fn doctor_too_long(seconds: u64) -> String {
+    format!("not everything could be looked at within {seconds} s")
+}
+
 // This machine.
 
 /// There is no configuration folder.
