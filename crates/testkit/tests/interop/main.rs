@@ -23,6 +23,7 @@ mod patience;
 mod plugin;
 mod progress;
 mod prompts;
+mod proxy;
 mod tokens;
 mod tour;
 mod typist;
