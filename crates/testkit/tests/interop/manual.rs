@@ -155,7 +155,6 @@ impl<'a> World<'a> {
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
         let mut command = match step.does {
             Does::Trust => self.user.command(tool, &words).unwrap(),
-            Does::Docker => self.user.command(Tool::Docker, &words).unwrap(),
             Does::Notary => self.user.command(Tool::Notary, &words).unwrap(),
             Does::Shell => {
                 let mut command = std::process::Command::new("sh");
@@ -198,7 +197,6 @@ fn walk(server: &TrustServer, who: impl Fn(usize) -> Tool) -> Vec<(Tool, Seen)> 
                 turn += 1;
                 who(turn - 1)
             }
-            Does::Docker => Tool::Docker,
             Does::Notary => Tool::Notary,
             Does::Shell => Tool::DockerItself,
         };

@@ -5,8 +5,6 @@
 pub(super) enum Does {
     /// `docker trust` or `docker-trust`, whoever's turn it is.
     Trust,
-    /// `docker trust`, for what ours cannot do yet.
-    Docker,
     /// Go's `notary`.
     Notary,
     /// A shell, for the manual's `openssl` lines and for what lies around the walk.
@@ -64,10 +62,6 @@ impl Step {
 
     const fn trust(what: &'static str, line: &'static str) -> Self {
         Self::new(what, Does::Trust, line)
-    }
-
-    const fn docker(what: &'static str, line: &'static str) -> Self {
-        Self::new(what, Does::Docker, line)
     }
 
     pub(super) const fn notary(what: &'static str, line: &'static str) -> Self {
@@ -165,17 +159,17 @@ pub(super) const STEPS: &[Step] = &[
         "an image",
         "echo one > file && tar -cf image.tar file && docker import image.tar R:v1",
     ),
-    Step::docker("signs through the daemon", "sign R:v1"),
+    Step::trust("signs through the daemon", "sign R:v1"),
     Step::trust("JSON", "inspect R"),
     Step::trust("one tag", "inspect --pretty R:v1"),
     Step::shell("a trusted pull", "DOCKER_CONTENT_TRUST=1 docker pull R:v1"),
-    Step::docker("signs again", "sign R:v1"),
+    Step::trust("signs again", "sign R:v1"),
     Step::shell(
         "another image",
         "echo two > file && tar -cf image.tar file && docker import image.tar R:v1 && docker tag R:v1 R:v2",
     ),
-    Step::docker("signs the local image", "sign --local R:v1"),
-    Step::docker("a second tag", "sign R:v2"),
+    Step::trust("signs the local image", "sign --local R:v1"),
+    Step::trust("a second tag", "sign R:v2"),
     Step::trust("two tags", "inspect --pretty R"),
     Step::trust("not a signer", "signer remove cara R"),
     Step::trust("not to be removed", "signer remove releases R"),
@@ -187,7 +181,7 @@ pub(super) const STEPS: &[Step] = &[
         "an image for the second repository",
         "docker tag R:v1 R2:v1",
     ),
-    Step::docker("signs in the second repository", "sign R2:v1"),
+    Step::trust("signs in the second repository", "sign R2:v1"),
     Step::trust("ben is a signer there", "signer add --key ben.pub ben R2"),
     Step::trust("the last signer stays", "signer remove jeff R2").answers(&["n"]),
     Step::trust("the last signer goes", "signer remove jeff R2")
