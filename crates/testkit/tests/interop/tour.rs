@@ -144,7 +144,7 @@ fn tour(name: &str) {
         let (screen, _) = converse(&command, &typed);
         let there = screen
             .replace(&registry.host(), "localhost:5000")
-            .replace(&server.url(), "https://localhost:4443")
+            .replace(&format!(":{}", server.address().port()), ":4443")
             .replace(&user.home().display().to_string(), "/home/jeff");
         let lines = seen(&there);
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
