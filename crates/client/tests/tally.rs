@@ -70,7 +70,7 @@ async fn one_update_and_one_publish_do_nothing_twice() {
     );
     assert_eq!(work(before), (6, 6, 10));
 
-    // A write asks for root once more, but only whether it is there.
+    // A write is no more work than a read.
     alice.list().await;
     let mut repository = alice.open();
     let before = Tally::now();

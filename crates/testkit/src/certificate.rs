@@ -53,6 +53,14 @@ impl Authority {
         self.sign(&["localhost", "127.0.0.1"], |_| {})
     }
 
+    /// The same for other names.
+    ///
+    /// # Errors
+    /// When no key can be made or a name is none.
+    pub fn issue_as(&self, names: &[&str]) -> anyhow::Result<Identity> {
+        self.sign(names, |_| {})
+    }
+
     /// The same for other names and another validity, in days from `now`.
     ///
     /// # Errors

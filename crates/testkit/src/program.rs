@@ -92,8 +92,8 @@ impl Program {
     /// # Errors
     /// When it is not on `PATH`; the text has the command that installs it.
     pub fn find(&self) -> anyhow::Result<PathBuf> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path)
+        search_path()
+            .into_iter()
             .map(|dir| dir.join(self.name))
             .find(|file| is_executable(file))
             .with_context(|| {
@@ -103,6 +103,13 @@ impl Program {
                 )
             })
     }
+}
+
+/// The folders of `PATH`.
+#[must_use]
+pub fn search_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).collect()
 }
 
 /// The path of one of our own programs, as built by cargo.

@@ -231,6 +231,14 @@ impl TrustServer {
         self.authority.issue()
     }
 
+    /// An identity of that authority for another name, for a proxy in front.
+    ///
+    /// # Errors
+    /// When no key can be made or the name is none.
+    pub fn issue_as(&self, name: &str) -> anyhow::Result<Identity> {
+        self.authority.issue_as(&[name])
+    }
+
     /// A client that looks at it directly.
     ///
     /// # Errors

@@ -11,12 +11,14 @@
 
 mod arguments;
 mod crash;
+mod credentials;
 mod daemon;
 mod faults;
 mod go_client;
 mod judge;
 mod keys;
 mod library;
+mod login;
 mod manual;
 mod mixed;
 mod patience;
@@ -24,6 +26,7 @@ mod plugin;
 mod progress;
 mod prompts;
 mod proxy;
+mod requests;
 mod tokens;
 mod tour;
 mod typist;

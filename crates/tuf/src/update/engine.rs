@@ -21,6 +21,10 @@ use crate::{
 
 /// One update of one repository. See [the module](super).
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts about how far it has come"
+)]
 pub struct Update {
     pub(super) gun: Gun,
     pub(super) now: OffsetDateTime,
@@ -56,6 +60,8 @@ pub struct Update {
     pub(super) work: Vec<(RoleName, Paths)>,
     pub(super) from_cache: bool,
     pub(super) second_pass: bool,
+    /// The server has shown a root in this update.
+    pub(super) exists: bool,
 
     pub(super) state: State,
     pub(super) answer: Option<Answer>,
@@ -141,6 +147,7 @@ impl Update {
             work: Vec::new(),
             from_cache: false,
             second_pass: false,
+            exists: false,
             state: State::Start,
             answer: None,
             taken: 0,

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::engine::{Outcome, Progress, State};
 use super::trusted::UnusableReason;
 use super::{
-    MAX_DOCUMENT_BYTES, MAX_ROLES, MAX_TIMESTAMP_BYTES, Scope, Step, Unusable, Update, UpdateError,
-    Warning,
+    MAX_DOCUMENT_BYTES, MAX_ROLES, MAX_TIMESTAMP_BYTES, Mode, Scope, Step, Unusable, Update,
+    UpdateError, Warning,
 };
 use crate::lookup::{self, Paths};
 use crate::rules::{self, RuleError};
@@ -55,7 +55,10 @@ impl Update {
             UpdateError::Refused { refusal, .. } => refusal.status != 400,
             _ => false,
         };
-        let Some(bytes) = cached.filter(|_| falls_back) else {
+        // Go asks for root before every write, to learn whether the repository exists. A timestamp shows that as well; only
+        // where there is none must a write not build on what is cached before the server has shown a root.
+        let proven = self.mode == Mode::Read || self.exists;
+        let Some(bytes) = cached.filter(|_| falls_back && proven) else {
             return Err(error);
         };
         self.out.push_back(Step::Warn(Warning::CachedTimestamp {

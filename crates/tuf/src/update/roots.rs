@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::engine::{Chain, Outcome, Progress, State};
-use super::{Answer, MAX_ROOT_BYTES, MAX_ROOT_CHAIN, Mode, Update, UpdateError};
+use super::{Answer, MAX_ROOT_BYTES, MAX_ROOT_CHAIN, Update, UpdateError};
 use crate::rules::{self, CertificateTime, RefusedRoot, RootError, RuleError};
 use crate::{MetadataPath, Received, RoleName, Root, Verified, Version};
 
@@ -39,7 +39,7 @@ impl Update {
                 self.root = Some(root);
             }
         }
-        if self.root.is_none() || self.mode == Mode::Write {
+        if self.root.is_none() {
             let path = MetadataPath::Current(RoleName::root());
             return Ok(self.fetch(path, MAX_ROOT_BYTES, State::BootstrapRoot));
         }
@@ -49,11 +49,7 @@ impl Update {
 
     pub(super) fn bootstrap_root(&mut self) -> Outcome<Progress> {
         let bytes = self.expect_bytes(&MetadataPath::Current(RoleName::root()), MAX_ROOT_BYTES)?;
-        if self.root.is_some() {
-            // A write with a valid cached root only asks whether the repository exists.
-            self.begin_pass();
-            return Ok(Progress::Advance);
-        }
+        self.exists = true;
         match self.accept_root(bytes)? {
             Accepted::Root => self.begin_pass(),
             Accepted::NeedsChain(newest) => return self.begin_chain(newest),
@@ -159,6 +155,7 @@ impl Update {
                 |sha256| MetadataPath::Checksum(RoleName::root(), sha256),
             );
         let bytes = self.expect_bytes(&path, self.max_root_bytes())?;
+        self.exists = true;
         match self.accept_root(bytes)? {
             Accepted::Root => self.begin_pass(),
             Accepted::NeedsChain(newest) => return self.begin_chain(newest),
