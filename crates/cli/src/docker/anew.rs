@@ -20,6 +20,8 @@ pub(super) struct Anew {
     roles: Vec<RoleName>,
     edits: Vec<Edit>,
     notes: Vec<String>,
+    /// Tags of which `targets` has another digest, which would become the trusted one.
+    brought_back: Vec<String>,
 }
 
 impl Anew {
@@ -62,6 +64,14 @@ impl Anew {
         halves
             .alone
             .retain(|(name, _)| !edited.contains(name.as_str()));
+        if *role == RoleName::releases()
+            && let Some(targets) = trusted.targets(&RoleName::targets())
+        {
+            let others = &targets.body().targets;
+            let names = halves.alone.iter().map(|(name, _)| name);
+            self.brought_back
+                .extend(names.filter(|name| others.contains_key(*name)).cloned());
+        }
         self.notes
             .push(texts::begun_anew(role.as_str(), reason, halves.kept.len()));
         if !halves.alone.is_empty() {
@@ -79,6 +89,23 @@ impl Anew {
                 }),
         );
         self.roles.push(role.clone());
+    }
+
+    /// Whether an older digest in `targets` would become the trusted one.
+    pub(super) fn brings_back(&self) -> bool {
+        !self.brought_back.is_empty()
+    }
+
+    /// While `targets/releases` cannot be trusted, an entry of `targets` is not believed. It would be once the role is signed anew without the
+    /// tag, and it may be an old one.
+    ///
+    /// # Errors
+    /// When there is such an entry.
+    pub(super) fn refuse_older_digests(&self) -> Result<(), Failure> {
+        if !self.brings_back() {
+            return Ok(());
+        }
+        Err(Failure::new(texts::would_bring_back(&self.brought_back)).hint(texts::NOT_BRING_BACK))
     }
 
     /// Says what is taken over and what is not.

@@ -62,7 +62,7 @@ async fn revoke(image: &Image, context: &Context) -> Result<(), Failure> {
         }
         None => return Err(Failure::new(texts::NO_SIGNED_TAGS)),
     };
-    let anew = Anew::plan(repository.trusted(), &edits);
+    let (edits, anew) = without_bringing_back(repository.trusted(), edits)?;
     anew.log();
     let (edits, options) = anew.apply(&edits, PublishOptions::default());
     let published = {
@@ -72,6 +72,34 @@ async fn revoke(image: &Image, context: &Context) -> Result<(), Failure> {
     problems::log_warnings(repository.take_warnings());
     problems::log_edit_warnings(&published);
     Ok(())
+}
+
+/// Plans which roles begin anew. `targets/releases` stays unreadable, as it is, where other tags would fall back to older digests in `targets`.
+fn without_bringing_back(
+    trusted: Option<&TrustedRepository>,
+    mut edits: Vec<Edit>,
+) -> Result<(Vec<Edit>, Anew), Failure> {
+    let anew = Anew::plan(trusted, &edits);
+    if !anew.brings_back() {
+        return Ok((edits, anew));
+    }
+    let releases = RoleName::releases();
+    let mut left = Vec::new();
+    edits.retain(|edit| match edit {
+        Edit::RemoveTarget { role, name } if *role == releases => {
+            left.push(texts::listed_without_signature(role.as_str(), name));
+            false
+        }
+        _ => true,
+    });
+    if edits.is_empty() {
+        anew.refuse_older_digests()?;
+    }
+    for note in left {
+        tracing::warn!("{note}");
+    }
+    let anew = Anew::plan(trusted, &edits);
+    Ok((edits, anew))
 }
 
 /// A role that could list the tag: `targets`, or one right below it.

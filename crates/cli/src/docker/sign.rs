@@ -154,6 +154,7 @@ impl Job<'_> {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        self.refuse_older_digests(trusted, &roles)?;
         if let (Some(target), [tag]) = (again, self.tags.as_slice()) {
             let digest = digest_of(&target)?;
             let mut signers = signers_of(trusted, tag.as_str(), &digest);
@@ -177,6 +178,28 @@ impl Job<'_> {
             edits: self.add_targets(&roles, &targets),
             pushed,
         })
+    }
+
+    /// Looks, before anything is pushed, at what signing a role anew would bring back.
+    fn refuse_older_digests(
+        &self,
+        trusted: &TrustedRepository,
+        roles: &[Vec<RoleName>],
+    ) -> Result<(), Failure> {
+        let touched: Vec<Edit> = self
+            .tags
+            .iter()
+            .zip(roles)
+            .flat_map(|(tag, roles)| {
+                roles.iter().map(|role| Edit::RemoveTarget {
+                    role: role.clone(),
+                    name: tag.to_string(),
+                })
+            })
+            .collect();
+        Anew::plan(Some(trusted), &touched)
+            .refuse_older_digests()
+            .map_err(|failure| failure.prefix(&self.failed()))
     }
 
     /// What to publish in a repository that the server does not know: the user becomes its first signer.

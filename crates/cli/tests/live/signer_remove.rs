@@ -565,3 +565,58 @@ fn a_signer_with_another_key_goes_on() {
         (expected.clone(), expected)
     );
 }
+
+/// An older digest in `targets` does not become the trusted one behind the signer's back.
+#[test]
+fn signing_anew_brings_no_older_digest_back() {
+    let scene = Scene::with_signers(&["alice", "ben"]);
+    let gun = &scene.gun;
+    let alice = scene.person(&["alice"]);
+    for tag in ["v1", "v9"] {
+        let (old, size) = scene.push(tag, &format!("old {tag}"));
+        let size = size.to_string();
+        scene.notary(&[
+            "addhash", gun, tag, &size, "--sha256", &old, "-r", "targets", "-p",
+        ]);
+        scene.push(tag, &format!("new {tag}"));
+        alice
+            .expect(Tool::DockerTrust, &["sign", "--remote", &scene.tagged(tag)])
+            .unwrap();
+    }
+    scene.remove(&["-f", "alice", gun], "").success().unwrap();
+    scene.push("v2", "two");
+    let verify = |tag: &str| {
+        scene
+            .stranger()
+            .run(Tool::DockerTrust, &["verify", &scene.tagged(tag)])
+            .unwrap()
+            .failure(1)
+            .unwrap()
+    };
+    let unreadable = "targets/releases cannot be trusted";
+    assert!(verify("v1").contains(unreadable));
+    let _ = scene.proxy.take_log();
+    let refused = scene.sign_as(&["ben"], "v2").failure(1).unwrap();
+    assert!(
+        refused.contains("bring back other digests that targets lists for v1, v9; revoke these tags first, or witness targets/releases\n"),
+        "{refused}"
+    );
+    assert_eq!(scene.posts(), 0);
+
+    // The owner takes the old ones away, one by one, and ben signs.
+    scene
+        .run(&["revoke", &scene.tagged("v1")])
+        .success()
+        .unwrap();
+    assert_eq!(scene.list("targets").len(), 1);
+    assert!(verify("v9").contains(unreadable), "the old v9 came back");
+    scene
+        .run(&["revoke", &scene.tagged("v9")])
+        .success()
+        .unwrap();
+    assert_eq!(scene.list("targets"), BTreeSet::new());
+    scene.sign_as(&["ben"], "v2").success().unwrap();
+    for tag in ["v1", "v9"] {
+        assert_eq!(verify(tag), format!("No valid trust data for {tag}\n"));
+    }
+}

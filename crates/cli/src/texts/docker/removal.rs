@@ -179,3 +179,21 @@ pub fn listed_without_signature(role: &str, tag: &str) -> String {
         visible(tag)
     )
 }
+
+/// What to do about older digests in `targets`.
+pub const NOT_BRING_BACK: &str = "revoke removes them with the repository key; notary witness REPOSITORY targets/releases --publish takes over what is there";
+
+/// Tags whose older digests would be trusted once `targets/releases` is signed anew.
+#[must_use]
+pub fn would_bring_back(tags: &[String]) -> String {
+    let shown: Vec<String> = tags.iter().take(10).map(|tag| visible(tag)).collect();
+    let more = match tags.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "nobody vouches for targets/releases as it is, and signed anew it would bring back other digests that targets lists for {}{more}; \
+         revoke these tags first, or witness targets/releases",
+        shown.join(", ")
+    )
+}
