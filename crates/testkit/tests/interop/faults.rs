@@ -204,3 +204,35 @@ fn a_lost_acknowledgement_is_no_disaster() {
         );
     }
 }
+
+/// Case 42: a server whose `/v2/` is out of order, or refuses without saying what it wants, is asked without a login all the same.
+#[test]
+fn a_server_that_asks_for_nothing_gets_nothing() {
+    let server = TrustServer::go_plain().unwrap();
+    let proxy = Proxy::start(server.address(), &server.issue().unwrap()).unwrap();
+    let gun = "localhost:5000/team/app";
+    let owner = User::new(&proxy.url(), &server.ca_pem()).unwrap();
+    owner
+        .expect(Tool::Docker, &["key", "generate", "jeff"])
+        .unwrap();
+    for status in [200, 401, 403, 404, 500] {
+        proxy.set(move |_, path| {
+            if path == "/v2/" {
+                Fault::Status(status)
+            } else {
+                Fault::None
+            }
+        });
+        for tool in [Tool::Docker, Tool::DockerTrust] {
+            owner
+                .expect(tool, &["signer", "add", "--key", "jeff.pub", "jeff", gun])
+                .unwrap();
+            let reader = User::new(&proxy.url(), &server.ca_pem()).unwrap();
+            reader
+                .log_in("localhost:5000", "alice", "wonderland")
+                .unwrap();
+            let seen = reader.expect(tool, &["inspect", gun]).unwrap();
+            assert!(seen.contains("\"jeff\""), "{tool:?}, {status}: {seen}");
+        }
+    }
+}
