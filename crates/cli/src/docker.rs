@@ -1,6 +1,8 @@
 //! The program `docker-trust`: the command tree of `docker trust`, and how a command line becomes a command.
 
 mod anew;
+mod build;
+mod client;
 mod commands;
 mod completion;
 mod context;
@@ -143,6 +145,7 @@ fn run(
 
 fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
     match matches.words.as_slice() {
+        ["build"] => build::run(matches, context),
         ["completion"] => completion::run(matches, context),
         ["doctor"] => doctor::run(matches, context),
         ["inspect"] => inspect::run(matches, context),

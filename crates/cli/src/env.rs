@@ -6,6 +6,9 @@
 //! | `DOCKER_CONFIG` | docker's configuration folder, instead of `$HOME/.docker`; `--config` goes before it |
 //! | `HOME` | where `.docker` is |
 //! | `DOCKER_CONTENT_TRUST_SERVER` | base URL of the trust server for every registry; `https` only |
+//! | `DOCKER_CONTENT_TRUST` | switches nothing off here: `pull`, `run` and `create` check always; a value that means no gets a warning |
+//! | `DOCKER_DEFAULT_PLATFORM` | the platform of `pull`, `run` and `create` without `--platform` |
+//! | `SIGNET_PULL_PATIENCE` | seconds that a pull may go without getting on; 300 without it |
 //! | `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` | passphrase of root keys |
 //! | `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` | passphrase of every other key |
 //! | `DOCKER_TRUST_POLICY` | the policy file, instead of `policy.json` in the trust folder; the machine's policy stays in force |
@@ -16,6 +19,7 @@
 //! | `DOCKER_CLI_PLUGIN_USE_DIAL_STDIO` | as a plugin, reach the daemon through docker itself |
 //! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
 //! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
+//! | `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` | refused by `build`: it could replace images that were checked |
 //! | `NO_COLOR` | no colours on a terminal |
 //! | `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy` | looked at by `doctor`, which cannot see behind a proxy |
 //! | `PATH` | where credential helpers are found |
@@ -52,10 +56,18 @@ pub struct Environment {
     pub trust_policy: Option<PathBuf>,
     /// The machine's policy, which is at a fixed place: no variable leads away from it.
     pub machine_policy: Option<PathBuf>,
+    /// `DOCKER_CONTENT_TRUST`.
+    pub content_trust: Option<String>,
+    /// `DOCKER_DEFAULT_PLATFORM`.
+    pub default_platform: Option<String>,
+    /// `SIGNET_PULL_PATIENCE`.
+    pub pull_patience: Option<String>,
     /// `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE`.
     pub root_passphrase: Option<SecretString>,
     /// `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE`.
     pub repository_passphrase: Option<SecretString>,
+    /// Whether `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` is set.
+    pub source_policy: bool,
     /// Whether `NO_COLOR` is set.
     pub no_color: bool,
     /// Whether a proxy stands between this machine and other servers.
@@ -112,9 +124,13 @@ impl Environment {
             trust_server: text("DOCKER_CONTENT_TRUST_SERVER"),
             trust_policy: std::env::var_os("DOCKER_TRUST_POLICY").map(PathBuf::from),
             machine_policy: MACHINE_POLICY.map(PathBuf::from),
+            content_trust: text("DOCKER_CONTENT_TRUST"),
+            default_platform: text("DOCKER_DEFAULT_PLATFORM"),
+            pull_patience: text("SIGNET_PULL_PATIENCE"),
             root_passphrase: text("DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE").map(SecretString::from),
             repository_passphrase: text("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE")
                 .map(SecretString::from),
+            source_policy: variable("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY").is_some(),
             no_color: variable("NO_COLOR").is_some(),
             has_proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
                 .into_iter()
@@ -129,6 +145,12 @@ impl Environment {
 pub fn build_argument(name: &str) -> Option<String> {
     std::env::var_os(name)?.into_string().ok()
 }
+
+/// What docker tells a plugin, and a plugin nobody else.
+pub const PLUGIN_VARIABLES: [&str; 2] = [
+    "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND",
+    "DOCKER_CLI_PLUGIN_SOCKET",
+];
 
 /// `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND`: the docker command that runs this program as a plugin, if one does.
 #[must_use]

@@ -336,9 +336,11 @@ pub fn hook_answer(call: &str, program: &Program) -> String {
         .map(|call| call.root_cmd)
         .unwrap_or_default();
     let template = match command.as_str() {
+        // Docker has done it already; the next time can be better.
         "create" | "pull" | "run" => format!(
-            "Check that an image's tag is signed → {} verify IMAGE[:TAG]",
-            program.path
+            "docker did not check who signed the image. Check it → {path} verify IMAGE[:TAG]\n\
+             Use only signed images → {path} {command} IMAGE[:TAG]",
+            path = program.path
         ),
         _ => String::new(),
     };
@@ -505,6 +507,46 @@ mod tests {
             assert_eq!(
                 answer["Template"].as_str().unwrap().is_empty(),
                 !call.contains("pull")
+            );
+        }
+    }
+
+    #[test]
+    fn hooks_name_the_command_that_checks() {
+        let program = Program {
+            path: "docker trust".into(),
+            name: "docker".into(),
+        };
+        for command in ["create", "pull", "run"] {
+            let call = format!(r#"{{"RootCmd":"{command}","Flags":{{}}}}"#);
+            let answer: serde_json::Value =
+                serde_json::from_str(&hook_answer(&call, &program)).unwrap();
+            let template = answer["Template"].as_str().unwrap();
+            assert!(
+                template.contains(&format!("docker trust {command} ")),
+                "{template}"
+            );
+            assert!(template.contains("docker trust verify "), "{template}");
+            // docker shows no more.
+            assert!(template.lines().count() <= 10);
+        }
+    }
+
+    #[test]
+    fn global_flags_are_kept_as_typed() {
+        for (line, kept) in [
+            ("-Dldebug --config=C trust run a", "-Dldebug --config=C"),
+            (
+                "-D --config C -H unix:///x run a",
+                "-D --config C -H unix:///x",
+            ),
+            ("--tls=false -c=x run a", "--tls=false -c=x"),
+            ("run -H x a", ""),
+        ] {
+            assert_eq!(
+                started("docker-trust", false, line).globals.words,
+                words(kept),
+                "{line}"
             );
         }
     }

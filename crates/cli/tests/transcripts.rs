@@ -183,6 +183,7 @@ fn compare(name: &str, adapt: impl Fn(Case) -> Case) {
 fn help_and_usage_errors_are_dockers() {
     // The commands that docker does not have.
     let ours = [
+        "  build       Build an image from signed images only",
         "  doctor      Look for what keeps signing and verifying from working",
         "  lock        Write the signed digests of images into Dockerfiles and Compose files",
         "  push        Push an image and sign it",

@@ -209,10 +209,7 @@ impl Reader<'_> {
     }
 
     fn frontend(&mut self, image: &str, span: Range<usize>) -> Result<(), Stop> {
-        let path = image.split('@').next().unwrap_or_default();
-        let last = path.rsplit('/').next().unwrap_or_default();
-        let last = last.split(':').next().unwrap_or_default();
-        if !matches!(last, "dockerfile" | "dockerfile-upstream") {
+        if !is_frontend(image) {
             return Err(Stop {
                 at: span.start,
                 problem: Problem::Language {
@@ -432,6 +429,17 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether an image is, by its name, the program that reads Dockerfiles: `docker/dockerfile`, a copy of it elsewhere, or its newest form.
+///
+/// Other programs read other languages, in which images may stand anywhere.
+#[must_use]
+pub fn is_frontend(image: &str) -> bool {
+    let path = image.split('@').next().unwrap_or_default();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let last = last.split(':').next().unwrap_or_default();
+    matches!(last, "dockerfile" | "dockerfile-upstream")
 }
 
 /// Where the `from` of a mount stands. `Err` when that is not clear.

@@ -61,6 +61,12 @@ impl Matches {
         }
     }
 
+    /// All flags that were given, in their order.
+    #[must_use]
+    pub fn all(&self) -> &[(&'static str, String)] {
+        &self.flags
+    }
+
     /// All values of a flag.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&str> {

@@ -1,5 +1,6 @@
 //! The command tree of `docker trust`, with the texts of its help pages.
 
+mod build;
 mod doctor;
 mod lock;
 mod push;
@@ -20,6 +21,7 @@ pub static ROOT: Command = Command {
     completes: Completes::Files,
     hidden: false,
     children: &[
+        &build::BUILD,
         &COMPLETION,
         &doctor::DOCTOR,
         &INSPECT,

@@ -16,6 +16,7 @@ use crate::cobra::parse::Matches;
 use crate::env;
 use crate::texts::{docker as texts, visible};
 use crate::ui::report::Failure;
+pub(super) use sources::refused_dockerfile;
 use sources::{Kind, Source};
 
 struct Args<'a> {

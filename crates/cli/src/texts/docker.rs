@@ -1,8 +1,10 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
+mod build;
 mod daemon;
 mod doctor;
 mod doctor_server;
+mod enforce;
 mod keys;
 mod lock;
 mod login;
@@ -11,9 +13,11 @@ mod removal;
 
 use std::path::Path;
 
+pub use build::*;
 pub use daemon::*;
 pub use doctor::*;
 pub use doctor_server::*;
+pub use enforce::*;
 pub use keys::*;
 pub use lock::*;
 pub use login::*;

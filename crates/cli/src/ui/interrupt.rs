@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,6 +19,8 @@ pub const INTERRUPTED: u8 = 130;
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 static OPEN_LINE: AtomicBool = AtomicBool::new(false);
 static WATCHING: OnceLock<()> = OnceLock::new();
+/// The process that has taken over, while this one only waits for its end.
+static SUCCESSOR: Mutex<Option<Pid>> = Mutex::new(None);
 
 /// Standard input without echo; the echo comes back when it is dropped or the process is interrupted.
 #[derive(Debug)]
@@ -98,8 +101,29 @@ pub fn watch_socket(name: &str) {
         .spawn(move || {
             let mut ignored = [0_u8; 64];
             while !matches!(stream.read(&mut ignored), Ok(0) | Err(_)) {}
-            end(INTERRUPTED);
+            if !end_successor() {
+                end(INTERRUPTED);
+            }
         });
+}
+
+/// From now on the end of docker's socket ends that process, and not this one.
+pub fn hand_over(successor: Option<u32>) {
+    let successor = successor
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    *SUCCESSOR.lock().unwrap_or_else(PoisonError::into_inner) = successor;
+}
+
+/// Asks the process that has taken over to end. `false` when there is none.
+pub fn end_successor() -> bool {
+    match *SUCCESSOR.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(successor) => {
+            let _ = kill_process(successor, Signal::TERM);
+            true
+        }
+        None => false,
+    }
 }
 
 /// On Linux a name that begins with `@` is no file.

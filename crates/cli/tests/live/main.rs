@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod build;
 mod doctor;
 mod expiry;
 mod key_load;
