@@ -263,6 +263,37 @@ async fn the_authorizer_sees_the_challenges_and_its_header_is_sent() {
     );
 }
 
+/// Case 42: only a 401 that says what it wants is answered; after any other ping requests go out as they are.
+#[tokio::test]
+async fn case_42_a_ping_without_a_challenge_asks_for_nothing() {
+    let basic = "WWW-Authenticate: Basic realm=\"b\"\r\n";
+    for (status, headers) in [
+        (500, basic),
+        (404, basic),
+        (200, basic),
+        (403, basic),
+        (401, ""),
+    ] {
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/v2/" => answer_with(status, headers, "{}"),
+            _ => answer(200, "doc"),
+        })
+        .await;
+        let noting = Arc::new(Noting {
+            asked: Mutex::default(),
+            answer: || Ok(None),
+        });
+        let mut options = options(&server);
+        options.authorizer = Some(noting.clone());
+        let remote = Remote::new(options).unwrap();
+        let answer = remote.fetch(&gun(), &timestamp(9)).await.unwrap();
+        assert!(matches!(answer, Answer::Bytes(_)), "{status}: {answer:?}");
+        assert_eq!(*noting.asked.lock().unwrap(), [(Access::Pull, Vec::new())]);
+        let requests = server.requests.lock().unwrap().clone();
+        assert!(requests.iter().all(|r| r.header("authorization").is_none()));
+    }
+}
+
 #[tokio::test]
 async fn a_failed_login_is_no_outage() {
     let server = challenging().await;
