@@ -37,7 +37,7 @@ mod unix {
     use std::process::Stdio;
     use std::sync::{Arc, PoisonError};
 
-    use tokio::io::{AsyncReadExt as _, copy_bidirectional, join};
+    use tokio::io::{AsyncReadExt as _, copy, sink};
     use tokio::net::{UnixListener, UnixStream};
     use tokio::process::Command;
 
@@ -107,7 +107,7 @@ mod unix {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("not started: {error}"))?;
-        let (Some(input), Some(output), Some(errors)) =
+        let (Some(mut input), Some(mut output), Some(errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err("no input and output".to_owned());
@@ -117,10 +117,21 @@ mod unix {
             let mut errors = errors.take(MAX_COMPLAINT_BYTES);
             let _ = errors.read_to_end(&mut text).await;
             // What is said beyond that must not block the program.
-            let _ = tokio::io::copy(&mut errors.into_inner(), &mut tokio::io::sink()).await;
+            let _ = copy(&mut errors.into_inner(), &mut sink()).await;
             String::from_utf8_lossy(&text).into_owned()
         });
-        let carried = copy_bidirectional(stream, &mut join(output, input)).await;
+        let (mut from_client, mut to_client) = stream.split();
+        let up = async {
+            let _ = copy(&mut from_client, &mut input).await;
+            // The program learns of the end, and ends in turn.
+            drop(input);
+            std::future::pending::<()>().await;
+        };
+        // The client must not learn of the program's end before it is known how it ended.
+        let carried = tokio::select! {
+            carried = copy(&mut output, &mut to_client) => carried,
+            () = up => Ok(0),
+        };
         if carried.is_ok() {
             let status = child.wait().await.map_err(|error| error.to_string())?;
             if status.success() {

@@ -58,10 +58,10 @@ impl Transport {
         endpoint: &Endpoint,
         options: &DaemonOptions,
     ) -> Result<Self, DaemonError> {
-        let scheme = scheme(endpoint);
+        // compat: TLS is not spoken over sockets, whatever the flags say.
         Self::finish(
-            with_tls(builder, endpoint.tls.as_ref())?,
-            &format!("{scheme}://{LOCAL_NAME}/"),
+            builder,
+            &format!("http://{LOCAL_NAME}/"),
             &endpoint.host,
             None,
             &options.limits,

@@ -30,11 +30,17 @@ pub enum HostError {
         /// What was given.
         typed: String,
     },
-    /// A path with a second scheme in it.
-    #[error("invalid bind address ({typed}): invalid proto, expected {scheme}: {rest}")]
-    Nested {
+    /// A port that is no number.
+    #[error("parse \"tcp://{address}\": invalid port \":{port}\" after host")]
+    Port {
         /// What was given.
-        typed: String,
+        address: String,
+        /// The port.
+        port: String,
+    },
+    /// A path with a second scheme in it.
+    #[error("invalid proto, expected {scheme}: {rest}")]
+    Nested {
         /// The first scheme.
         scheme: &'static str,
         /// What follows it.
@@ -52,8 +58,8 @@ pub(super) fn parse(typed: &str, tls: bool) -> Result<String, HostError> {
     match typed.split_once("://") {
         None => tcp(typed),
         Some(("tcp", rest)) => tcp(rest),
-        Some(("unix", rest)) => simple(typed, "unix", rest, DEFAULT_SOCKET),
-        Some(("npipe", rest)) => simple(typed, "npipe", rest, DEFAULT_PIPE),
+        Some(("unix", rest)) => simple("unix", rest, DEFAULT_SOCKET),
+        Some(("npipe", rest)) => simple("npipe", rest, DEFAULT_PIPE),
         Some(("fd" | "ssh", _)) => Ok(typed.to_owned()),
         Some(_) => Err(HostError::Scheme {
             typed: typed.to_owned(),
@@ -61,15 +67,9 @@ pub(super) fn parse(typed: &str, tls: bool) -> Result<String, HostError> {
     }
 }
 
-fn simple(
-    typed: &str,
-    scheme: &'static str,
-    rest: &str,
-    default: &str,
-) -> Result<String, HostError> {
+fn simple(scheme: &'static str, rest: &str, default: &str) -> Result<String, HostError> {
     if rest.contains("://") {
         return Err(HostError::Nested {
-            typed: typed.to_owned(),
             scheme,
             rest: rest.to_owned(),
         });
@@ -86,7 +86,10 @@ fn tcp(rest: &str) -> Result<String, HostError> {
         typed: rest.to_owned(),
     };
     if rest.contains("://") {
-        return Err(invalid());
+        return Err(HostError::Nested {
+            scheme: "tcp",
+            rest: rest.to_owned(),
+        });
     }
     let (authority, path) = match rest.find('/') {
         Some(slash) => rest.split_at_checked(slash).ok_or_else(invalid)?,
@@ -115,7 +118,10 @@ fn tcp(rest: &str) -> Result<String, HostError> {
     let port: u32 = if port.is_empty() {
         DEFAULT_TCP_PORT.into()
     } else {
-        port.parse().map_err(|_| invalid())?
+        port.parse().map_err(|_| HostError::Port {
+            address: rest.to_owned(),
+            port: port.to_owned(),
+        })?
     };
     let host = format!("tcp://{name}:{port}{path}");
     // Ports too large and names that are none show when the address is used, as with docker.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, DaemonTls};
 pub use registry::{Registry, RegistryOptions};
 pub use scripted::{Received, Reply, ScriptedDaemon};
 #[cfg(feature = "tls")]

@@ -13,6 +13,7 @@ mod arguments;
 mod crash;
 mod credentials;
 mod daemon;
+mod endpoint;
 mod faults;
 mod go_client;
 mod judge;
