@@ -175,12 +175,14 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         findings: Vec::new(),
     };
     let typed = matches.args.first().map(String::as_str);
+    let busy = context.printer.busy(texts::DOCTOR_BUSY);
     let in_time = context.block_on(async {
         match tokio::time::timeout(ALL, examine(typed, &mut report)).await {
             Ok(outcome) => outcome.map(|()| true),
             Err(_) => Ok(false),
         }
     })?;
+    drop(busy);
     if !in_time {
         report.problem(
             "time",

@@ -36,10 +36,12 @@ fn a_slow_server_is_spoken_of_on_a_terminal() {
         }
     });
     let reading = format!("Reading trust data of {gun}");
+    let looking = "Looking at the servers".to_owned();
     let publishing = format!("Publishing trust data of {gun}");
     for (line, said) in [
         (vec!["inspect", gun.as_str()], vec![&reading]),
         (vec!["verify", &tag], vec![&reading]),
+        (vec!["doctor", &gun], vec![&looking]),
         (vec!["revoke", &tag], vec![&reading, &publishing]),
     ] {
         let terminal = Terminal::spawn(&user.command(Tool::DockerTrust, &line).unwrap());
@@ -48,7 +50,7 @@ fn a_slow_server_is_spoken_of_on_a_terminal() {
             assert!(screen.contains(text.as_str()), "{line:?}: {screen}");
         }
         // The line is taken away in the end.
-        let last = screen.rsplit_once(&reading).unwrap().1;
+        let last = screen.rsplit_once(said[0].as_str()).unwrap().1;
         assert!(last.contains("\r\u{1b}[K"), "{line:?}: {screen}");
     }
     let piped = user.run(Tool::DockerTrust, &["inspect", &gun]).unwrap();

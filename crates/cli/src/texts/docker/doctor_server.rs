@@ -32,6 +32,8 @@ pub const DOCTOR_CHECK_CLOCK: &str =
 /// What to do about a certificate for another name.
 pub const DOCTOR_CERTIFICATE_NAME: &str =
     "use a name that is in the certificate, or have the operator add this one (subjectAltName)";
+/// What is going on while nothing is to be seen.
+pub const DOCTOR_BUSY: &str = "Looking at the servers";
 /// What to do about a server that says nothing.
 pub const DOCTOR_SILENT: &str = "the server or something before it hangs; ask its operator";
 /// What to do when there is no TLS.
