@@ -76,6 +76,8 @@ pub enum Args {
     Exactly(usize),
     /// None: the command is a group, and the first argument is a command that it does not have.
     Group,
+    /// At least one, and flags end there: what follows the first argument is the command line of another program.
+    Wrapped,
 }
 
 /// What completion offers.

@@ -5,9 +5,11 @@ mod build;
 mod client;
 mod commands;
 mod completion;
+mod containers;
 mod context;
 mod daemon;
 mod doctor;
+mod fetch;
 mod files;
 mod first_signer;
 mod go_json;
@@ -24,6 +26,7 @@ mod passphrases;
 mod pin;
 mod present;
 mod problems;
+mod pull;
 mod push;
 mod resolve;
 mod revoke;
@@ -147,13 +150,16 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
     match matches.words.as_slice() {
         ["build"] => build::run(matches, context),
         ["completion"] => completion::run(matches, context),
+        ["create"] => containers::create(matches, context),
         ["doctor"] => doctor::run(matches, context),
         ["inspect"] => inspect::run(matches, context),
         ["key", "generate"] => key_generate::run(matches, context),
         ["key", "load"] => key_load::run(matches, context),
-        ["revoke"] => revoke::run(matches, context),
         ["lock"] => lock::run(matches, context),
+        ["pull"] => pull::run(matches, context),
         ["push"] => push::run(matches, context),
+        ["revoke"] => revoke::run(matches, context),
+        ["run"] => containers::run(matches, context),
         ["sign"] => sign::run(matches, context),
         ["signer", "add"] => signer_add::run(matches, context),
         ["signer", "remove"] => signer_remove::run(matches, context),

@@ -184,6 +184,9 @@ fn help_and_usage_errors_are_dockers() {
     // The commands that docker does not have.
     let ours = [
         "  build       Build an image from signed images only",
+        "  create      Create a new container from a signed image",
+        "  pull        Download a signed image from a registry",
+        "  run         Create and run a new container from a signed image",
         "  doctor      Look for what keeps signing and verifying from working",
         "  lock        Write the signed digests of images into Dockerfiles and Compose files",
         "  push        Push an image and sign it",

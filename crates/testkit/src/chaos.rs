@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::certificate::{Identity, server_config};
@@ -42,8 +43,18 @@ pub enum Fault {
     Body(Vec<u8>),
     /// This status, these headers and this body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// The answer's own head, with this body instead of its own.
+    Forged(Vec<u8>),
+    /// The answer to a request for another path.
+    Instead(String),
+    /// The answer of another plain server to the same request.
+    Elsewhere(SocketAddr),
     /// 200, and bytes without end; the client has to stop reading.
     Endless,
+    /// 200, and one byte a second without end; the client has to lose patience.
+    Dripping,
+    /// Nothing at all, on an open connection.
+    Silent,
 }
 
 type Rule = dyn Fn(&str, &str) -> Fault + Send + Sync;
@@ -134,6 +145,12 @@ impl Proxy {
         )
     }
 
+    /// Its name in image references when a registry is behind it. The daemon takes any certificate of a registry on this machine.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
     /// Its address as clients are told.
     #[must_use]
     pub fn url(&self) -> String {
@@ -165,10 +182,17 @@ impl State {
 
         let rule = Arc::clone(&self.rule.lock().unwrap_or_else(PoisonError::into_inner));
         let fault = rule(&request.method, &request.path);
-        if fault == Fault::Lost {
-            return Ok(());
-        }
-        let answer = self.forward(&request)?;
+        let answer = match &fault {
+            Fault::Lost => return Ok(()),
+            Fault::Silent => {
+                // Until the client goes away.
+                let _ = client.read(&mut [0]);
+                return Ok(());
+            }
+            Fault::Instead(path) => forward(self.upstream, &request, path)?,
+            Fault::Elsewhere(server) => forward(*server, &request, &request.path)?,
+            _ => forward(self.upstream, &request, &request.path)?,
+        };
         let first = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             let seen = answers.entry(line).or_insert_with(|| Seen {
@@ -179,8 +203,8 @@ impl State {
             seen.first.clone()
         };
         match fault {
-            Fault::None => client.write_all(&answer)?,
-            Fault::Cut | Fault::Lost => return Ok(()),
+            Fault::None | Fault::Instead(_) | Fault::Elsewhere(_) => client.write_all(&answer)?,
+            Fault::Cut | Fault::Lost | Fault::Silent => return Ok(()),
             Fault::Slow(delay) => {
                 thread::sleep(delay);
                 client.write_all(&answer)?;
@@ -210,6 +234,24 @@ impl State {
                     .collect();
                 client.write_all(&message(status, &headers, &body))?;
             }
+            Fault::Forged(body) => {
+                let (head, _) = split_head(&answer).context("no head")?;
+                let lines = head
+                    .lines()
+                    .filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
+                let head: String = lines.map(|line| format!("{line}\r\n")).collect();
+                let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+                client.write_all(&[head.into_bytes(), body].concat())?;
+            }
+            Fault::Dripping => {
+                client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+                while !self.stopped.load(Ordering::Relaxed) {
+                    client.write_all(b" ")?;
+                    client.flush()?;
+                    thread::sleep(Duration::from_secs(1));
+                }
+                return Ok(());
+            }
             Fault::Endless => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
                 let chunk = [b' '; 1 << 16];
@@ -222,41 +264,44 @@ impl State {
         client.flush()?;
         Ok(())
     }
+}
 
-    /// The server's answer as one message with its length announced and `Connection: close`.
-    fn forward(&self, request: &Request) -> anyhow::Result<Vec<u8>> {
-        let mut upstream = TcpStream::connect_timeout(&self.upstream, TIME_LIMIT)?;
-        upstream.set_read_timeout(Some(TIME_LIMIT))?;
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
-            request.method,
-            request.path,
-            request.body.len()
-        );
-        for (name, value) in &request.headers {
-            if !is_about_the_connection(name) {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
+/// A server's answer as one message with its length announced and `Connection: close`.
+fn forward(server: SocketAddr, request: &Request, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut upstream = TcpStream::connect_timeout(&server, TIME_LIMIT)?;
+    upstream.set_read_timeout(Some(TIME_LIMIT))?;
+    let mut head = format!(
+        "{} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
+        request.method,
+        request.body.len()
+    );
+    for (name, value) in &request.headers {
+        if !is_about_the_connection(name) {
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str("\r\n");
-        upstream.write_all(head.as_bytes())?;
-        upstream.write_all(&request.body)?;
-        let mut raw = Vec::new();
-        upstream.read_to_end(&mut raw)?;
-        let response = parse_response(&raw, &request.method)?;
-        let mut answer = format!(
-            "HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n",
-            response.status,
-            response.body.len()
-        );
-        for (name, value) in &response.headers {
-            if !is_about_the_connection(name) {
-                answer.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
-        answer.push_str("\r\n");
-        Ok([answer.into_bytes(), response.body].concat())
     }
+    head.push_str("\r\n");
+    upstream.write_all(head.as_bytes())?;
+    upstream.write_all(&request.body)?;
+    let mut raw = Vec::new();
+    upstream.read_to_end(&mut raw)?;
+    let response = parse_response(&raw, &request.method)?;
+    // The answer to HEAD announces what GET would bring.
+    let length = match response.header("content-length") {
+        Some(length) if request.method == "HEAD" => length.to_owned(),
+        _ => response.body.len().to_string(),
+    };
+    let mut answer = format!(
+        "HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {length}\r\n",
+        response.status,
+    );
+    for (name, value) in &response.headers {
+        if !is_about_the_connection(name) {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    answer.push_str("\r\n");
+    Ok([answer.into_bytes(), response.body].concat())
 }
 
 fn is_about_the_connection(name: &str) -> bool {

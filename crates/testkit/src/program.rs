@@ -25,6 +25,16 @@ pub const DOCKERD: Program = Program {
     name: "dockerd",
     package: "docker.io",
 };
+/// A shell and its commands in one file without libraries, for images that can run.
+pub const BUSYBOX: Program = Program {
+    name: "busybox",
+    package: "busybox-static",
+};
+/// Runs a program at another time.
+pub const FAKETIME: Program = Program {
+    name: "faketime",
+    package: "faketime",
+};
 /// The image registry.
 pub const DOCKER_REGISTRY: Program = Program {
     name: "docker-registry",
@@ -72,11 +82,13 @@ pub const SQLITE3: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 11] = [
+pub const PEERS: [Program; 13] = [
     BASH,
+    BUSYBOX,
     DOCKER,
     DOCKERD,
     DOCKER_REGISTRY,
+    FAKETIME,
     FISH,
     NOTARY,
     NOTARY_SERVER,

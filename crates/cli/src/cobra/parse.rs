@@ -38,6 +38,10 @@ pub struct Matches {
     pub words: Vec<&'static str>,
     /// The arguments that are not flags.
     pub args: Vec<String>,
+    /// Everything after the command's words, as it was typed.
+    pub typed: Vec<String>,
+    /// How many of these words are flags and their values, when flags end at the first argument.
+    pub flag_words: usize,
     flags: Vec<(&'static str, String)>,
 }
 
@@ -165,6 +169,8 @@ pub fn parse(
         command,
         words: selected,
         args: line.args,
+        typed: rest.into_iter().cloned().collect(),
+        flag_words: line.flag_words,
         flags: line.flags,
     }))
 }
@@ -184,8 +190,13 @@ fn check_args(
     path: &str,
     args: &[String],
 ) -> Result<(), UsageError> {
+    let least = match command.args {
+        Args::AtLeast(least) => least,
+        Args::Wrapped => 1,
+        Args::Any | Args::AtMost(_) | Args::Exactly(_) | Args::Group => 0,
+    };
     let (problem, hint) = match command.args {
-        Args::AtLeast(least) if args.len() < least => (
+        Args::AtLeast(_) | Args::Wrapped if args.len() < least => (
             format!(
                 "'{path}' requires at least {least} argument{}",
                 plural(least)
@@ -207,7 +218,9 @@ fn check_args(
             ),
             "Run",
         ),
-        Args::Any | Args::AtLeast(_) | Args::AtMost(_) | Args::Exactly(_) => return Ok(()),
+        Args::Any | Args::AtLeast(_) | Args::AtMost(_) | Args::Exactly(_) | Args::Wrapped => {
+            return Ok(());
+        }
     };
     Err(UsageError {
         text: format!(
@@ -239,15 +252,18 @@ fn plural(count: usize) -> &'static str {
 pub(super) struct Line {
     pub(super) args: Vec<String>,
     pub(super) flags: Vec<(&'static str, String)>,
+    flag_words: usize,
     help: Option<Asked>,
 }
 
 /// pflag's `Parse`: flags and arguments in any order, `--` ends the flags.
 pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Result<Line, String> {
     let mut line = Line::default();
+    let count = words.len();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word.as_str() == "--" {
+            line.flag_words = count - words.len() - 1;
             line.args.extend(words.by_ref().map(|word| (*word).clone()));
         } else if let Some(long) = word.strip_prefix("--") {
             parse_long(command, &mut line, word, long, &mut words)?;
@@ -255,6 +271,10 @@ pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Resul
             parse_short(command, &mut line, short, &mut words)?;
         } else {
             line.args.push((*word).clone());
+            if command.args == Args::Wrapped {
+                line.flag_words = count - words.len() - 1;
+                line.args.extend(words.by_ref().map(|word| (*word).clone()));
+            }
         }
     }
     Ok(line)

@@ -53,7 +53,6 @@ impl DockerClient {
     ///
     /// # Errors
     /// When the client cannot be started; and with its exit code, when that is not 0.
-    #[allow(dead_code, reason = "run and create come next")]
     pub(super) fn run(
         &self,
         words: impl IntoIterator<Item = String>,

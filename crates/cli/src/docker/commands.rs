@@ -3,8 +3,10 @@
 mod build;
 mod doctor;
 mod lock;
+mod pull;
 mod push;
 mod revoke;
+mod run;
 mod signer_remove;
 mod verify;
 
@@ -23,12 +25,15 @@ pub static ROOT: Command = Command {
     children: &[
         &build::BUILD,
         &COMPLETION,
+        &run::CREATE,
         &doctor::DOCTOR,
         &INSPECT,
         &KEY,
         &lock::LOCK,
+        &pull::PULL,
         &push::PUSH,
         &revoke::REVOKE,
+        &run::RUN,
         &SIGN,
         &SIGNER,
         &verify::VERIFY,

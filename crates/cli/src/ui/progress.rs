@@ -15,11 +15,12 @@ use crate::texts::visible;
 /// How many layers are remembered with the lines they are drawn on.
 const MAX_LINES: usize = 10_000;
 
-/// Shows a daemon's progress on standard output.
+/// Shows a daemon's progress on standard output, or on standard error.
 #[derive(Debug)]
 pub struct DaemonProgress {
     printer: Printer,
     clock: Clock,
+    on_stderr: bool,
     on_terminal: bool,
     lines: HashMap<String, usize>,
 }
@@ -31,8 +32,19 @@ impl DaemonProgress {
         Self {
             printer,
             clock,
+            on_stderr: false,
             on_terminal: io::stdout().is_terminal(),
             lines: HashMap::new(),
+        }
+    }
+
+    /// The same on standard error, where standard output belongs to somebody else.
+    #[must_use]
+    pub fn on_stderr(self) -> Self {
+        Self {
+            on_stderr: true,
+            on_terminal: io::stderr().is_terminal(),
+            ..self
         }
     }
 
@@ -107,9 +119,17 @@ impl DaemonProgress {
 
 impl Progress for DaemonProgress {
     fn show(&mut self, message: &Message) -> io::Result<()> {
-        let width = rustix::termios::tcgetwinsize(io::stdout())
-            .map_or(200, |size| usize::from(size.ws_col));
+        let size = if self.on_stderr {
+            rustix::termios::tcgetwinsize(io::stderr())
+        } else {
+            rustix::termios::tcgetwinsize(io::stdout())
+        };
+        let width = size.map_or(200, |size| usize::from(size.ws_col));
         let text = self.draw(message, width);
+        if self.on_stderr {
+            self.printer.err(&text);
+            return Ok(());
+        }
         self.printer.out(&text)
     }
 }

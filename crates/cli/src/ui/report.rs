@@ -75,6 +75,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with `after` behind its text.
+    #[must_use]
+    pub fn suffix(mut self, after: &str) -> Self {
+        self.text.push_str(after);
+        self
+    }
+
     /// Prints the failure without ending the command: one of several things failed.
     pub fn print(&self, printer: &Printer) {
         if !self.text.is_empty() {

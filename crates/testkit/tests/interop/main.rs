@@ -10,10 +10,12 @@
 )]
 
 mod arguments;
+mod attack;
 mod crash;
 mod credentials;
 mod daemon;
 mod endpoint;
+mod enforce;
 mod faults;
 mod go_client;
 mod judge;

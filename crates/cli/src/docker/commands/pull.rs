@@ -1,0 +1,41 @@
+//! `pull`: docker's command with a tag that is looked up first.
+
+use super::switch;
+use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+
+pub(super) static PULL: Command = Command {
+    name: "pull",
+    usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+    short: "Download a signed image from a registry",
+    examples: "\
+{} pull registry.example.com/team/app:1.0
+{} pull --all-tags registry.example.com/team/app",
+    flags: &[
+        switch(
+            "all-tags",
+            Some('a'),
+            "Download all signed tags in the repository",
+        ),
+        Flag {
+            hidden: true,
+            ..switch(
+                "disable-content-trust",
+                None,
+                "Refused: here the image is always checked",
+            )
+        },
+        Flag {
+            name: "platform",
+            shorthand: None,
+            kind: FlagKind::Text { default: "" },
+            usage: "Set platform if server is multi-platform capable",
+            completes: Completes::Nothing,
+            hidden: false,
+        },
+        switch("quiet", Some('q'), "Suppress verbose output"),
+    ],
+    args: Args::Exactly(1),
+    completes: Completes::Images,
+    hidden: false,
+    children: &[],
+};
