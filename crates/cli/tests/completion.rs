@@ -208,6 +208,11 @@ fn values_and_names_are_offered() {
             "docker.io/library/alpine\n:6\n".to_owned(),
         ),
         (vec!["sign", "nothing"], ":0\n".to_owned()),
+        (
+            vec!["run", "--rm", "-it", "l"],
+            format!("{APP}\n{tags}:6\n"),
+        ),
+        (vec!["create", "--na"], ":0\n".to_owned()),
         (vec!["signer", "add", "a"], ":0\n".to_owned()),
         (vec!["signer", "remove", "a"], "ann\n:4\n".to_owned()),
         (vec!["signer", "remove", "ann", ""], format!("{APP}\n:4\n")),

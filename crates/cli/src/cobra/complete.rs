@@ -1,7 +1,7 @@
 //! cobra's `__complete` protocol (version 2), which docker and the shell scripts speak.
 
 use super::parse::parse_flags;
-use super::{Command, Completes, Flag, FlagKind};
+use super::{Args, Command, Completes, Flag, FlagKind};
 
 /// What the shell should do besides offering the candidates: cobra's `ShellCompDirective`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,6 +118,16 @@ fn answer(
     }
     let flags_ended = rest.iter().any(|word| word == "--");
     let is_flag = !flags_ended && last.starts_with('-');
+
+    // Which of docker's own flags takes a value is not known here: an image may stand at any place.
+    if command.args == Args::Wrapped {
+        let completes = if is_flag {
+            Completes::Files
+        } else {
+            Completes::Images
+        };
+        return Ok(offer(completes, 0, "", last, known));
+    }
 
     // The value of a flag, in the same word or in the next.
     let mut value: Option<(&'static Flag, &str)> = None;
