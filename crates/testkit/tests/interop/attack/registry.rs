@@ -78,18 +78,23 @@ fn a_moved_tag_changes_nothing() {
         &["run", "--rm", "--network", "none", &image],
     );
     assert_eq!(says.unwrap(), "other\n");
-    // A local tag that leads elsewhere does not count either.
-    let tried = try_command(&user, "run", &image);
-    assert_eq!(tried.finished.success().unwrap(), "signed\n");
+    // A local tag that leads elsewhere does not count either, whether the daemon has the signed image or not.
+    for _ in 0..2 {
+        let tried = try_command(&user, "run", &image);
+        assert_eq!(tried.finished.success().unwrap(), "signed\n");
+        user.expect(Tool::DockerItself, &["pull", &image]).unwrap();
+    }
 
-    // Without the signed image the other one is no replacement.
+    // Without the signed image the other one is no replacement. The daemon has never seen this one's manifest.
+    let gone = scene.push("gone", "gone");
+    scene.jeff_runs(&["sign", "--remote", &scene.tagged("gone")]);
     scene.empty_daemon();
-    let path = format!("/v2/team/app/manifests/{}", scene.signed);
+    let path = format!("/v2/team/app/manifests/{gone}");
     assert_eq!(
         client.request("DELETE", &path, &[], &[]).unwrap().status,
         202
     );
-    scene.refused_from_registry("deleted image", &image, &scene.signed, &WRONG_BYTES);
+    scene.refused_from_registry("deleted image", &scene.tagged("gone"), &gone, &WRONG_BYTES);
 }
 
 /// Other bytes, fewer bytes, no bytes, bytes from elsewhere, bytes without end.
