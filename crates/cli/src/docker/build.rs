@@ -137,9 +137,8 @@ fn private_copy(input: &Input, text: &str) -> Result<TempDir, Failure> {
 
 /// The command line for docker.
 fn words(parts: &[Part], pins: &BTreeMap<String, Pinned>, file: &Path, path: &str) -> Vec<String> {
-    let mut words = vec!["build".to_owned()];
+    let mut words = vec!["build".to_owned(), format!("--file={}", file.display())];
     words.extend(parts.iter().map(|part| part.word(pins)));
-    words.push(format!("--file={}", file.display()));
     words.push("--".to_owned());
     words.push(path.to_owned());
     words

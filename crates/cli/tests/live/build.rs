@@ -309,9 +309,9 @@ fn build_hands_everything_else_to_docker_as_it_is() {
         "FROM other AS x\r\nFROM --platform=$BUILDPLATFORM \\\r\n IMAGE:v1\r\n",
     );
     let answer = signed.build(&words);
-    let expected = "build\n--tag=out:1\n--pull\n--build-arg=A=b c\n--rm=false\n--output=type=local,dest=x\n--build-context=other=./context\n\
-         --build-context=y=docker-image://IMAGE@sha256:V2\n--cache-from=type=registry,ref=IMAGE@sha256:V2,a=b\n--quiet\n\
-         --file=TEMPORARY/App.Dockerfile\n--\ncontext\nFROM other AS x\r\nFROM --platform=$BUILDPLATFORM \\\r\n IMAGE@sha256:V1\r\nignored\ndrwx------\n";
+    let expected = "build\n--file=TEMPORARY/App.Dockerfile\n--tag=out:1\n--pull=true\n--build-arg=A=b c\n--rm=false\n--output=type=local,dest=x\n--build-context=other=./context\n\
+         --build-context=y=docker-image://IMAGE@sha256:V2\n--cache-from=type=registry,ref=IMAGE@sha256:V2,a=b\n--quiet=true\n\
+         --\ncontext\nFROM other AS x\r\nFROM --platform=$BUILDPLATFORM \\\r\n IMAGE@sha256:V1\r\nignored\ndrwx------\n";
     let expected = signed
         .text(expected)
         .replace("V1", &signed.v1)
@@ -321,6 +321,33 @@ fn build_hands_everything_else_to_docker_as_it_is() {
         (answer.code, answer.stderr.as_str()),
         (Some(7), "trust: \n")
     );
+}
+
+/// A value `true` once left its flag open, and docker took the name of the pinned copy for that value: it built the Dockerfile of the folder.
+#[test]
+fn a_value_that_looks_like_a_switch_does_not_bring_back_the_unpinned_dockerfile() {
+    let mut signed = Signed::new();
+    let daemon = Daemon::start().unwrap();
+    daemon.admit(&mut signed.scene.user);
+    signed.scene.user.set("DOCKER_BUILDKIT", "0");
+    // What the registry has under the tag is not what was signed.
+    signed.scene.push("v1", "moved");
+    signed.write("context/Dockerfile", "FROM IMAGE:v1\n");
+    for flag in [
+        &["--label", "true"][..],
+        &["-t", "true"],
+        &["--build-arg", "true"],
+        &["--network", "true"],
+    ] {
+        let words: Vec<&str> = ["-q"]
+            .iter()
+            .chain(flag)
+            .chain(&["context"])
+            .copied()
+            .collect();
+        let id = signed.build(&words).success().unwrap();
+        assert_eq!(signed.content(id.trim(), "/greeting"), "one", "{flag:?}");
+    }
 }
 
 /// A build that is ended leaves nothing behind, and ends with docker's exit code.

@@ -86,15 +86,8 @@ fn part(flag: &'static str, value: &str) -> Result<Option<Part>, Failure> {
             }
         }
         "cache-from" => return cache(flag, value),
-        "attest" | "sbom" => {
-            let fields: Vec<&str> = value.split(',').map(str::trim).collect();
-            let off = fields
-                .iter()
-                .any(|field| matches!(*field, "false" | "disabled=true"));
-            let scans = flag == "sbom" || !fields.contains(&"type=provenance");
-            if scans && !off {
-                return Err(Failure::new(texts::scanner_not_looked_up(flag)));
-            }
+        "attest" | "provenance" | "sbom" if !attests_without_scanner(flag, value) => {
+            return Err(Failure::new(texts::scanner_not_looked_up(flag)));
         }
         _ => {}
     }
@@ -102,6 +95,41 @@ fn part(flag: &'static str, value: &str) -> Result<Option<Part>, Failure> {
         flag,
         value: value.to_owned(),
     }))
+}
+
+/// Whether an attestation is made without the image of a scanner, whoever reads the value.
+///
+/// buildx puts `type=` of the flag in front of the value, reads comma-separated fields, and lets the last of two types count. Here every field
+/// must be known, and there once.
+fn attests_without_scanner(flag: &str, value: &str) -> bool {
+    let switch = crate::cobra::parse::parse_bool(value);
+    let mut kind = match (flag, switch) {
+        ("sbom", Some(on)) => return !on,
+        ("provenance", Some(_)) => return true,
+        ("attest", _) => None,
+        _ => Some(flag),
+    };
+    let mut seen = Vec::new();
+    let mut is_off = false;
+    for field in value.split(',') {
+        let Some((key, given)) = field.split_once('=') else {
+            return false;
+        };
+        let is_plain = given
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"');
+        if seen.contains(&key) || !is_plain {
+            return false;
+        }
+        seen.push(key);
+        match key {
+            "type" if kind.is_none() => kind = Some(given),
+            "disabled" => is_off = given == "true",
+            "builder-id" | "filename" | "inline-only" | "mode" | "reproducible" | "version" => {}
+            _ => return false,
+        }
+    }
+    kind == Some("provenance") || (kind == Some("sbom") && is_off)
 }
 
 /// What a builder takes from a cache becomes part of the image. From a registry it must be signed.
@@ -180,8 +208,7 @@ impl Part {
     /// The flag as a word for docker.
     pub(super) fn word(&self, pins: &BTreeMap<String, Pinned>) -> String {
         match self {
-            // A switch needs no value, and not every version takes one.
-            Self::Same { flag, value } if value == "true" => format!("--{flag}"),
+            // Always with its value: a flag that waits for one would take the next word, and that word decides which Dockerfile is built.
             Self::Same { flag, value } => format!("--{flag}={value}"),
             Self::Image(named) => {
                 let name = match pins.get(&named.name) {
@@ -269,7 +296,10 @@ mod tests {
             ("sbom", "false", vec![]),
             ("attest", "type=provenance,mode=max", vec![]),
             ("attest", "type=sbom,disabled=true", vec![]),
+            ("attest", "mode=max,type=provenance,disabled=false", vec![]),
             ("provenance", "mode=max", vec![]),
+            ("provenance", "true", vec![]),
+            ("sbom", "disabled=true", vec![]),
         ] {
             assert_eq!(
                 images(flag, value).as_deref(),
@@ -279,6 +309,31 @@ mod tests {
                     .collect::<Vec<_>>()),
                 "{value}"
             );
+        }
+    }
+
+    /// A value that looks like a switch must not leave a flag without its value: docker would take the next word for it.
+    #[test]
+    fn no_value_leaves_a_flag_open_for_the_next_word() {
+        let build = crate::docker::commands::ROOT.children.iter();
+        let build = build
+            .copied()
+            .find(|command| command.name == "build")
+            .unwrap();
+        for flag in build.flags {
+            for value in ["true", "false", "", "-", "--file=x", "--"] {
+                let is_switch = matches!(flag.kind, crate::cobra::FlagKind::Bool);
+                if is_switch && !matches!(value, "true" | "false") {
+                    continue;
+                }
+                let Ok(parts) = read(&[(flag.name, value.to_owned())]) else {
+                    continue;
+                };
+                for part in parts {
+                    let word = part.word(&BTreeMap::new());
+                    assert_eq!(word, format!("--{}={value}", flag.name));
+                }
+            }
         }
     }
 
@@ -295,7 +350,22 @@ mod tests {
             ("cache-from", "type=registry,REF=a"),
             ("cache-from", "type=new,ref=a"),
             ("sbom", "true"),
+            ("sbom", "1"),
             ("sbom", "generator=alpine"),
+            ("sbom", "generator=alpine,disabled=true,disabled=false"),
+            ("sbom", "generator=alpine,disabled=true"),
+            ("sbom", "disabled=true,Disabled=false"),
+            ("attest", "type=provenance,type=sbom,generator=alpine"),
+            ("attest", "type=provenance, type=sbom"),
+            ("attest", "type=provenance,TYPE=sbom"),
+            ("attest", "type=provenance,\"type=sbom\""),
+            ("attest", "type=provenance,mode=\"max\",x=y"),
+            ("attest", "type=provenance\n,mode=max"),
+            ("attest", "mode=max"),
+            ("attest", "true"),
+            ("attest", "type=sbom,disabled=false"),
+            ("provenance", "mode=max,type=sbom,generator=alpine"),
+            ("provenance", "type=sbom"),
             ("attest", "type=sbom"),
             ("attest", "type=sbom,generator=alpine"),
             ("disable-content-trust", "true"),
