@@ -2,6 +2,7 @@
 
 mod build;
 mod doctor;
+mod flag;
 mod lock;
 mod pull;
 mod push;
@@ -9,6 +10,8 @@ mod revoke;
 mod run;
 mod signer_remove;
 mod verify;
+
+use flag::{list, switch, text};
 
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
@@ -88,14 +91,12 @@ static KEY_GENERATE: Command = Command {
     usage: "NAME",
     short: "Generate and load a signing key-pair",
     examples: "",
-    flags: &[Flag {
-        name: "dir",
-        shorthand: None,
-        kind: FlagKind::Text { default: "" },
-        usage: "Directory to generate key in, defaults to current directory",
-        completes: Completes::Folders,
-        hidden: false,
-    }],
+    flags: &[text(
+        "dir",
+        None,
+        "Directory to generate key in, defaults to current directory",
+    )
+    .completing(Completes::Folders)],
     args: Args::Exactly(1),
     completes: Completes::Files,
     hidden: false,
@@ -127,14 +128,12 @@ static SIGN: Command = Command {
     short: "Sign an image",
     examples: "",
     flags: &[
-        Flag {
-            name: "digest",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "Sign this digest, which the registry must have",
-            completes: Completes::Nothing,
-            hidden: false,
-        },
+        text(
+            "digest",
+            None,
+            "Sign this digest, which the registry must have",
+        )
+        .completing(Completes::Nothing),
         switch("local", None, "Sign a locally tagged image"),
         switch("remote", None, "Sign what the registry has under the tag"),
     ],
@@ -162,27 +161,9 @@ static SIGNER_ADD: Command = Command {
     usage: "OPTIONS NAME REPOSITORY [REPOSITORY...] ",
     short: "Add a signer",
     examples: "",
-    flags: &[Flag {
-        name: "key",
-        shorthand: None,
-        kind: FlagKind::List,
-        usage: "Path to the signer's public key file",
-        completes: Completes::Files,
-        hidden: false,
-    }],
+    flags: &[list("key", None, "Path to the signer's public key file")],
     args: Args::AtLeast(2),
     completes: Completes::NameThenRepositories,
     hidden: false,
     children: &[],
 };
-
-const fn switch(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
-    Flag {
-        name,
-        shorthand,
-        kind: FlagKind::Bool,
-        usage,
-        completes: Completes::Nothing,
-        hidden: false,
-    }
-}

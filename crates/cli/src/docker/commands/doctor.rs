@@ -1,6 +1,7 @@
 //! The table of `doctor`.
 
-use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+use super::flag::text;
+use crate::cobra::{Args, Command, Completes};
 
 pub(super) static DOCTOR: Command = Command {
     name: "doctor",
@@ -12,14 +13,8 @@ pub(super) static DOCTOR: Command = Command {
 
 # Also the login, the repository's roles, and what expires when
 {} doctor registry.example.com/team/app",
-    flags: &[Flag {
-        name: "format",
-        shorthand: None,
-        kind: FlagKind::Text { default: "" },
-        usage: "Print the findings as 'json'",
-        completes: Completes::OneOf(&["json"]),
-        hidden: false,
-    }],
+    flags: &[text("format", None, "Print the findings as 'json'")
+        .completing(Completes::OneOf(&["json"]))],
     args: Args::AtMost(1),
     completes: Completes::Repositories,
     hidden: false,

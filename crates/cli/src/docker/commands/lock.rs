@@ -1,7 +1,7 @@
 //! The table of `lock`.
 
-use super::switch;
-use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+use super::flag::{list, switch, text};
+use crate::cobra::{Args, Command, Completes};
 
 pub(super) static LOCK: Command = Command {
     name: "lock",
@@ -14,36 +14,26 @@ pub(super) static LOCK: Command = Command {
 # In CI: fail when an image has no digest, or another one than is signed for its tag
 {} lock --check Dockerfile compose.yaml",
     flags: &[
-        Flag {
-            name: "build-arg",
-            shorthand: None,
-            kind: FlagKind::List,
-            usage: "Value of a variable in the images of a Dockerfile",
-            completes: Completes::Nothing,
-            hidden: false,
-        },
+        list(
+            "build-arg",
+            None,
+            "Value of a variable in the images of a Dockerfile",
+        )
+        .completing(Completes::Nothing),
         switch(
             "check",
             None,
             "Write nothing, and fail unless every image has the digest that is signed",
         ),
         switch("dry-run", None, "Write nothing, only say what would change"),
-        Flag {
-            name: "format",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "Print a line of 'json' for each image",
-            completes: Completes::OneOf(&["json"]),
-            hidden: false,
-        },
-        Flag {
-            name: "type",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "What the files are, whatever their names: 'compose' or 'dockerfile'",
-            completes: Completes::OneOf(&["compose", "dockerfile"]),
-            hidden: false,
-        },
+        text("format", None, "Print a line of 'json' for each image")
+            .completing(Completes::OneOf(&["json"])),
+        text(
+            "type",
+            None,
+            "What the files are, whatever their names: 'compose' or 'dockerfile'",
+        )
+        .completing(Completes::OneOf(&["compose", "dockerfile"])),
     ],
     args: Args::AtLeast(1),
     completes: Completes::Files,

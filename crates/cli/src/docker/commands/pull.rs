@@ -1,7 +1,7 @@
 //! `pull`: docker's command with a tag that is looked up first.
 
-use super::switch;
-use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+use super::flag::{switch, text};
+use crate::cobra::{Args, Command, Completes};
 
 pub(super) static PULL: Command = Command {
     name: "pull",
@@ -16,22 +16,18 @@ pub(super) static PULL: Command = Command {
             Some('a'),
             "Download all signed tags in the repository",
         ),
-        Flag {
-            hidden: true,
-            ..switch(
-                "disable-content-trust",
-                None,
-                "Refused: here the image is always checked",
-            )
-        },
-        Flag {
-            name: "platform",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "Set platform if server is multi-platform capable",
-            completes: Completes::Nothing,
-            hidden: false,
-        },
+        switch(
+            "disable-content-trust",
+            None,
+            "Refused: here the image is always checked",
+        )
+        .hidden(),
+        text(
+            "platform",
+            None,
+            "Set platform if server is multi-platform capable",
+        )
+        .completing(Completes::Nothing),
         switch("quiet", Some('q'), "Suppress verbose output"),
     ],
     args: Args::Exactly(1),

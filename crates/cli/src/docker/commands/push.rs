@@ -1,6 +1,6 @@
 //! The table of `push`.
 
-use super::switch;
+use super::flag::switch;
 use crate::cobra::{Args, Command, Completes};
 
 pub(super) static PUSH: Command = Command {

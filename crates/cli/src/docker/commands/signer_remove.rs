@@ -1,6 +1,6 @@
 //! The table of `signer remove`.
 
-use super::switch;
+use super::flag::switch;
 use crate::cobra::{Args, Command, Completes};
 
 pub(super) static SIGNER_REMOVE: Command = Command {

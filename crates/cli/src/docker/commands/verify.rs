@@ -1,7 +1,7 @@
 //! The table of `verify`.
 
-use super::switch;
-use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
+use super::flag::{list, switch, text};
+use crate::cobra::{Args, Command, Completes};
 
 pub(super) static VERIFY: Command = Command {
     name: "verify",
@@ -17,28 +17,20 @@ docker run \"$({} verify registry.example.com/team/app:1.0)\"
 # Two people must have signed, whatever else the policy demands
 {} verify --signer alice --signer bob registry.example.com/team/app:1.0",
     flags: &[
-        Flag {
-            name: "format",
-            shorthand: None,
-            kind: FlagKind::Text { default: "" },
-            usage: "Print a line of 'json' for each image",
-            completes: Completes::OneOf(&["json"]),
-            hidden: false,
-        },
+        text("format", None, "Print a line of 'json' for each image")
+            .completing(Completes::OneOf(&["json"])),
         switch(
             "offline",
             None,
             "Ask no server, only what is remembered here and still valid",
         ),
         switch("quiet", Some('q'), "Print nothing, only set the exit code"),
-        Flag {
-            name: "signer",
-            shorthand: None,
-            kind: FlagKind::List,
-            usage: "Signer who must have signed, besides those of the policy",
-            completes: Completes::Nothing,
-            hidden: false,
-        },
+        list(
+            "signer",
+            None,
+            "Signer who must have signed, besides those of the policy",
+        )
+        .completing(Completes::Nothing),
     ],
     args: Args::AtLeast(1),
     completes: Completes::Images,

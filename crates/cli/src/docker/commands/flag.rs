@@ -1,0 +1,51 @@
+//! Flags in the words of the tables.
+
+use crate::cobra::{Completes, Flag, FlagKind};
+
+/// A flag without a value.
+pub(super) const fn switch(
+    name: &'static str,
+    shorthand: Option<char>,
+    usage: &'static str,
+) -> Flag {
+    Flag {
+        name,
+        shorthand,
+        kind: FlagKind::Bool,
+        usage,
+        completes: Completes::Nothing,
+        hidden: false,
+    }
+}
+
+/// A flag with a text, of which the last one counts. Files are offered as its value.
+pub(super) const fn text(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+    Flag {
+        kind: FlagKind::Text { default: "" },
+        completes: Completes::Files,
+        ..switch(name, shorthand, usage)
+    }
+}
+
+/// A flag that may be given again and again. Files are offered as its value.
+pub(super) const fn list(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+    Flag {
+        kind: FlagKind::List,
+        ..text(name, shorthand, usage)
+    }
+}
+
+impl Flag {
+    /// The same with other values on offer.
+    pub(super) const fn completing(self, completes: Completes) -> Self {
+        Self { completes, ..self }
+    }
+
+    /// The same, left out by help pages and completion.
+    pub(super) const fn hidden(self) -> Self {
+        Self {
+            hidden: true,
+            ..self
+        }
+    }
+}
