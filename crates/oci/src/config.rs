@@ -4,16 +4,15 @@
 //! registries is read; everything else in the file is docker's own business.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::{base64, go_json};
+pub use crate::files::GoIoError;
+use crate::{base64, files, go_json};
 
 /// Largest `config.json` that is read, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 10 << 20;
@@ -119,49 +118,6 @@ enum SyntaxFault {
     Ours(#[from] serde_json::Error),
 }
 
-/// An error of a file operation, with Go's text: `open <path>: permission denied`.
-#[derive(Debug)]
-pub struct GoIoError {
-    operation: &'static str,
-    path: PathBuf,
-    source: std::io::Error,
-}
-
-impl GoIoError {
-    pub(crate) fn new(operation: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self {
-            operation,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// Whether the file is simply not there.
-    pub(crate) fn is_not_found(&self) -> bool {
-        self.source.kind() == std::io::ErrorKind::NotFound
-    }
-}
-
-impl fmt::Display for GoIoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.operation, self.path.display())?;
-        // Rust appends " (os error 21)" to the system's text, and the text's first letter is in the system's case.
-        let text = self.source.to_string();
-        let text = text.split(" (os error").next().unwrap_or_default();
-        let mut letters = text.chars();
-        match letters.next() {
-            Some(first) => write!(f, "{}{}", first.to_lowercase(), letters.as_str()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for GoIoError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 impl DockerConfig {
     /// Reads `config.json` in `dir`. Without the file, and with one that cannot be used, the configuration is empty.
     #[must_use]
@@ -179,7 +135,9 @@ impl DockerConfig {
                 return (empty(), Some(warning));
             }
         };
-        let read = read_bounded(&file, &path).and_then(|text| Self::parse(&text));
+        let read = files::read_bounded(&file, &path, MAX_CONFIG_BYTES)
+            .map_err(ConfigFault::Read)
+            .and_then(|text| Self::parse(&text.ok_or(ConfigFault::TooLarge)?));
         match read {
             Ok(config) => (
                 Self {
@@ -438,23 +396,5 @@ fn kind(value: &[u8]) -> &'static str {
 }
 
 /// Reads at most [`MAX_CONFIG_BYTES`]; the buffer is wiped when dropped, for it can hold passwords.
-fn read_bounded(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
-    let unreadable = |e| ConfigFault::Read(GoIoError::new("read", path, e));
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length > MAX_CONFIG_BYTES {
-        return Err(ConfigFault::TooLarge);
-    }
-    // Room for all of it at once: growing would leave copies behind.
-    let capacity = usize::try_from(length).map_or(0, |n| n + 1);
-    let mut text = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(MAX_CONFIG_BYTES + 1)
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
-    if text.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(ConfigFault::TooLarge);
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::config::GoIoError;
+use crate::files::GoIoError;
 
 pub use host::HostError;
 pub use store::ContextError;

@@ -30,6 +30,7 @@ pub mod tls;
 pub mod token;
 
 mod base64;
+mod files;
 mod go_json;
 
 pub use challenge::Challenge;

@@ -3,13 +3,13 @@
 //! The files are read and paired here, and judged by whoever builds the TLS client from them.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::config::GoIoError;
+use crate::files::{self, GoIoError};
 
 /// Largest certificate or key file that is read, in bytes.
 pub const MAX_PEM_BYTES: u64 = 4 << 20;
@@ -188,29 +188,15 @@ fn file_names(dir: &Path) -> Result<Option<Vec<String>>, TlsDirectoryError> {
 }
 
 fn read_bounded(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsDirectoryError> {
-    let file = File::open(path).map_err(|e| GoIoError::new("open", path, e))?;
-    let unreadable = |e| GoIoError::new("read", path, e);
-    let too_large = || TlsDirectoryError::TooLarge {
+    let read = files::read_bounded(&files::open(path)?, path, MAX_PEM_BYTES)?;
+    read.ok_or_else(|| TlsDirectoryError::TooLarge {
         path: path.to_owned(),
-    };
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length > MAX_PEM_BYTES {
-        return Err(too_large());
-    }
-    // Room for all of it at once: growing would leave copies of a key behind.
-    let capacity = usize::try_from(length).map_or(0, |n| n + 1);
-    let mut content = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(MAX_PEM_BYTES + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
-    if content.len() as u64 > MAX_PEM_BYTES {
-        return Err(too_large());
-    }
-    Ok(content)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write as _;
 
     use super::*;

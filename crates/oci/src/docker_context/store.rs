@@ -1,8 +1,6 @@
 //! Docker's contexts: `contexts/meta/<id>/meta.json` and `contexts/tls/<id>/docker/` in the configuration folder. The ID is the
 //! SHA-256 of the context's name, so that no name leads out of the folder.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -10,7 +8,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{CA, CERTIFICATE, Endpoint, EndpointTls, KEY};
-use crate::config::GoIoError;
+use crate::files::{self, GoIoError};
 
 /// Largest file of a context that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
@@ -122,26 +120,10 @@ pub(super) fn load(config_dir: &Path, name: &str) -> Result<Endpoint, ContextErr
 
 /// Reads a file that may hold a private key.
 pub(super) fn read_bounded(path: &Path) -> Result<Zeroizing<Vec<u8>>, GoIoError> {
-    let file = File::open(path).map_err(|error| GoIoError::new("open", path, error))?;
-    let unreadable = |error| GoIoError::new("read", path, error);
-    let length = file.metadata().map_err(unreadable)?.len();
-    let too_large = || {
-        unreadable(std::io::Error::new(
-            std::io::ErrorKind::FileTooLarge,
-            format!("larger than {MAX_BYTES} bytes"),
-        ))
-    };
-    if length > MAX_BYTES {
-        return Err(too_large());
-    }
-    // Room for all of it at once: growing would leave copies behind.
-    let capacity = usize::try_from(length).map_or(0, |length| length + 1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large());
-    }
-    Ok(bytes)
+    let read = files::read_bounded(&files::open(path)?, path, MAX_BYTES)?;
+    read.ok_or_else(|| {
+        let text = format!("larger than {MAX_BYTES} bytes");
+        let error = std::io::Error::new(std::io::ErrorKind::FileTooLarge, text);
+        GoIoError::new("read", path, error)
+    })
 }
