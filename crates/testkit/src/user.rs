@@ -213,6 +213,38 @@ impl User {
         process::run(&mut command, "", COMMAND_LIMIT)?.success()
     }
 
+    /// Makes an unencrypted key on a curve with OpenSSL, without the parameters before it.
+    ///
+    /// # Errors
+    /// When OpenSSL is not installed or does not know the curve.
+    pub fn ec_key(&self, curve: &str, file: &str) -> anyhow::Result<String> {
+        self.openssl(&["ecparam", "-name", curve, "-genkey", "-noout", "-out", file])
+    }
+
+    /// Makes a certificate `NAME.crt` for `NAME.key` with OpenSSL, good for ten years.
+    ///
+    /// # Errors
+    /// When OpenSSL is not installed or cannot read the key.
+    pub fn certificate(&self, name: &str) -> anyhow::Result<String> {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+        let subject = format!("/CN={name}");
+        let made = [
+            "req", "-new", "-x509", "-key", &key, "-sha256", "-days", "3650",
+        ];
+        self.openssl(&[&made[..], &["-subj", &subject, "-out", &certificate]].concat())
+    }
+
+    /// Makes a key of that name and its owner a signer of the repository, which is begun when there is none.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn become_signer(&self, tool: Tool, name: &str, repository: &str) -> anyhow::Result<()> {
+        self.expect(tool, &["key", "generate", name])?;
+        let public = format!("{name}.pub");
+        self.expect(tool, &["signer", "add", "--key", &public, name, repository])?;
+        Ok(())
+    }
+
     /// Runs a command that must succeed and gives its standard output.
     ///
     /// # Errors

@@ -20,13 +20,7 @@ fn user_of(server: &TrustServer) -> User {
 }
 
 fn initialise(user: &User) {
-    user.expect(Tool::Docker, &["key", "generate", "jeff"])
-        .unwrap();
-    user.expect(
-        Tool::Docker,
-        &["signer", "add", "--key", "jeff.pub", "jeff", GUN],
-    )
-    .unwrap();
+    user.become_signer(Tool::Docker, "jeff", GUN).unwrap();
 }
 
 #[test]

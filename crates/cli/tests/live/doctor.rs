@@ -528,13 +528,7 @@ fn a_token_may_be_good_for_reading_only() {
     log_in("bob", "wrong");
     doctor(&user, &[gun]).expect("login", "problem", "incorrect username or password");
     log_in("alice", "wonderland");
-    user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-        .unwrap();
-    user.expect(
-        Tool::DockerTrust,
-        &["signer", "add", "--key", "jeff.pub", "jeff", gun],
-    )
-    .unwrap();
+    user.become_signer(Tool::DockerTrust, "jeff", gun).unwrap();
     let found = doctor(&user, &[gun]);
     found.expect("login", "ok", "there is a login");
     found.expect("publishing", "ok", "");

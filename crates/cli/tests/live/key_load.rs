@@ -490,16 +490,7 @@ fn what_is_not_stored_is_refused() {
 #[test]
 fn a_key_file_that_others_can_use_is_refused() {
     let user = alone();
-    user.openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "key.pem",
-    ])
-    .unwrap();
+    user.ec_key("prime256v1", "key.pem").unwrap();
     for mode in [0o604, 0o602, 0o601, 0o640, 0o620, 0o610, 0o644] {
         fs::set_permissions(user.path("key.pem"), Permissions::from_mode(mode)).unwrap();
         assert_eq!(

@@ -112,16 +112,7 @@ async fn either_program_publishes_what_the_other_staged() {
     let notary = |arguments: &[&str]| user.expect(Tool::Notary, arguments).unwrap();
     signet_testkit::file::write(&user.path("hello.txt"), "hello\n").unwrap();
     signet_testkit::file::write(&user.path("custom.json"), r#"{"b":1, "a":"x"}"#).unwrap();
-    user.openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "r.key",
-    ])
-    .unwrap();
+    user.ec_key("prime256v1", "r.key").unwrap();
     user.openssl(&[
         "req", "-new", "-x509", "-key", "r.key", "-days", "90", "-subj", "/CN=r", "-out", "r.crt",
     ])

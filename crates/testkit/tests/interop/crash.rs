@@ -32,13 +32,7 @@ fn killed_at_any_point_of_a_publication_nothing_is_broken() {
     let registry = Registry::start().unwrap();
     let gun = format!("{}/team/app", registry.host());
     let user = stranger(&server);
-    user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-        .unwrap();
-    user.expect(
-        Tool::DockerTrust,
-        &["signer", "add", "--key", "jeff.pub", "jeff", &gun],
-    )
-    .unwrap();
+    user.become_signer(Tool::DockerTrust, "jeff", &gun).unwrap();
     let image = Image::single("hello");
     let sign = |tag: &str| -> Command {
         user.command(

@@ -105,13 +105,8 @@ fn docker_signs(server: TrustServer) {
     let mut user = place.user;
     build_image(&user, &image, "hello");
 
-    user.expect(Tool::Docker, &["key", "generate", "jeff"])
+    user.become_signer(Tool::Docker, "jeff", &repository)
         .unwrap();
-    user.expect(
-        Tool::Docker,
-        &["signer", "add", "--key", "jeff.pub", "jeff", &repository],
-    )
-    .unwrap();
     let printed = user.expect(Tool::Docker, &["sign", &image]).unwrap();
     let pushed = printed
         .split("digest: sha256:")
@@ -275,14 +270,7 @@ fn a_failed_signature_says_that_the_image_was_pushed() {
     build_image(&place.user, &image, "hello");
     place
         .user
-        .expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-        .unwrap();
-    place
-        .user
-        .expect(
-            Tool::DockerTrust,
-            &["signer", "add", "--key", "jeff.pub", "jeff", &name],
-        )
+        .become_signer(Tool::DockerTrust, "jeff", &name)
         .unwrap();
 
     // Who may not sign at all pushes nothing.

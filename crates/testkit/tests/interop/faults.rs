@@ -26,13 +26,7 @@ impl Scene {
         let registry = Registry::start().unwrap();
         let gun = format!("{}/team/app", registry.host());
         let jeff = User::new(&proxy.url(), &server.ca_pem()).unwrap();
-        jeff.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-            .unwrap();
-        jeff.expect(
-            Tool::DockerTrust,
-            &["signer", "add", "--key", "jeff.pub", "jeff", &gun],
-        )
-        .unwrap();
+        jeff.become_signer(Tool::DockerTrust, "jeff", &gun).unwrap();
         let ca_pem = server.ca_pem();
         Self {
             _server: server,

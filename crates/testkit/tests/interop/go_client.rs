@@ -56,31 +56,8 @@ fn a_life_cycle_is_the_same_on_both_servers() {
 fn life(server: &TrustServer) -> Vec<Act> {
     let proxy = Proxy::start(server.address(), &server.issue().unwrap()).unwrap();
     let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();
-    user.openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "releases.key",
-    ])
-    .unwrap();
-    user.openssl(&[
-        "req",
-        "-new",
-        "-x509",
-        "-key",
-        "releases.key",
-        "-sha256",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=releases",
-        "-out",
-        "releases.crt",
-    ])
-    .unwrap();
+    user.ec_key("prime256v1", "releases.key").unwrap();
+    user.certificate("releases").unwrap();
     user.openssl(&["genrsa", "-out", "alice.key", "2048"])
         .unwrap();
     user.openssl(&["rsa", "-in", "alice.key", "-pubout", "-out", "alice.pub"])

@@ -184,13 +184,7 @@ fn an_rsa_root_of_go_is_read_and_published_to_by_us() {
         .unwrap();
         user.expect(Tool::Notary, &["key", "rotate", &gun, "snapshot", "-r"])
             .unwrap();
-        user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-            .unwrap();
-        user.expect(
-            Tool::DockerTrust,
-            &["signer", "add", "--key", "jeff.pub", "jeff", &gun],
-        )
-        .unwrap();
+        user.become_signer(Tool::DockerTrust, "jeff", &gun).unwrap();
         let image = Image::multi_platform("hello");
         image.push(&registry.client(), "team/app", "v1").unwrap();
         user.expect(

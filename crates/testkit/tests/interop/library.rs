@@ -120,58 +120,12 @@ fn add_target(role_name: &str, name: &str, content: &str) -> Edit {
 
 /// OpenSSL keys and certificates of the kinds that the recorded repository `demo` mixes.
 fn make_keys(user: &User) {
-    user.openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "releases.key",
-    ])
-    .unwrap();
-    user.openssl(&[
-        "req",
-        "-new",
-        "-x509",
-        "-key",
-        "releases.key",
-        "-sha256",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=releases",
-        "-out",
-        "releases.crt",
-    ])
-    .unwrap();
+    user.ec_key("prime256v1", "releases.key").unwrap();
+    user.certificate("releases").unwrap();
     user.openssl(&["genrsa", "-out", "alice.key", "2048"])
         .unwrap();
-    user.openssl(&[
-        "req",
-        "-new",
-        "-x509",
-        "-key",
-        "alice.key",
-        "-sha256",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=alice",
-        "-out",
-        "alice.crt",
-    ])
-    .unwrap();
-    user.openssl(&[
-        "ecparam",
-        "-name",
-        "secp384r1",
-        "-genkey",
-        "-noout",
-        "-out",
-        "sub.key",
-    ])
-    .unwrap();
+    user.certificate("alice").unwrap();
+    user.ec_key("secp384r1", "sub.key").unwrap();
     user.openssl(&["ec", "-in", "sub.key", "-pubout", "-out", "sub.pub"])
         .unwrap();
     user.openssl(&["genrsa", "-out", "bob.key", "3072"])

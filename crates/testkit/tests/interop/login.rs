@@ -77,10 +77,8 @@ impl World {
         let user = self.alice();
         let image = self.push("hello", "v1");
         let tag = format!("{}:v1", self.repository);
-        user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
+        user.become_signer(Tool::DockerTrust, "jeff", &self.repository)
             .unwrap();
-        let add = add_signer(&user, Tool::DockerTrust, "jeff", &self.repository);
-        add.success().unwrap();
         user.expect(Tool::DockerTrust, &["sign", "--remote", &tag])
             .unwrap();
         self.tokens.take_requests();

@@ -92,13 +92,8 @@ fn in_turn(server: &TrustServer) {
     // notary replaces the repository key; docker and we go on with the new one.
     user.expect(Tool::Notary, &["key", "rotate", &gun, "targets"])
         .unwrap();
-    user.expect(Tool::DockerTrust, &["key", "generate", "carol"])
+    user.become_signer(Tool::DockerTrust, "carol", &gun)
         .unwrap();
-    user.expect(
-        Tool::DockerTrust,
-        &["signer", "add", "--key", "carol.pub", "carol", &gun],
-    )
-    .unwrap();
     user.expect(Tool::Docker, &["sign", &name("v3")]).unwrap();
 
     let mut released = vec![
@@ -182,13 +177,7 @@ fn go_publishes_on_top_of_what_we_published_with_a_local_snapshot_key() {
         let registry = Registry::start().unwrap();
         let gun = format!("{}/team/app", registry.host());
         let user = stranger(&server);
-        user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-            .unwrap();
-        user.expect(
-            Tool::DockerTrust,
-            &["signer", "add", "--key", "jeff.pub", "jeff", &gun],
-        )
-        .unwrap();
+        user.become_signer(Tool::DockerTrust, "jeff", &gun).unwrap();
         user.expect(Tool::Notary, &["key", "rotate", &gun, "snapshot"])
             .unwrap();
         assert_eq!(key_ids(&user, "snapshot").len(), 1);

@@ -19,13 +19,7 @@ fn a_slow_server_is_spoken_of_on_a_terminal() {
         .push(&registry.client(), "team/app", "v1")
         .unwrap();
     let tag = format!("{gun}:v1");
-    user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
-        .unwrap();
-    user.expect(
-        Tool::DockerTrust,
-        &["signer", "add", "--key", "jeff.pub", "jeff", &gun],
-    )
-    .unwrap();
+    user.become_signer(Tool::DockerTrust, "jeff", &gun).unwrap();
     user.expect(Tool::DockerTrust, &["sign", "--remote", &tag])
         .unwrap();
     proxy.set(|method, path| {

@@ -31,13 +31,8 @@ impl Stage {
         let mut user = User::new(&server.url(), &server.ca_pem()).unwrap();
         user.set("DOCKER_HOST", &daemon.host());
         let name = format!("{}/team/app", registry.host());
-        user.expect(Tool::DockerTrust, &["key", "generate", "jeff"])
+        user.become_signer(Tool::DockerTrust, "jeff", &name)
             .unwrap();
-        user.expect(
-            Tool::DockerTrust,
-            &["signer", "add", "--key", "jeff.pub", "jeff", &name],
-        )
-        .unwrap();
         Self {
             user,
             image: format!("{name}:v1"),

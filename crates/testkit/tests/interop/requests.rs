@@ -1,9 +1,4 @@
-//! How often a command asks whom, and over which way.
-
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+//! How often a command asks whom.
 
 use signet_testkit::chaos::Proxy;
 use signet_testkit::image::Image;
@@ -64,9 +59,9 @@ impl Counted {
         };
         counted.push("first");
         let repository = format!("{host}/team/app");
-        let add = ["signer", "add", "--key", "jeff.pub", "jeff", &repository];
-        counted.expect(&["key", "generate", "jeff"]);
-        counted.expect(&add);
+        let user = &counted.user;
+        user.become_signer(Tool::DockerTrust, "jeff", &repository)
+            .unwrap();
         counted.expect(&["sign", "--remote", &counted.name]);
         counted.expect(&["inspect", &counted.name]);
         counted.take();
@@ -153,107 +148,4 @@ fn docker_asks_more_often() {
     let (trust, registry, tokens) = counted.take();
     assert_eq!(trust, [ping, timestamp, upload]);
     assert_eq!((registry.len(), tokens.len()), (0, 1));
-}
-
-/// A proxy that takes every host for the one behind it, and keeps what it was asked for.
-struct Tunnel {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Tunnel {
-    fn start(behind: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let log = Arc::clone(&log);
-                thread::spawn(move || drop(carry(client, behind, &log)));
-            }
-        });
-        Self { address, asked }
-    }
-
-    fn take(&self) -> Vec<String> {
-        let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());
-        asked.dedup();
-        asked
-    }
-}
-
-fn carry(
-    mut client: TcpStream,
-    behind: SocketAddr,
-    log: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0; 1];
-    while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte)? == 1 {
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    log.lock()
-        .unwrap()
-        .push(head.lines().next().unwrap_or_default().to_owned());
-    let mut server = TcpStream::connect(behind)?;
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    let up = thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(std::net::Shutdown::Write);
-    });
-    let _ = std::io::copy(&mut server, &mut client);
-    let _ = client.shutdown(std::net::Shutdown::Both);
-    let _ = up.join();
-    Ok(())
-}
-
-/// Case 33: trust and token servers are reached through the proxy of the environment, by CONNECT to their own names, and those of this machine
-/// directly.
-#[test]
-fn case_33_proxies_carry_everything_but_this_machine() {
-    let server = TrustServer::go_plain().unwrap();
-    let remote = Proxy::start(
-        server.address(),
-        &server.issue_as("notary.example").unwrap(),
-    );
-    let remote = remote.unwrap();
-    let port = remote.url().rsplit_once(':').unwrap().1.parse().unwrap();
-    let tunnel = Tunnel::start(SocketAddr::from(([127, 0, 0, 1], port)));
-    for tool in [Tool::Docker, Tool::DockerTrust] {
-        let mut user = User::new("https://notary.example:4443", &server.ca_pem()).unwrap();
-        let gun = format!(
-            "registry.example/team/{}",
-            if tool == Tool::Docker { "a" } else { "b" }
-        );
-        user.expect(tool, &["key", "generate", "jeff"]).unwrap();
-        for name in ["HTTPS_PROXY", "https_proxy"] {
-            user.set(name, &format!("http://{}", tunnel.address));
-            let add = ["signer", "add", "--key", "jeff.pub", "jeff", &gun];
-            user.expect(tool, &add).unwrap();
-            assert_eq!(
-                tunnel.take(),
-                ["CONNECT notary.example:4443 HTTP/1.1"],
-                "{tool:?} {name}"
-            );
-            user.unset(name);
-        }
-
-        // Nothing of this machine goes through a proxy, and nothing that is excepted.
-        user.set("HTTPS_PROXY", &format!("http://{}", tunnel.address));
-        let direct = TrustServer::go().unwrap();
-        user.trust_authority(&direct.url(), &direct.ca_pem())
-            .unwrap();
-        user.set("DOCKER_CONTENT_TRUST_SERVER", &direct.url());
-        user.run(tool, &["inspect", "registry.example/team/c"])
-            .unwrap();
-        assert!(tunnel.take().is_empty(), "{tool:?}");
-        user.set("DOCKER_CONTENT_TRUST_SERVER", "https://notary.example:4443");
-        user.set("NO_PROXY", "notary.example");
-        let cut_off = user.run(tool, &["inspect", "registry.example/team/d"]);
-        assert_eq!(cut_off.unwrap().code, Some(1));
-        assert!(tunnel.take().is_empty(), "{tool:?}");
-    }
 }

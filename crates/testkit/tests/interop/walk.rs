@@ -217,13 +217,8 @@ fn signing_from_a_registry_with_a_password() {
     let image = Image::multi_platform("hello");
     image.push(&registry.client(), "team/app", "v1").unwrap();
     let user = stranger(&server);
-    user.expect(Tool::DockerTrust, &["key", "generate", "alice"])
+    user.become_signer(Tool::DockerTrust, "alice", &gun)
         .unwrap();
-    user.expect(
-        Tool::DockerTrust,
-        &["signer", "add", "--key", "alice.pub", "alice", &gun],
-    )
-    .unwrap();
     let name = format!("{gun}:v1");
     let refused = user
         .run(Tool::DockerTrust, &["sign", "--remote", &name])
