@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -16,8 +15,8 @@ use rustls::{ServerConnection, StreamOwned};
 
 use crate::certificate::{Identity, server_config};
 use crate::http::{Request, message, parse_response, read_request, split_head};
+use crate::listener::{Listener, TIME_LIMIT};
 
-const TIME_LIMIT: Duration = Duration::from_secs(60);
 const MAX_MESSAGE_BYTES: usize = 128 << 20;
 
 /// What happens to one answer.
@@ -62,14 +61,13 @@ type Rule = dyn Fn(&str, &str) -> Fault + Send + Sync;
 /// A proxy that runs until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
 }
 
 struct State {
     upstream: SocketAddr,
     tls: Arc<rustls::ServerConfig>,
-    stopped: AtomicBool,
     rule: Mutex<Arc<Rule>>,
     log: Mutex<Vec<String>>,
     /// Answers by method and path.
@@ -95,28 +93,17 @@ impl Proxy {
     /// # Errors
     /// When no port is free or the identity is unusable.
     pub fn start(upstream: SocketAddr, identity: &Identity) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let state = Arc::new(State {
             upstream,
             tls: server_config(identity)?,
-            stopped: AtomicBool::new(false),
             rule: Mutex::new(Arc::new(|_: &str, _: &str| Fault::None)),
             log: Mutex::default(),
             answers: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if shared.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = Arc::clone(&shared);
-                // A broken connection is what this proxy is for; there is nobody to tell.
-                thread::spawn(move || drop(shared.serve(stream)));
-            }
-        });
-        Ok(Self { address, state })
+        // A broken connection is what this proxy is for.
+        let listener = Listener::start(move |stream| shared.serve(stream))?;
+        Ok(Self { listener, state })
     }
 
     /// From now on, `rule` says for each method and path what happens to the answer.
@@ -148,30 +135,19 @@ impl Proxy {
     /// Its name in image references when a registry is behind it. The daemon takes any certificate of a registry on this machine.
     #[must_use]
     pub fn host(&self) -> String {
-        format!("localhost:{}", self.address.port())
+        format!("localhost:{}", self.listener.port())
     }
 
     /// Its address as clients are told.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.state.stopped.store(true, Ordering::Relaxed);
-        // Wakes the acceptor, which then sees that it is over.
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        format!("https://localhost:{}", self.listener.port())
     }
 }
 
 impl State {
     /// Answers one request on a fresh connection, then closes it.
     fn serve(&self, stream: TcpStream) -> anyhow::Result<()> {
-        stream.set_read_timeout(Some(TIME_LIMIT))?;
-        stream.set_write_timeout(Some(TIME_LIMIT))?;
-        stream.set_nodelay(true)?;
         let mut client = StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls))?, stream);
         let request = read_request(&mut client)?;
         let line = format!("{} {}", request.method, request.path);
@@ -245,12 +221,12 @@ impl State {
             }
             Fault::Dripping => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-                while !self.stopped.load(Ordering::Relaxed) {
+                // Until the client goes away.
+                loop {
                     client.write_all(b" ")?;
                     client.flush()?;
                     thread::sleep(Duration::from_secs(1));
                 }
-                return Ok(());
             }
             Fault::Endless => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;

@@ -23,6 +23,8 @@ pub mod file;
 pub mod http;
 pub mod image;
 #[cfg(feature = "tls")]
+mod listener;
+#[cfg(feature = "tls")]
 pub mod mint;
 pub mod peer;
 pub mod port;
