@@ -1,9 +1,11 @@
 //! The images that a Compose file names, with their places in the text.
 //!
-//! An image stands in `image` of a service, in a volume of type `image`, in `additional_contexts` of a build, and in a `dockerfile_inline`.
+//! An image stands in `image` of a service, in a volume of type `image`, in `additional_contexts`, `cache_from` and the frontend of a build, and
+//! in a `dockerfile_inline`.
 //! Anchors, aliases and merge keys are followed inside the file. What a file takes from others - `include`, `extends` with a file, the
 //! Dockerfiles of its builds - is named, for the caller to look at. Names with variables are refused: what they stand for is not in the file.
 
+mod build;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -13,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use problem::Problem;
 
-use crate::dockerfile::Dockerfile;
 use crate::document::{ImageUse, Place, Purpose};
 use tree::{Id, Kind, Tree};
 
@@ -47,6 +48,8 @@ pub struct Build {
     pub is_inline: bool,
     /// The name that the image gets, which is no image that is used.
     pub image: Option<String>,
+    /// The build arguments, as they are written. `None` for those whose values come from the environment.
+    pub args: Vec<(String, Option<String>)>,
 }
 
 /// A Compose file that is refused, and where.
@@ -219,7 +222,8 @@ impl Reader<'_> {
                 self.image(image, "", purpose)?;
             }
             (image, Some(build)) => {
-                // The name of what is built is given, not used.
+                let policy = member("pull_policy");
+                self.built_image(image, policy)?;
                 let image = image.and_then(|image| self.tree.scalar(image).map(str::to_owned));
                 self.build(&service, build, image)?;
             }
@@ -258,95 +262,6 @@ impl Reader<'_> {
         let source = source.ok_or_else(|| self.tree.stop(id, Problem::NotUnderstood))?;
         let service = service.to_owned();
         self.image(*source, "", Purpose::Volume { service })
-    }
-
-    fn build(&mut self, service: &str, id: Id, image: Option<String>) -> Result<(), Stop> {
-        let mut build = Build {
-            service: service.to_owned(),
-            place: self.place(id),
-            context: self.tree.scalar(id).map(str::to_owned),
-            dockerfile: None,
-            is_inline: false,
-            image,
-        };
-        if build.context.is_none() {
-            for (name, value) in owned(self.tree.members(id)?) {
-                if self.tree.is_nothing(value) {
-                    continue;
-                }
-                match name.as_str() {
-                    "context" => build.context = self.tree.scalar(value).map(str::to_owned),
-                    "dockerfile" => build.dockerfile = self.tree.scalar(value).map(str::to_owned),
-                    "dockerfile_inline" => {
-                        build.is_inline = true;
-                        self.inline(value)?;
-                    }
-                    "additional_contexts" => self.contexts(service, value)?,
-                    _ => {}
-                }
-            }
-        }
-        self.found.builds.push(build);
-        Ok(())
-    }
-
-    /// A Dockerfile inside the file. Its images are found, not their places.
-    fn inline(&mut self, id: Id) -> Result<(), Stop> {
-        let Some((text, span)) = self
-            .tree
-            .scalar(id)
-            .zip(self.tree.node(id).map(|node| node.span.clone()))
-        else {
-            return Err(self.tree.stop(id, Problem::NotUnderstood));
-        };
-        let file = Dockerfile::read(text, &BTreeMap::new()).map_err(|refused| {
-            let line = refused.place.line;
-            let problem = refused.problem;
-            self.tree.stop(id, Problem::Inline { line, problem })
-        })?;
-        let place = self.place(id);
-        for image in file.images {
-            // Compose puts its own variables in before Docker sees the text.
-            if !image.literal {
-                let name = image.name;
-                return Err(self.tree.stop(id, Problem::Interpolated { name }));
-            }
-            self.found.images.push(ImageUse {
-                span: span.clone(),
-                place,
-                literal: false,
-                ..image
-            });
-        }
-        Ok(())
-    }
-
-    fn contexts(&mut self, service: &str, id: Id) -> Result<(), Stop> {
-        const IMAGE: &str = "docker-image://";
-        let items: Vec<Id> = match self.tree.sequence(id) {
-            Some(items) => items.to_vec(),
-            None => self
-                .tree
-                .members(id)?
-                .into_iter()
-                .map(|(_, value)| value)
-                .collect(),
-        };
-        let is_list = self.tree.sequence(id).is_some();
-        for item in items {
-            let text = self.text(item)?;
-            let (name, value) = match text.split_once('=') {
-                Some((name, value)) if is_list => (format!("{name}="), value),
-                _ => (String::new(), text.as_str()),
-            };
-            if value.starts_with(IMAGE) {
-                let purpose = Purpose::BuildContext {
-                    service: service.to_owned(),
-                };
-                self.image(item, &format!("{name}{IMAGE}"), purpose)?;
-            }
-        }
-        Ok(())
     }
 
     /// An image in a scalar, behind `before`.

@@ -60,6 +60,11 @@ pub enum Purpose {
         /// The service.
         service: String,
     },
+    /// What a build that a Compose file describes takes results from.
+    Cache {
+        /// The service.
+        service: String,
+    },
     /// `COPY --from`: files come from it.
     Copy,
     /// `# syntax=`: the program that reads the Dockerfile.

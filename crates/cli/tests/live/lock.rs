@@ -272,6 +272,11 @@ fn lock_writes_nothing_unless_everything_is_signed() {
             "compose.yml:1:32: the images of base.yml are not looked at\n",
         ),
         (
+            "compose.yml",
+            "services: {a: {build: ., image: \"IMAGE:v1\"}}\n",
+            "compose.yml:1:33: \"IMAGE:v1\" is taken by Compose from the registry before it builds it\n",
+        ),
+        (
             "notes.txt",
             "FROM IMAGE:v1\n",
             "notes.txt: neither a Dockerfile nor a Compose file by its name\n",
@@ -316,7 +321,7 @@ fn lock_writes_nothing_unless_everything_is_signed() {
 #[test]
 fn lock_names_the_files_that_it_does_not_look_at() {
     let signed = Signed::new();
-    let compose = "include: [other.yaml]\nservices:\n  web: {build: ./web, image: IMAGE:unsigned}\n  db: {image: IMAGE:v1}\n";
+    let compose = "include: [other.yaml]\nservices:\n  web: {build: ./web, image: IMAGE:unsigned, pull_policy: build}\n  db: {image: IMAGE:v1}\n";
     signed.write("compose.yaml", &signed.text(compose));
     signed.write(
         "other.yaml",
@@ -345,6 +350,36 @@ fn lock_names_the_files_that_it_does_not_look_at() {
     assert!(
         signed
             .read("compose.yaml")
-            .contains(&signed.text("image: IMAGE:unsigned}"))
+            .contains(&signed.text("image: IMAGE:unsigned, pull"))
     );
+}
+
+/// A Dockerfile is checked for what it says; build arguments of a Compose file can make it say something else.
+#[test]
+fn lock_sees_through_build_arguments_of_compose_files() {
+    let signed = Signed::new();
+    let dockerfile = format!("ARG IMG=IMAGE:v1@sha256:{}\nFROM $IMG\n", signed.v1);
+    signed.write("web/Dockerfile", &signed.text(&dockerfile));
+    let check = |args: &str| {
+        let compose = format!("services:\n  web:\n    build: {{context: web, args: {args}}}\n");
+        signed.write("compose.yaml", &signed.text(&compose));
+        signed.lock(&["--check", "compose.yaml", "web/Dockerfile"])
+    };
+    check("{OTHER: x}").success().unwrap();
+    check("[IMG]").success().unwrap();
+    check(&format!("['IMG=IMAGE:v1@sha256:{}']", signed.v1))
+        .success()
+        .unwrap();
+    for args in [
+        "{IMG: 'IMAGE:unsigned'}",
+        "['IMG=IMAGE:unsigned']",
+        "['IMG=${IMG:-IMAGE:v1}']",
+        "{IMG: ''}",
+    ] {
+        assert_eq!(
+            check(args).failure(1).unwrap(),
+            "compose.yaml:3:12: the build arguments of web make web/Dockerfile name other images than those that are looked at\n",
+            "{args}"
+        );
+    }
 }

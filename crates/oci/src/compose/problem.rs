@@ -8,6 +8,12 @@ use crate::dockerfile;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
+    /// Something whose images nobody looks up.
+    #[error("{what} brings in images that cannot be looked up")]
+    BringsImages {
+        /// What does.
+        what: &'static str,
+    },
     /// A mapping has a key twice.
     #[error("the key {name:?} is there twice")]
     Duplicate {
@@ -41,6 +47,12 @@ pub enum Problem {
     /// Something else than Compose expects there.
     #[error("this is not what Compose files have here")]
     NotUnderstood,
+    /// A service that is built, under a name that Compose looks for in the registry before it builds.
+    #[error("{name:?} is taken by Compose from the registry before it builds it")]
+    PulledFirst {
+        /// The name.
+        name: String,
+    },
     /// A file from elsewhere.
     #[error("{path:?} is not a file of this machine")]
     Remote {
@@ -66,12 +78,14 @@ impl Problem {
     #[must_use]
     pub const fn advice(&self) -> &'static str {
         match self {
+            Self::BringsImages { .. } => "leave it out",
             Self::Duplicate { .. } => "leave one of them out",
             Self::Inline { problem, .. } => problem.advice(),
             Self::Interpolated { .. } => "write the name out; the digest goes with one image only",
             Self::NoServices => "name Compose files, or Dockerfiles with --type dockerfile",
             Self::Notation { .. } => "write the name on one line, without escapes",
             Self::NotUnderstood | Self::Yaml { .. } => "check the file with docker compose config",
+            Self::PulledFirst { .. } => "give the service pull_policy: build",
             Self::Remote { .. } => "copy the file here, and name the copy",
             Self::TooLarge { .. } => "split the file",
         }

@@ -69,7 +69,7 @@ fn merge_keys_are_followed_as_yaml_says() {
 
 #[test]
 fn volumes_and_contexts_name_images_too() {
-    let text = "services:\n  web:\n    build:\n      context: ./web\n      dockerfile: web.Dockerfile\n      additional_contexts:\n        base: docker-image://ctx:1\n        src: ../src\n    image: built:1\n    volumes:\n      - ./x:/x\n      - {type: bind, source: /a, target: /b}\n      - type: image\n        source: vol:1\n        target: /c\n  api:\n    build: ./api\n    image: !override api:1\n  db:\n    build: {additional_contexts: [base=docker-image://list:1, other=./x]}\n";
+    let text = "services:\n  web:\n    build:\n      context: ./web\n      dockerfile: web.Dockerfile\n      additional_contexts:\n        base: docker-image://ctx:1\n        src: ../src\n    image: built:1\n    pull_policy: build\n    volumes:\n      - ./x:/x\n      - {type: bind, source: /a, target: /b}\n      - type: image\n        source: vol:1\n        target: /c\n  api:\n    build: ./api\n    image: !override api:1\n    pull_policy: never\n  db:\n    build: {additional_contexts: [base=docker-image://list:1, other=./x]}\n";
     let found = read(text);
     let names: Vec<_> = found
         .images
@@ -115,6 +115,83 @@ fn volumes_and_contexts_name_images_too() {
             ),
             ("api", Some("./api"), None, Some("api:1")),
             ("db", None, None, None),
+        ]
+    );
+}
+
+/// Compose's reference, "Using build and image": without `pull_policy` the registry goes before the build.
+#[test]
+fn a_name_that_compose_looks_for_before_it_builds_is_refused() {
+    let service = |policy: &str| format!("services: {{web: {{build: ., image: 'a:1'{policy}}}}}");
+    for policy in ["build", "never", "'build'"] {
+        assert!(images(&service(&format!(", pull_policy: {policy}"))).is_empty());
+    }
+    for policy in [
+        "",
+        ", pull_policy: ",
+        ", pull_policy: missing",
+        ", pull_policy: always",
+    ] {
+        let expected = Problem::PulledFirst {
+            name: "a:1".to_owned(),
+        };
+        assert_eq!(
+            refused(&service(policy)),
+            ("1:35".to_owned(), expected),
+            "{policy}"
+        );
+    }
+    let variable = service(", pull_policy: '${POLICY}'");
+    assert!(matches!(refused(&variable).1, Problem::Interpolated { .. }));
+    let merged = "x-base: &base {build: .}\nservices: {web: {<<: *base, image: 'a:1'}}";
+    assert!(matches!(refused(merged).1, Problem::PulledFirst { .. }));
+    assert!(images("services: {web: {build: .}}").is_empty());
+}
+
+#[test]
+fn what_a_build_brings_in_is_found_or_refused() {
+    let with = |member: &str| format!("services:\n  web:\n    build:\n      {member}\n");
+    for (member, expected) in [
+        ("cache_from: [a:1, 'b:2']", vec!["a:1", "b:2"]),
+        ("cache_from: ['type=registry,ref=a:1']", vec!["a:1"]),
+        ("cache_from: ['type=local,src=x', type=gha]", vec![]),
+        ("args: {V: 1}", vec![]),
+        ("sbom: false", vec![]),
+    ] {
+        assert_eq!(images(&with(member)), expected, "{member}");
+    }
+    for member in [
+        "cache_from: ['type=registry,mode=max,ref=a:1']",
+        "cache_from: ['type=local,src=x,type=registry,ref=a']",
+        "cache_from: ['type=new,ref=a']",
+        "cache_from: ['a:1,b:2']",
+        "args: {BUILDKIT_SYNTAX: acme/language}",
+        "args: [BUILDKIT_SYNTAX]",
+        "args: ['BUILDKIT_SYNTAX=acme/language']",
+        "sbom: true",
+        "sbom: generator=a:1",
+        "additional_contexts: {x: 'oci-layout:///x'}",
+        "additional_contexts: [x=docker-image:a]",
+    ] {
+        let problem = refused(&with(member)).1;
+        assert!(matches!(problem, Problem::BringsImages { .. }), "{member}");
+    }
+    let args = &read(&with("args: [A=1, 'B=c=d', C]")).builds[0].args;
+    let (one, two) = (Some("1".to_owned()), Some("c=d".to_owned()));
+    assert_eq!(
+        *args,
+        [
+            ("A".to_owned(), one),
+            ("B".to_owned(), two),
+            ("C".to_owned(), None)
+        ]
+    );
+    let args = &read(&with("args: {A: x, B: }")).builds[0].args;
+    assert_eq!(
+        *args,
+        [
+            ("A".to_owned(), Some("x".to_owned())),
+            ("B".to_owned(), None)
         ]
     );
 }

@@ -65,6 +65,16 @@ pub(super) fn read(
             if let Some(note) = source.build_note(build, &paths) {
                 context.printer.err(&note);
             }
+            let path = source.dockerfile(build);
+            if let Some(built) = sources
+                .iter()
+                .find(|other| Some(&other.path) == path.as_ref())
+                && built.has_other_images(build, build_args)
+            {
+                let text =
+                    texts::other_images(&source.at(build.place), &build.service, &built.name);
+                failures.push(Failure::new(text).hint(texts::BUILD_ARGS_CHANGE_IMAGES));
+            }
         }
     }
     let Some(last) = failures.pop() else {
@@ -134,17 +144,42 @@ impl Source {
         fs::canonicalize(self.path.parent()?.join(path)).ok()
     }
 
+    /// The Dockerfile that a service of this file is built from, when it is there.
+    fn dockerfile(&self, build: &Build) -> Option<PathBuf> {
+        if build.is_inline {
+            return None;
+        }
+        self.resolve(written_dockerfile(build).to_str()?)
+    }
+
+    /// Whether this Dockerfile names other images with the arguments of a Compose file than those that were found in it.
+    fn has_other_images(&self, build: &Build, build_args: &BTreeMap<String, String>) -> bool {
+        if build.args.is_empty() {
+            return false;
+        }
+        let mut arguments = build_args.clone();
+        for (name, value) in &build.args {
+            // Without a value it comes from the environment, as for docker.
+            let value = value.clone().or_else(|| crate::env::build_argument(name));
+            if let Some(value) = value {
+                arguments.insert(name.clone(), value);
+            }
+        }
+        let names = |images: &[ImageUse]| -> Vec<String> {
+            images.iter().map(|image| image.name.clone()).collect()
+        };
+        Dockerfile::read(&self.text, &arguments)
+            .map_or(true, |file| names(&file.images) != names(&self.images))
+    }
+
     /// What is not looked at because a service is built from it.
     fn build_note(&self, build: &Build, locked: &[PathBuf]) -> Option<String> {
         if build.is_inline {
             return None;
         }
-        let context = build.context.as_deref().unwrap_or(".");
-        let file = build.dockerfile.as_deref().unwrap_or("Dockerfile");
-        let written = Path::new(context).join(file);
-        let is_locked = written
-            .to_str()
-            .and_then(|path| self.resolve(path))
+        let written = written_dockerfile(build);
+        let is_locked = self
+            .dockerfile(build)
             .is_some_and(|path| locked.contains(&path));
         (!is_locked).then(|| {
             texts::built_from(
@@ -154,6 +189,13 @@ impl Source {
             )
         })
     }
+}
+
+/// The Dockerfile of a service, as the Compose file writes it.
+fn written_dockerfile(build: &Build) -> PathBuf {
+    let context = build.context.as_deref().unwrap_or(".");
+    let file = build.dockerfile.as_deref().unwrap_or("Dockerfile");
+    Path::new(context).join(file)
 }
 
 /// What is said of a Dockerfile that is not understood.

@@ -9,6 +9,10 @@ pub const GIVE_THE_TYPE: &str = "say what it is with --type dockerfile or --type
 /// What to do about a file that another takes something from.
 pub const NAME_IT_TOO: &str = "name that file on the command line too";
 
+/// What to do about build arguments that change images.
+pub const BUILD_ARGS_CHANGE_IMAGES: &str =
+    "leave these arguments out, or give them their values in the Dockerfile";
+
 /// `--type xml`.
 #[must_use]
 pub fn unknown_file_type(name: &str) -> String {
@@ -62,6 +66,14 @@ pub fn in_file(name: &str) -> String {
 #[must_use]
 pub fn takes_from(place: &str, path: &str) -> String {
     format!("{place}: the images of {path} are not looked at")
+}
+
+/// A service that is built with arguments that change the images of its Dockerfile.
+#[must_use]
+pub fn other_images(place: &str, service: &str, path: &str) -> String {
+    format!(
+        "{place}: the build arguments of {service} make {path} name other images than those that are looked at"
+    )
 }
 
 /// A service whose Dockerfile is not looked at.
