@@ -230,9 +230,14 @@ pub(super) fn released_before(
         .find(|(name, _)| name == tag.as_str())
     {
         Some((_, target)) => Ok(Some(target)),
-        None => Err(
-            Failure::new(texts::digest_without_signer(typed, &hex(listed))).hint(texts::SAY_WHICH),
-        ),
+        None => {
+            let failure = Failure::new(texts::digest_without_signer(typed, &hex(listed)));
+            Err(failure.hint(if has_releasers(trusted) {
+                texts::SAY_WHICH
+            } else {
+                texts::NO_SIGNER_HINT
+            }))
+        }
     }
 }
 
@@ -255,6 +260,11 @@ fn releasers(trusted: &TrustedRepository) -> BTreeSet<KeyId> {
         .flat_map(|keys| keys.keys())
         .map(|key| key.canonical_id().clone())
         .collect()
+}
+
+/// Whether anybody has a key that releases tags.
+pub(super) fn has_releasers(trusted: &TrustedRepository) -> bool {
+    !releasers(trusted).is_empty()
 }
 
 fn hex(target: &Target) -> String {

@@ -3,6 +3,7 @@
 use signet_oci::{Digest, Tag};
 use signet_tuf::{RoleName, Target, TrustedRepository};
 
+use super::anew;
 use super::context::Context;
 use super::overview::is_released;
 use super::problems;
@@ -87,7 +88,12 @@ pub(super) fn signable_roles(
         }
     }
     if roles.is_empty() {
-        Err(Failure::new(texts::NO_SIGNING_KEYS))
+        let hint = if anew::has_releasers(trusted) {
+            texts::KEYS_HINT
+        } else {
+            texts::NO_SIGNER_HINT
+        };
+        Err(Failure::new(texts::NO_SIGNING_KEYS).hint(hint))
     } else {
         Ok(roles)
     }

@@ -116,15 +116,20 @@ pub(super) fn client_problem(error: &Error) -> String {
     }
 }
 
+/// How rustls names an answer that is no TLS at all: a server that speaks plain HTTP.
+const NOT_TLS: &str = "received corrupt message of type InvalidContentType";
+
 /// What the network said, without the layers of the library that it passed through.
-fn network_problem(message: &str) -> String {
+pub(super) fn network_problem(message: &str) -> String {
     let message = message
         .rsplit_once("client error (Connect): ")
         .map_or(message, |(_, cause)| cause);
     let message = message
         .split_once(" (os error")
         .map_or(message, |(cause, _)| cause);
-    message.replace("Connection refused", "connection refused")
+    message
+        .replace("Connection refused", "connection refused")
+        .replace(NOT_TLS, texts::NOT_TLS)
 }
 
 /// A failure of that text, with advice on what caused it.
@@ -135,6 +140,10 @@ pub(super) fn client_failure(text: String, error: &Error) -> Failure {
             source: PassphraseError::Incorrect { alias },
             ..
         }) => failure.hint(texts::wrong_passphrase(alias)),
+        // Mostly the registry, which is asked where no trust server is named.
+        Error::Remote(RemoteError::Tls { message }) if message.contains(NOT_TLS) => {
+            failure.hint(texts::DOCTOR_WHICH_SERVER)
+        }
         Error::Remote(RemoteError::Tls { .. }) => failure.hint(texts::TLS_HINT),
         Error::Remote(RemoteError::Refused { refusal, .. })
         | Error::Update(UpdateError::Refused { refusal, .. })

@@ -221,6 +221,9 @@ pub fn trust_data_missing(name: &str, problem: &str) -> String {
     )
 }
 
+/// docker's words for a server that answers without TLS.
+pub const NOT_TLS: &str = "tls: first record does not look like a TLS handshake";
+
 /// No answer, no trusted certificate, or no login.
 #[must_use]
 pub fn cannot_contact(problem: &str) -> String {
@@ -549,6 +552,8 @@ pub const TLS_HINT: &str = "certificates to trust go to ~/.docker/tls/<host[:por
 pub const LOGIN_HINT: &str = "the trust server takes the registry's credentials: docker login";
 /// A key of somebody else's is needed.
 pub const KEYS_HINT: &str = "docker trust key load brings a key that you have in a file";
+/// Nobody may sign any longer.
+pub const NO_SIGNER_HINT: &str = "no signer is left: docker trust signer add makes somebody one";
 
 /// A key could not be unlocked.
 #[must_use]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use signet_testkit::terminal::Terminal;
 use signet_testkit::user::Tool;
 
 use crate::scene::{Scene, keys_of};
@@ -191,6 +192,13 @@ fn a_tag_is_signed_in_every_role_that_the_user_has_a_key_for() {
             scene.tagged("v3")
         )
     );
+    // On a terminal it is said what to do.
+    let words = ["sign", &scene.tagged("v3")];
+    let command = nobody.command(Tool::DockerTrust, &words).unwrap();
+    let mut terminal = Terminal::spawn(&command).unwrap();
+    terminal
+        .expect("docker trust key load brings a key")
+        .unwrap();
 }
 
 /// Cases 73 and 74: never a success with a key that cannot be used, and nothing is published on the way to a failure.

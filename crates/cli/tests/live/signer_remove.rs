@@ -309,6 +309,17 @@ fn the_last_signer_is_asked_about() {
         .unwrap();
     assert!(!removed.contains("[y/N]"), "{removed}");
     assert_eq!(scene.signers(), BTreeSet::new());
+
+    // Nobody is left who could sign: the way on is another signer.
+    for words in [vec!["sign"], vec!["sign", "--remote"]] {
+        let tagged = scene.tagged("v1");
+        let words: Vec<&str> = words.into_iter().chain([tagged.as_str()]).collect();
+        let command = scene.user.command(Tool::DockerTrust, &words).unwrap();
+        let mut terminal = Terminal::spawn(&command).unwrap();
+        terminal
+            .expect("no signer is left: docker trust signer add")
+            .unwrap();
+    }
 }
 
 /// Case 96 (Q12): a signer who was added with a certificate is recognised as the last one.

@@ -6,6 +6,7 @@ use signet_testkit::chaos::Proxy;
 use signet_testkit::file;
 use signet_testkit::image::Image;
 use signet_testkit::peer::{Registry, RegistryOptions, TrustServer};
+use signet_testkit::terminal::Terminal;
 use signet_testkit::user::{Tool, User};
 
 use crate::scene::{Scene, keys_of};
@@ -161,4 +162,25 @@ fn a_slash_after_the_servers_url_is_no_path() {
         log.len() > 1 && log.iter().all(|line| line.starts_with("GET /v2/")),
         "{log:?}"
     );
+}
+
+/// Without `DOCKER_CONTENT_TRUST_SERVER` the registry is asked, and one on this machine mostly speaks plain HTTP.
+#[test]
+fn a_server_without_tls_is_told_in_dockers_words() {
+    let scene = Scene::new();
+    let url = format!("https://{}", scene.registry.host());
+    let mut user = User::new(&url, &scene.server.ca_pem()).unwrap();
+    user.set("DOCKER_CONTENT_TRUST_SERVER", "");
+    for tool in [Tool::Docker, Tool::DockerTrust] {
+        let words = ["sign", &scene.tagged("v1")];
+        let refused = user.run(tool, &words).unwrap().failure(1).unwrap();
+        assert_eq!(
+            refused,
+            "Error: error contacting notary server: tls: first record does not look like a TLS handshake\n"
+        );
+    }
+    let words = ["sign", &scene.tagged("v1")];
+    let command = user.command(Tool::DockerTrust, &words).unwrap();
+    let mut terminal = Terminal::spawn(&command).unwrap();
+    terminal.expect("set DOCKER_CONTENT_TRUST_SERVER").unwrap();
 }

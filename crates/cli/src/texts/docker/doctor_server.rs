@@ -37,7 +37,7 @@ pub const DOCTOR_BUSY: &str = "Looking at the servers";
 /// What to do about a server that says nothing.
 pub const DOCTOR_SILENT: &str = "the server or something before it hangs; ask its operator";
 /// What to do when there is no TLS.
-pub const DOCTOR_NOT_TLS: &str = "is this the port of a trust server with TLS?";
+pub const DOCTOR_NOT_TLS: &str = "is this the port of a trust server with TLS? DOCKER_CONTENT_TRUST_SERVER, or \"server\" in the policy, names the trust server";
 /// The server does not say what time it is.
 pub const DOCTOR_NO_DATE: &str = "the server does not say what time it is";
 /// The clocks agree.
