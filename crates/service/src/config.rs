@@ -249,6 +249,56 @@ impl Configuration {
         unknown
     }
 
+    /// What is said about a section: the paths of its values in the file, and the variables for it or for keys below it. A section that is
+    /// there and says nothing counts, too.
+    #[must_use]
+    pub fn said_about(&self, section: &str) -> Vec<String> {
+        let below = format!("{section}.");
+        let mut said = Vec::new();
+        let mut open: Vec<(String, &Value)> = self
+            .keys
+            .iter()
+            .filter(|(name, _)| *name == section || name.starts_with(&below))
+            .map(|(name, value)| (name.clone(), value))
+            .collect();
+        while let Some((path, value)) = open.pop() {
+            match value {
+                Value::Object(members) if !members.is_empty() => open.extend(
+                    members
+                        .iter()
+                        .map(|(name, value)| (format!("{path}.{name}"), value)),
+                ),
+                _ => said.push(path),
+            }
+        }
+        said.sort();
+        let variable = self.variable(section);
+        let variables = self.environment.0.iter().filter(|(name, value)| {
+            let rest = name.strip_prefix(&variable);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) && !value.is_empty()
+        });
+        said.extend(variables.map(|(name, _)| name.clone()));
+        said
+    }
+
+    /// Variables for sections above the `known` keys that are no JSON objects. They hide what the file says there, and say nothing instead.
+    #[must_use]
+    pub fn broken_sections(&self, known: &[&str]) -> Vec<String> {
+        let mut broken = Vec::new();
+        for key in known {
+            for (end, _) in key.match_indices('.') {
+                let variable = self.variable(key.get(..end).unwrap_or_default());
+                let is_broken = self.environment.value(&variable).is_some_and(|text| {
+                    !matches!(serde_json::from_str(text), Ok(Value::Object(_)))
+                });
+                if is_broken && !broken.contains(&variable) {
+                    broken.push(variable);
+                }
+            }
+        }
+        broken
+    }
+
     /// A variable for the key, a variable for one of the sections above it (which then hides the file's section), the file.
     fn lookup(&self, key: &str) -> Option<Found<'_>> {
         if let Some(text) = self.environment.value(&self.variable(key)) {

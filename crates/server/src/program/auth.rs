@@ -16,14 +16,23 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The authentication that is asked for; none only when none is asked for.
 pub(crate) fn auth(configuration: &Configuration) -> Result<Option<Arc<TokenAuth>>, ConfigError> {
-    match configuration.text("auth.type").as_str() {
-        "" => Ok(None),
-        "token" => token(configuration)
+    let said = configuration.said_about("auth");
+    if said.is_empty() {
+        return Ok(None);
+    }
+    match configuration.string("auth.type").as_deref() {
+        Some("token") => token(configuration)
             .map(Arc::new)
             .map(Some)
             .map_err(ConfigError::Auth),
-        other => Err(ConfigError::Auth(format!(
+        Some("") if said == ["auth.type"] => Ok(None),
+        Some(other) if !other.is_empty() => Err(ConfigError::Auth(format!(
             "unknown auth.type {other:?}: it must be \"token\"; remove it to serve without authentication"
+        ))),
+        // Whoever writes anything about authentication wants some, also where the registry's way of writing it means nothing here.
+        _ => Err(ConfigError::Auth(format!(
+            "authentication is configured ({}), but auth.type is not the text \"token\"; remove what is configured to serve without authentication",
+            said.join(", ")
         ))),
     }
 }
@@ -282,6 +291,39 @@ mod tests {
                 .is_some()
         );
         assert!(outcome(r#"{"type":""}"#, &[]).unwrap().is_none());
+    }
+
+    /// Each of these began to serve everybody, most of them in Go, too.
+    #[test]
+    fn a06_whatever_is_said_about_authentication_needs_a_type() {
+        let bundle = data("bundle.pem");
+        let options = format!(r#"{{{NAMES},"rootcertbundle":"{bundle}"}}"#);
+        for auth in [
+            r#"{"type":["token"]}"#.to_owned(),
+            r#"{"type":null}"#.to_owned(),
+            r#"{"type":true}"#.to_owned(),
+            r#"{"type":{"token":{}}}"#.to_owned(),
+            format!(r#"{{"type":"","options":{options}}}"#),
+            format!(r#"{{"options":{options}}}"#),
+            // The registry's own form.
+            format!(r#"{{"token":{options}}}"#),
+            r#""token""#.to_owned(),
+            r#"["token"]"#.to_owned(),
+            "{}".to_owned(),
+            "null".to_owned(),
+        ] {
+            let message = fault(&auth);
+            assert!(message.contains("auth.type"), "{auth}: {message}");
+        }
+        let good = format!(r#"{{"type":"token","options":{options}}}"#);
+        for (name, value) in [
+            ("NOTARY_SERVER_AUTH", "token"),
+            ("NOTARY_SERVER_AUTH", r#"{"type":["token"]}"#),
+            ("NOTARY_SERVER_AUTH", "{}"),
+        ] {
+            let message = outcome(&good, &[(name, value)]).err().unwrap_or_default();
+            assert!(message.contains("auth.type"), "{name}={value}: {message}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 pub(crate) enum ConfigError {
     #[error("{0}")]
     Auth(String),
+    #[error(
+        "{0} is set, but is no JSON object: it would hide what the configuration file says in this section"
+    )]
+    Section(String),
     #[error("must provide an API key for bugsnag")]
     BugsnagKey,
     #[error("must specify a cache-control max-age between 0 and {}", MaxAge::LIMIT)]
@@ -67,6 +71,14 @@ pub(crate) enum Storage {
     Sqlite(String),
     /// In a database that this version cannot use; the name of its driver.
     NotYet(String),
+}
+
+/// Refuses variables for whole sections that would hide the file's settings and put nothing in their place.
+pub(crate) fn sections(configuration: &Configuration) -> Result<(), ConfigError> {
+    match configuration.broken_sections(KNOWN_KEYS).into_iter().next() {
+        Some(variable) => Err(ConfigError::Section(variable)),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn log_level(configuration: &Configuration) -> Result<Level, ConfigError> {

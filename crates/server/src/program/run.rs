@@ -85,6 +85,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     }
 
     let (configuration, folder) = configuration(&flags, environment)?;
+    config::sections(&configuration)?;
     log.set_level(config::log_level(&configuration)?);
     let gun_prefixes = config::gun_prefixes(&configuration)?;
     if config::reporting(&configuration)? {

@@ -124,6 +124,40 @@ fn variables_are_above_the_file_and_empty_ones_are_not_there() {
 
 // An improvement where the variable is an object; otherwise it hides the section, as in Go.
 #[test]
+fn what_hides_a_section_or_speaks_of_it_is_found() {
+    let file = r#"{"Auth":{"Token":{"realm":"r"}},"auth.type":"x","server":{}}"#;
+    let variables = [
+        ("NOTARY_SERVER_AUTH", "token"),
+        ("NOTARY_SERVER_AUTH_TYPE", "token"),
+        ("NOTARY_SERVER_AUTHOR", "x"),
+        ("NOTARY_SERVER_SERVER", r#"{"http_addr":":1"}"#),
+        ("NOTARY_SERVER_STORAGE", "[]"),
+    ];
+    let configuration = json(file, &variables);
+    assert_eq!(
+        configuration.said_about("auth"),
+        [
+            "auth.token.realm",
+            "auth.type",
+            "NOTARY_SERVER_AUTH",
+            "NOTARY_SERVER_AUTH_TYPE"
+        ]
+    );
+    assert_eq!(json(file, &[]).said_about("server"), ["server"]);
+    assert!(json(file, &[]).said_about("storage").is_empty());
+    let known = [
+        "auth.options.realm",
+        "auth.type",
+        "server.http_addr",
+        "storage.backend",
+    ];
+    assert_eq!(
+        configuration.broken_sections(&known),
+        ["NOTARY_SERVER_AUTH", "NOTARY_SERVER_STORAGE"]
+    );
+}
+
+#[test]
 fn a_variable_for_a_section_stands_in_its_place() {
     let file = r#"{"storage":{"backend":"mysql","db_url":"file"}}"#;
     let object = json(

@@ -64,6 +64,8 @@ pub(super) async fn daemon(report: &mut Report<'_>) -> Result<(), Failure> {
 async fn version(report: &Report<'_>) -> Option<String> {
     let path = report.context.env.path.as_ref()?;
     let program = std::env::split_paths(path)
+        // A folder that was entered must not bring its own docker.
+        .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join("docker"))
         .find(|file| file.is_file())?;
     let mut command = tokio::process::Command::new(program);
