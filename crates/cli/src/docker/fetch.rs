@@ -42,14 +42,7 @@ pub(super) async fn fetch(
     let pinned = resolved.pinned();
     let digest = resolved.digest.to_string();
     pull(daemon, image, &digest, platform, progress, context).await?;
-    let local = daemon
-        .image(&pinned)
-        .await
-        .map_err(|error| daemon_failure(&error))?;
-    // What the daemon says is compared, too: a digest in a name is no proof that it was looked at.
-    if !local.repo_digests.contains(&pinned) {
-        return Err(Failure::new(texts::not_what_was_signed(&pinned)));
-    }
+    expect_digest(daemon, &pinned).await?;
     context
         .printer
         .err(&texts::tagging(&pinned, &resolved.name, &resolved.tag));
@@ -57,6 +50,21 @@ pub(super) async fn fetch(
         .tag(&pinned, &resolved.name, &resolved.tag)
         .await
         .map_err(|error| daemon_failure(&error))
+}
+
+/// What the daemon says that it has is compared, too: a digest in a name is no proof that it was looked at.
+///
+/// # Errors
+/// When the daemon fails, or has something else under the name.
+pub(super) async fn expect_digest(daemon: &Daemon, pinned: &str) -> Result<(), Failure> {
+    let local = daemon
+        .image(pinned)
+        .await
+        .map_err(|error| daemon_failure(&error))?;
+    if !local.repo_digests.iter().any(|digest| digest == pinned) {
+        return Err(Failure::new(texts::not_what_was_signed(pinned)));
+    }
+    Ok(())
 }
 
 /// Lets the daemon pull what `digest` names, and gives up when that does not get on. The daemon gives up, too, once nobody listens.

@@ -7,7 +7,6 @@ use signet_tuf::update::Scope;
 
 use super::containers;
 use super::context::Context;
-use super::daemon::daemon_failure;
 use super::fetch;
 use super::overview::is_released;
 use super::resolve::{Resolved, Talk, look_up, read, resolve};
@@ -35,7 +34,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let name = image.reference.gun();
     let named = if let Some(digest) = image.reference.digest() {
         if args.all {
-            return Err(Failure::new(texts::TAG_WITH_ALL));
+            return Err(Failure::new(texts::TAG_WITH_ALL_TAGS));
         }
         let digest = digest.to_string();
         context.block_on(by_digest(&args, &image, &digest, context))?;
@@ -50,7 +49,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         format!("{name}{}@{digest}", tag.unwrap_or_default())
     } else if args.all {
         if image.reference.tag().is_some() {
-            return Err(Failure::new(texts::TAG_WITH_ALL));
+            return Err(Failure::new(texts::TAG_WITH_ALL_TAGS));
         }
         context.block_on(all_tags(&args, &image, context))?;
         name
@@ -154,14 +153,7 @@ async fn by_digest(
     )
     .await?;
     let pinned = format!("{}@{digest}", image.reference.familiar_name());
-    let local = daemon
-        .image(&pinned)
-        .await
-        .map_err(|error| daemon_failure(&error))?;
-    if !local.repo_digests.contains(&pinned) {
-        return Err(Failure::new(texts::not_what_was_signed(&pinned)));
-    }
-    Ok(())
+    fetch::expect_digest(&daemon, &pinned).await
 }
 
 fn progress(args: &Args<'_>, context: &Context) -> Box<dyn Progress> {

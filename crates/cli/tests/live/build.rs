@@ -23,26 +23,15 @@ struct Signed {
 
 impl Signed {
     fn new() -> Self {
-        let mut scene = Scene::with_jeff();
-        let v1 = scene.push("v1", "one").0;
-        let v2 = scene.push("v2", "two").0;
-        for tag in ["v1", "v2"] {
-            scene.sign(tag).success().unwrap();
-        }
-        scene.push("unsigned", "three");
+        let (mut scene, [v1, v2]) = Scene::with_signed_tags();
         let temporary = scene.user.path("temporary");
         fs::create_dir(&temporary).unwrap();
         scene.user.set("TMPDIR", temporary.to_str().unwrap());
         Self { scene, v1, v2 }
     }
 
-    /// `text` with `IMAGE` for the repository.
-    fn text(&self, text: &str) -> String {
-        text.replace("IMAGE", &self.scene.gun)
-    }
-
     fn write(&self, name: &str, text: &str) {
-        file::write(&self.scene.user.path(name), self.text(text)).unwrap();
+        file::write(&self.scene.user.path(name), self.scene.text(text)).unwrap();
     }
 
     fn build(&self, words: &[&str]) -> Finished {
@@ -130,13 +119,13 @@ fn case_109_build_uses_the_signed_digests() {
     );
 
     // The Dockerfile from standard input, and docker's own failures with docker's own exit code.
-    let piped = signed.text("FROM IMAGE:v2\nCOPY file /file\n");
+    let piped = signed.scene.text("FROM IMAGE:v2\nCOPY file /file\n");
     signed
         .build_with_input(&["-q", "-t", "out:2", "-f", "-", "context"], &piped)
         .success()
         .unwrap();
     assert_eq!(signed.content("out:2", "/greeting"), "two");
-    let broken = signed.text("FROM IMAGE:v2\nCOPY nosuch /file\n");
+    let broken = signed.scene.text("FROM IMAGE:v2\nCOPY nosuch /file\n");
     let answer = signed.build_with_input(&["-t", "out:3", "-f", "-", "context"], &broken);
     assert!(
         answer
@@ -186,6 +175,7 @@ fn build_starts_nothing_unless_every_image_is_signed() {
         let answer = signed.build(&["context"]);
         let told = answer.failure(1).unwrap();
         let problem = signed
+            .scene
             .text(problem)
             .replace("ZEROS", &zeros)
             .replace("V1", &signed.v1);
@@ -230,11 +220,11 @@ fn build_starts_nothing_unless_every_image_is_signed() {
             "--build-context: IMAGE:unsigned: No valid trust data for unsigned\nnothing is built: not every image is signed\n",
         ),
     ] {
-        let words: Vec<String> = words.iter().map(|word| signed.text(word)).collect();
+        let words: Vec<String> = words.iter().map(|word| signed.scene.text(word)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         assert_eq!(
             signed.build(&words).failure(1).unwrap(),
-            signed.text(problem)
+            signed.scene.text(problem)
         );
     }
     let unknown = signed
@@ -294,7 +284,7 @@ fn build_hands_everything_else_to_docker_as_it_is() {
         "--",
         "context",
     ];
-    let words: Vec<String> = words.iter().map(|word| signed.text(word)).collect();
+    let words: Vec<String> = words.iter().map(|word| signed.scene.text(word)).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // A comment behind the image is none to docker.
     assert!(
@@ -313,6 +303,7 @@ fn build_hands_everything_else_to_docker_as_it_is() {
          --build-context=y=docker-image://IMAGE@sha256:V2\n--cache-from=type=registry,ref=IMAGE@sha256:V2,a=b\n--quiet=true\n\
          --\ncontext\nFROM other AS x\r\nFROM --platform=$BUILDPLATFORM \\\r\n IMAGE@sha256:V1\r\nignored\ndrwx------\n";
     let expected = signed
+        .scene
         .text(expected)
         .replace("V1", &signed.v1)
         .replace("V2", &signed.v2);

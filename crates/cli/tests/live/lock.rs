@@ -19,13 +19,7 @@ struct Signed {
 
 impl Signed {
     fn new() -> Self {
-        let scene = Scene::with_jeff();
-        let v1 = scene.push("v1", "one").0;
-        let v2 = scene.push("v2", "two").0;
-        for tag in ["v1", "v2"] {
-            scene.sign(tag).success().unwrap();
-        }
-        scene.push("unsigned", "three");
+        let (scene, [v1, v2]) = Scene::with_signed_tags();
         Self { scene, v1, v2 }
     }
 
@@ -43,11 +37,6 @@ impl Signed {
         let words: Vec<&str> = ["lock"].iter().chain(words).copied().collect();
         self.scene.user.run(Tool::DockerTrust, &words).unwrap()
     }
-
-    /// `text` with `IMAGE` for the repository.
-    fn text(&self, text: &str) -> String {
-        text.replace("IMAGE", &self.scene.gun)
-    }
 }
 
 #[test]
@@ -58,9 +47,9 @@ fn lock_writes_the_signed_digests_and_nothing_else() {
     let dockerfile = "# syntax is the builder's\r\nARG X=1\r\nFROM --platform=linux/amd64 \\\r\n  IMAGE:v1 AS base\r\n\
                       RUN <<EOF\r\nFROM IMAGE:nosuch\r\nEOF\r\nFROM base\r\nFROM scratch\r\nCOPY --from=IMAGE:v2 /a /b\r\n";
     let compose = "x-base: &base\n  image: 'IMAGE:v1'   # pinned by lock\nservices:\n  web: *base\n  db: {image: \"IMAGE:v2\", ports: [\"1:2\"]}\n";
-    let path = signed.write("Dockerfile", &signed.text(dockerfile));
+    let path = signed.write("Dockerfile", &signed.scene.text(dockerfile));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    signed.write("real/compose.yaml", &signed.text(compose));
+    signed.write("real/compose.yaml", &signed.scene.text(compose));
     symlink("real/compose.yaml", signed.scene.user.path("compose.yaml")).unwrap();
 
     let _ = signed.scene.proxy.take_log();
@@ -68,7 +57,7 @@ fn lock_writes_the_signed_digests_and_nothing_else() {
         .lock(&["--dry-run", "Dockerfile", "compose.yaml"])
         .success()
         .unwrap();
-    assert_eq!(signed.read("Dockerfile"), signed.text(dockerfile));
+    assert_eq!(signed.read("Dockerfile"), signed.scene.text(dockerfile));
     let output = signed
         .lock(&["Dockerfile", "compose.yaml"])
         .success()
@@ -76,6 +65,7 @@ fn lock_writes_the_signed_digests_and_nothing_else() {
     assert_eq!(output, dry);
     let pin = |text: &str| {
         signed
+            .scene
             .text(text)
             .replace(
                 &signed.scene.tagged("v1"),
@@ -101,7 +91,7 @@ fn lock_writes_the_signed_digests_and_nothing_else() {
         1
     );
     let (one, two) = (pin("IMAGE:v1"), pin("IMAGE:v2"));
-    let plain = signed.text("IMAGE:v");
+    let plain = signed.scene.text("IMAGE:v");
     assert_eq!(
         output,
         format!(
@@ -209,7 +199,7 @@ fn lock_check_finds_what_is_not_what_was_signed() {
 #[test]
 fn lock_renews_digests_and_checks_against_what_is_signed_now() {
     let signed = Signed::new();
-    signed.write("Dockerfile", &signed.text("FROM IMAGE:v1\n"));
+    signed.write("Dockerfile", &signed.scene.text("FROM IMAGE:v1\n"));
     signed.lock(&["Dockerfile"]).success().unwrap();
     signed.lock(&["--check", "Dockerfile"]).success().unwrap();
     let newer = signed.scene.push("v1", "newer").0;
@@ -230,7 +220,9 @@ fn lock_renews_digests_and_checks_against_what_is_signed_now() {
     signed.lock(&["Dockerfile"]).success().unwrap();
     assert_eq!(
         signed.read("Dockerfile"),
-        signed.text(&format!("FROM IMAGE:v1@sha256:{newer}\n"))
+        signed
+            .scene
+            .text(&format!("FROM IMAGE:v1@sha256:{newer}\n"))
     );
     signed.lock(&["--check", "Dockerfile"]).success().unwrap();
 }
@@ -238,7 +230,7 @@ fn lock_renews_digests_and_checks_against_what_is_signed_now() {
 #[test]
 fn lock_writes_nothing_unless_everything_is_signed() {
     let signed = Signed::new();
-    let good = signed.text("FROM IMAGE:v1\n");
+    let good = signed.scene.text("FROM IMAGE:v1\n");
     signed.write("Dockerfile", &good);
     for (name, bad, problem) in [
         (
@@ -287,11 +279,15 @@ fn lock_writes_nothing_unless_everything_is_signed() {
             "x.yml:1:1: this is no Compose file: it has no services\n",
         ),
     ] {
-        signed.write(name, &signed.text(bad));
+        signed.write(name, &signed.scene.text(bad));
         let answer = signed.lock(&["Dockerfile", name]);
-        assert_eq!(answer.failure(1).unwrap(), signed.text(problem), "{bad}");
+        assert_eq!(
+            answer.failure(1).unwrap(),
+            signed.scene.text(problem),
+            "{bad}"
+        );
         assert_eq!(signed.read("Dockerfile"), good, "{bad}");
-        assert_eq!(signed.read(name), signed.text(bad));
+        assert_eq!(signed.read(name), signed.scene.text(bad));
     }
     let missing = signed
         .lock(&["Dockerfile", "nosuch.Dockerfile"])
@@ -322,12 +318,12 @@ fn lock_writes_nothing_unless_everything_is_signed() {
 fn lock_names_the_files_that_it_does_not_look_at() {
     let signed = Signed::new();
     let compose = "include: [other.yaml]\nservices:\n  web: {build: ./web, image: IMAGE:unsigned, pull_policy: build}\n  db: {image: IMAGE:v1}\n";
-    signed.write("compose.yaml", &signed.text(compose));
+    signed.write("compose.yaml", &signed.scene.text(compose));
     signed.write(
         "other.yaml",
-        &signed.text("services: {x: {image: IMAGE:v2}}\n"),
+        &signed.scene.text("services: {x: {image: IMAGE:v2}}\n"),
     );
-    signed.write("web/Dockerfile", &signed.text("FROM IMAGE:v1\n"));
+    signed.write("web/Dockerfile", &signed.scene.text("FROM IMAGE:v1\n"));
     let partly = signed.lock(&["compose.yaml", "other.yaml"]);
     assert_eq!(
         partly.stderr,
@@ -350,7 +346,7 @@ fn lock_names_the_files_that_it_does_not_look_at() {
     assert!(
         signed
             .read("compose.yaml")
-            .contains(&signed.text("image: IMAGE:unsigned, pull"))
+            .contains(&signed.scene.text("image: IMAGE:unsigned, pull"))
     );
 }
 
@@ -359,10 +355,10 @@ fn lock_names_the_files_that_it_does_not_look_at() {
 fn lock_sees_through_build_arguments_of_compose_files() {
     let signed = Signed::new();
     let dockerfile = format!("ARG IMG=IMAGE:v1@sha256:{}\nFROM $IMG\n", signed.v1);
-    signed.write("web/Dockerfile", &signed.text(&dockerfile));
+    signed.write("web/Dockerfile", &signed.scene.text(&dockerfile));
     let check = |args: &str| {
         let compose = format!("services:\n  web:\n    build: {{context: web, args: {args}}}\n");
-        signed.write("compose.yaml", &signed.text(&compose));
+        signed.write("compose.yaml", &signed.scene.text(&compose));
         signed.lock(&["--check", "compose.yaml", "web/Dockerfile"])
     };
     check("{OTHER: x}").success().unwrap();

@@ -51,6 +51,23 @@ impl Scene {
         scene
     }
 
+    /// The same with the signed tags `v1` and `v2`, whose digests are given, and a tag `unsigned`.
+    pub(crate) fn with_signed_tags() -> (Self, [String; 2]) {
+        let scene = Self::with_jeff();
+        let digests = [("v1", "one"), ("v2", "two")].map(|(tag, text)| {
+            let (digest, _) = scene.push(tag, text);
+            scene.sign(tag).success().unwrap();
+            digest
+        });
+        scene.push("unsigned", "three");
+        (scene, digests)
+    }
+
+    /// `text` with `IMAGE` for the repository.
+    pub(crate) fn text(&self, text: &str) -> String {
+        text.replace("IMAGE", &self.gun)
+    }
+
     pub(crate) fn stranger(&self) -> User {
         User::new(&self.proxy.url(), &self.server.ca_pem()).unwrap()
     }

@@ -102,9 +102,6 @@ pub fn no_trusted_tags(gun: &str) -> String {
     format!("No trusted tags for {gun}")
 }
 
-/// `pull -a` of a tag.
-pub const TAG_WITH_ALL: &str = "tag can't be used with --all-tags/-a";
-
 /// The daemon says that it has pulled, and has something else.
 #[must_use]
 pub fn not_what_was_signed(pinned: &str) -> String {
