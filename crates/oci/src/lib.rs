@@ -1,8 +1,9 @@
-//! Image references, docker's configuration and credentials, and the registry.
+//! Image references and the files that name images, docker's configuration and credentials, the registry and the docker daemon.
 //!
 //! This crate answers the questions that come before trust: which repository does `alpine:3.20` name, which server
 //! holds it, with what credentials and certificates, and which manifest bytes does that server have for the tag. It
-//! knows nothing of trust and takes no trust decision; it reads no environment variable and no clock.
+//! knows nothing of trust and takes no trust decision; it reads no environment variable, but for the proxies that the HTTP
+//! library looks up, and measures time without asking what time it is.
 //!
 //! ```
 //! use signet_oci::reference::Reference;
