@@ -9,12 +9,13 @@
 mod heredoc;
 mod lines;
 mod problem;
+mod readings;
 #[cfg(test)]
 mod tests;
 mod variables;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 pub use problem::{Problem, VariableProblem};
@@ -28,8 +29,8 @@ use words::Flag;
 pub const MAX_BYTES: usize = 1 << 20;
 /// Longest line, in bytes: BuildKit's.
 const MAX_LINE: usize = 64 * 1024 - 1;
-/// A first line that some readers of directives leave out, and that ends the directives for others.
-const SHEBANG: &str = "#!";
+/// Stands for a line that some readers of directives pass over, and that ends the directives for others.
+const UNCERTAIN: &str = "#!";
 /// Most stages in a file.
 const MAX_STAGES: usize = 1000;
 /// Most images in a file.
@@ -41,6 +42,8 @@ const MAX_IMAGES: usize = 2000;
 pub struct Dockerfile {
     /// The images, in the order of the text.
     pub images: Vec<ImageUse>,
+    /// Stages and `scratch` that variables name: where, and what they were understood as.
+    pub decided: Vec<(Range<usize>, String)>,
 }
 
 /// A Dockerfile that is refused, and where.
@@ -60,13 +63,27 @@ impl Dockerfile {
     /// # Errors
     /// [`Refused`] when something is not understood for certain.
     pub fn read(text: &str, arguments: &BTreeMap<String, String>) -> Result<Self, Refused> {
+        Self::read_with(text, arguments, &BTreeSet::new())
+    }
+
+    /// Reads a Dockerfile. The build arguments in `unclear` are given with values that are not known.
+    ///
+    /// # Errors
+    /// [`Refused`] when something is not understood for certain.
+    pub fn read_with(
+        text: &str,
+        arguments: &BTreeMap<String, String>,
+        unclear: &BTreeSet<String>,
+    ) -> Result<Self, Refused> {
         let mut reader = Reader {
             text,
             escape: '\\',
-            variables: Variables::new(arguments),
+            variables: Variables::new(arguments, unclear),
             stages: Vec::new(),
             later: Vec::new(),
             images: Vec::new(),
+            decided: Vec::new(),
+            found: readings::Found::default(),
         };
         reader.read().map_err(|stop| Refused {
             place: Place::of(text, stop.at),
@@ -74,6 +91,7 @@ impl Dockerfile {
         })?;
         Ok(Self {
             images: reader.images,
+            decided: reader.decided,
         })
     }
 }
@@ -93,6 +111,8 @@ struct Reader<'a> {
     /// Names that are no stages yet, and where they are used.
     later: Vec<(String, usize)>,
     images: Vec<ImageUse>,
+    decided: Vec<(Range<usize>, String)>,
+    found: readings::Found,
 }
 
 impl Reader<'_> {
@@ -114,25 +134,28 @@ impl Reader<'_> {
             if lines::is_silent(line.text) {
                 continue;
             }
+            let first = line;
             let begin = line.text.trim_start();
             let mut joined = Joined::default();
             let mut more = joined.push(begin, line.at + line.text.len() - begin.len(), self.escape);
+            let mut last = line;
             while more && let Some(line) = lines.next() {
                 if line.text.len() > MAX_LINE {
                     return Err(too_large(line.at, "a line of more than 65535 bytes"));
                 }
                 if !lines::is_silent(line.text) {
                     more = joined.push(line.text, line.at, self.escape);
+                    last = line;
                 }
             }
+            self.begin(first, &joined)?;
+            self.found.line(last.text);
             let documents = self.instruction(&joined, 0..joined.text.len(), None)?;
+            if documents.is_empty() {
+                self.found.announced(&joined.text);
+            }
             for document in documents {
-                if !lines.by_ref().any(|line| document.ends_with(line.text)) {
-                    return Err(Stop {
-                        at: joined.offset(0),
-                        problem: Problem::Unterminated,
-                    });
-                }
+                self.document(&document, &mut lines, joined.offset(0))?;
             }
             if self.stages.len() > MAX_STAGES {
                 return Err(too_large(joined.offset(0), "more than 1000 stages"));
@@ -156,25 +179,76 @@ impl Reader<'_> {
                 });
             }
         }
+        if let Some(at) = self.found.hidden(self.text) {
+            return Err(Stop {
+                at,
+                problem: Problem::Hidden,
+            });
+        }
         self.images.sort_by_key(|image| image.span.start);
         Ok(())
     }
 
+    /// An instruction begins: other builders must see it begin here too, where that matters.
+    fn begin(&mut self, line: Line<'_>, joined: &Joined) -> Result<(), Stop> {
+        let (word, _) = words::name(&joined.text, 0..joined.text.len());
+        let name = joined.text.get(word).unwrap_or_default();
+        let name = name.to_ascii_uppercase();
+        let stop = |problem| {
+            Err(Stop {
+                at: line.at,
+                problem,
+            })
+        };
+        if self.found.could_end(line.text) {
+            return stop(Problem::Heredoc);
+        }
+        let swallowed = self.found.start(line, &name, self.stages.is_empty());
+        if swallowed || (name == "FROM" && readings::ends_in_escape(&joined.text)) {
+            return stop(Problem::Continuation);
+        }
+        Ok(())
+    }
+
+    /// Passes over a here-document. Its last line must not join the line that ends it for those who see no here-document.
+    fn document(
+        &mut self,
+        document: &heredoc::Heredoc,
+        lines: &mut Lines<'_>,
+        begin: usize,
+    ) -> Result<(), Stop> {
+        let mut last: Option<Line<'_>> = None;
+        for line in lines {
+            if document.ends_with(line.text) {
+                self.found.line(line.text);
+                return match last.filter(|last| readings::ends_in_escape(last.text)) {
+                    Some(last) => Err(Stop {
+                        at: last.at,
+                        problem: Problem::Continuation,
+                    }),
+                    None => Ok(()),
+                };
+            }
+            if !lines::is_silent(line.text) {
+                last = Some(line);
+            }
+        }
+        Err(Stop {
+            at: begin,
+            problem: Problem::Unterminated,
+        })
+    }
+
     /// A parser directive, if the line is one. The first line that is none ends them.
+    ///
+    /// Builders differ in the blanks around the parts, and in the directives that they know: a line that only some of them take for one is refused.
     fn directive(&mut self, line: Line<'_>, seen: &mut Option<Vec<String>>) -> Result<(), Stop> {
         let Some(known) = seen else {
             return Ok(());
         };
-        let comment = line.text.trim_start();
-        let parts = comment.strip_prefix('#').and_then(|comment| {
-            let (name, value) = comment.split_once('=')?;
-            let name = name.trim().to_ascii_lowercase();
-            let is_known = matches!(name.as_str(), "check" | "escape" | "syntax");
-            (is_known && !value.trim().is_empty()).then_some((name, value))
-        });
-        let Some((name, value)) = parts else {
-            if line.is_first && comment.starts_with(SHEBANG) {
-                known.push(SHEBANG.to_owned());
+        let Some(name) = loose_directive(line.text) else {
+            if line.is_first && line.text.starts_with("#!") {
+                known.push(UNCERTAIN.to_owned());
             } else {
                 *seen = None;
             }
@@ -186,13 +260,21 @@ impl Reader<'_> {
                 problem,
             })
         };
-        let after_shebang = known.first().is_some_and(|first| first == SHEBANG);
-        if known.contains(&name) || comment.len() != line.text.len() || after_shebang {
+        if !matches!(name.as_str(), "check" | "escape" | "syntax") {
+            known.push(UNCERTAIN.to_owned());
+            return Ok(());
+        }
+        let uncertain = known.iter().any(|known| known == UNCERTAIN);
+        let Some(value) =
+            plain_directive(line.text, &name).filter(|_| !uncertain && !known.contains(&name))
+        else {
+            return stop(Problem::Directive { name });
+        };
+        // Old builders know no other directive: for them, another one in front ends the directives.
+        if name == "escape" && value != "\\" && !known.is_empty() {
             return stop(Problem::Directive { name });
         }
-        known.push(name.clone());
-        let start = line.at + line.text.len() - value.trim_start().len();
-        let value = value.trim();
+        let start = line.at + line.text.rfind(value).unwrap_or_default();
         match name.as_str() {
             "escape" => match value {
                 "\\" => self.escape = '\\',
@@ -200,11 +282,15 @@ impl Reader<'_> {
                 _ => return stop(Problem::Escape),
             },
             "syntax" => {
-                let image = value.split(char::is_whitespace).next().unwrap_or_default();
+                let image = value.split(' ').next().unwrap_or_default();
+                if image.contains('\t') {
+                    return stop(Problem::Directive { name });
+                }
                 self.frontend(image, start..start + image.len())?;
             }
             _ => {}
         }
+        known.push(name);
         Ok(())
     }
 
@@ -329,10 +415,22 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         // The whole line is looked at, as BuildKit does, the flags too.
-        heredoc::announced(&line.text, self.escape).map_err(|heredoc::Unclear| Stop {
+        let unclear = Stop {
             at,
             problem: Problem::Heredoc,
-        })
+        };
+        let Ok(documents) = heredoc::announced(&line.text, self.escape) else {
+            return Err(unclear);
+        };
+        // BuildKit reads a list and forgets what stands behind it; and an instruction's name could be the next instruction.
+        let is_word = |document: &heredoc::Heredoc| {
+            known_flags(&document.name().to_ascii_uppercase()).is_some()
+        };
+        let is_list = text.starts_with('[') && !documents.is_empty();
+        if is_list || documents.iter().any(is_word) {
+            return Err(unclear);
+        }
+        Ok(documents)
     }
 
     fn from(&mut self, line: &Joined, arguments: Range<usize>) -> Result<(), Stop> {
@@ -377,6 +475,8 @@ impl Reader<'_> {
         }
         if base != "scratch" && self.stage(&base).is_none() {
             self.add(base, span, Purpose::Base, expanded.literal);
+        } else if !expanded.literal {
+            self.decided.push((span, base));
         }
         self.stages.push(name);
         Ok(())
@@ -429,6 +529,27 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The name in a line that some builder could take for a directive.
+fn loose_directive(line: &str) -> Option<String> {
+    let line = line.trim_start_matches(readings::is_blank);
+    let comment = line.strip_prefix('#')?;
+    let (name, _) = comment.split_once('=')?;
+    let name = name.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word.then(|| name.to_ascii_lowercase())
+}
+
+/// The value of a directive that every builder reads in the same way.
+fn plain_directive<'a>(line: &'a str, expected: &str) -> Option<&'a str> {
+    const BLANKS: [char; 2] = [' ', '\t'];
+    let is_plain = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t');
+    let comment = line.strip_prefix('#')?;
+    let (name, value) = comment.split_once('=')?;
+    let value = value.trim_matches(BLANKS);
+    let is_directive = name.trim_matches(BLANKS).eq_ignore_ascii_case(expected);
+    (is_directive && !value.is_empty() && line.bytes().all(is_plain)).then_some(value)
 }
 
 /// Whether an image is, by its name, the program that reads Dockerfiles: `docker/dockerfile`, a copy of it elsewhere, or its newest form.

@@ -42,7 +42,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         .images
         .iter()
         .partition(|image| contexts.contains(&flags::context_key(&image.name)));
-    for image in replaced {
+    for image in &replaced {
         tracing::debug!("{} is replaced by a build context", image.name);
     }
     let named: Vec<&Named> = parts.iter().filter_map(Part::image).collect();
@@ -52,12 +52,16 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let answers = context.block_on(async { Ok(pin(names, context).await) })?;
     let pins = accepted(&input, &used, &named, answers, context)?;
 
-    let edits: Vec<_> = used
+    let mut edits: Vec<_> = used
         .iter()
         .filter_map(|image| Some((image.span.clone(), pins.get(&image.name)?.resolved.pinned())))
         .collect();
+    let is_complete = edits.len() == used.len();
+    // What variables were understood as, no builder understands differently.
+    edits.extend(file.decided.iter().cloned());
+    edits.extend((replaced.iter()).map(|image| (image.span.clone(), image.name.clone())));
     let text = replace(&input.text, &edits)
-        .filter(|_| edits.len() == used.len())
+        .filter(|_| is_complete)
         .ok_or_else(|| Failure::new(texts::NOT_IN_PLACE))?;
     let folder = private_copy(&input, &text)?;
     let words = words(&parts, &pins, &folder.path().join(&input.name), path);

@@ -167,6 +167,14 @@ fn build_starts_nothing_unless_every_image_is_signed() {
             "context/Dockerfile:2:6: the image's name cannot be told: the variable V has no value\n",
         ),
         (
+            "# escape\u{a0}=`\nFROM IMAGE:v1\nCMD echo `\nFROM IMAGE:unsigned\n",
+            "context/Dockerfile:1:1: not every builder reads the directive \"escape\" here\n",
+        ),
+        (
+            "FROM IMAGE:v1\nONBUILD RUN cat <<EOF\nFROM IMAGE:unsigned\nEOF\n",
+            "context/Dockerfile:3:1: this line is no instruction here, but one that names an image for builders that see no here-document or no continuation\n",
+        ),
+        (
             "FROM IMAGE:v1\nRUN <<$X\n$X\n",
             "context/Dockerfile:2:1: where the here-document ends is not clear\n",
         ),

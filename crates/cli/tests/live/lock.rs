@@ -45,7 +45,7 @@ fn lock_writes_the_signed_digests_and_nothing_else() {
     // The registry's tags have moved since.
     signed.scene.push("v1", "moved");
     let dockerfile = "# syntax is the builder's\r\nARG X=1\r\nFROM --platform=linux/amd64 \\\r\n  IMAGE:v1 AS base\r\n\
-                      RUN <<EOF\r\nFROM IMAGE:nosuch\r\nEOF\r\nFROM base\r\nFROM scratch\r\nCOPY --from=IMAGE:v2 /a /b\r\n";
+                      RUN <<EOF\r\necho FROM IMAGE:nosuch\r\nEOF\r\nFROM base\r\nFROM scratch\r\nCOPY --from=IMAGE:v2 /a /b\r\n";
     let compose = "x-base: &base\n  image: 'IMAGE:v1'   # pinned by lock\nservices:\n  web: *base\n  db: {image: \"IMAGE:v2\", ports: [\"1:2\"]}\n";
     let path = signed.write("Dockerfile", &signed.scene.text(dockerfile));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

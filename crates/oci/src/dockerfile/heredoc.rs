@@ -14,6 +14,11 @@ pub(super) struct Heredoc {
 pub(super) struct Unclear;
 
 impl Heredoc {
+    /// The line that ends it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether a line ends the document.
     pub(super) fn ends_with(&self, line: &str) -> bool {
         let line = if self.strip_tabs {

@@ -17,8 +17,13 @@ pub enum Problem {
     /// An image's name goes over several lines.
     #[error("the image's name is broken over several lines")]
     Broken,
+    /// A line behind one that ends in a character that continues lines for some builders.
+    #[error(
+        "the line before, or this one, ends in \\ or `, and builders differ in whether it goes on"
+    )]
+    Continuation,
     /// A parser directive that not every builder sees as one.
-    #[error("the directive {name:?} is given twice or does not stand at the beginning of its line")]
+    #[error("not every builder reads the directive {name:?} here")]
     Directive {
         /// The directive.
         name: String,
@@ -46,6 +51,11 @@ pub enum Problem {
     /// A here-document that can be read in more than one way.
     #[error("where the here-document ends is not clear")]
     Heredoc,
+    /// A line that is no instruction for this reader, and may be one for others.
+    #[error(
+        "this line is no instruction here, but one that names an image for builders that see no here-document or no continuation"
+    )]
+    Hidden,
     /// The first word of a line.
     #[error("{word:?} is no instruction that is known")]
     Instruction {
@@ -114,8 +124,14 @@ impl Problem {
                 "copy from a stage that begins earlier, or give this stage another name"
             }
             Self::Broken => "write the name on one line",
+            Self::Continuation => {
+                "end that line with something else than \\ and `, or put another instruction in between"
+            }
             Self::Directive { .. } => {
-                "write each directive once, at the very beginning of the file"
+                "write each directive once, as # name=value in ASCII letters, at the very beginning of the file, escape before the others"
+            }
+            Self::Hidden => {
+                "write the line so that it does not begin with FROM, COPY, ADD, RUN or ARG, or put the text into a file of its own"
             }
             Self::Escape => "write # escape=\\ or # escape=`",
             Self::Flag { .. } => "leave the flag out, or build without docker trust",
@@ -126,7 +142,7 @@ impl Problem {
                 "write FROM [--platform=PLATFORM] IMAGE [AS NAME], without a comment behind it"
             }
             Self::Heredoc => {
-                "begin the here-document with <<NAME or <<\"NAME\", NAME of letters and digits, on a line without odd quotes"
+                "begin the here-document with <<NAME or <<\"NAME\", NAME of letters and digits and no instruction, on a line without odd quotes and lists"
             }
             Self::Instruction { .. } => {
                 "check the line, and the continuation of the line before it"

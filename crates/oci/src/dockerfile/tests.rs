@@ -85,11 +85,10 @@ fn lines_are_joined_as_buildkit_joins_them() {
         "  \t FROM   a:1  ",
         // BuildKit takes a no-break space in front for a blank.
         "\u{a0}FROM a:1",
-        "\\\nFROM a:1",
         "F\\\nROM a:1",
         "RUN_IS_NO_WORD\\\n",
         "# escape=`\nFROM `\n a:1\nRUN dir C:\\\nRUN x",
-        "FROM a:1\nRUN echo \\\n# FROM b\n\n  FROM c",
+        "FROM a:1\nRUN echo \\\n# FROM b\n\n  c",
         "FROM a:1\nRUN echo \\\\\nLABEL a=b",
         "FROM a:1\nRUN echo \\",
     ] {
@@ -106,12 +105,15 @@ fn lines_are_joined_as_buildkit_joins_them() {
 #[test]
 fn here_documents_are_no_instructions() {
     for text in [
-        "FROM a:1\nRUN <<EOF\nFROM b\nEOF\nCOPY x y",
-        "FROM a:1\nRUN <<-\"EOF\" bash\n\tFROM b \\\n\tEOF\n",
-        "FROM a:1\nCOPY <<x.txt <<y.txt /\nFROM b\nx.txt\nFROM c\ny.txt\n",
-        "FROM a:1\r\nRUN <<EOF\r\nFROM b\r\nEOF\r\n",
+        "FROM a:1\nRUN <<EOF\nFORM b\nEOF\nCOPY x y",
+        "FROM a:1\nRUN <<-\"EOF\" bash\n\tset -e \\\n\tx\n\tEOF\n",
+        "FROM a:1\nCOPY <<x.txt <<y.txt /\nb\nx.txt\nc\ny.txt\n",
+        "FROM a:1\r\nRUN <<EOF\r\nb\r\nEOF\r\n",
         "FROM a:1\nRUN [\"cat\", \"<<EOF\"]\n",
-        "FROM a:1\nONBUILD RUN <<EOF\nFROM b\nEOF\n",
+        "FROM a:1\nONBUILD RUN <<EOF\nb\nEOF\n",
+        // No builder takes these for instructions with an image.
+        "FROM a:1\nRUN python3 <<EOF\nfrom os import path\nfrom . import a, b\nEOF\n",
+        "FROM a:1\nRUN <<EOF\ncopy x y\nadd 1\nrun --fast\necho FROM b\nEOF\n",
     ] {
         assert_eq!(images(text), ["a:1"], "{text:?}");
     }
@@ -359,6 +361,96 @@ fn comments_that_are_no_directives_are_comments() {
     );
 }
 
+/// A line that only some builders take for a directive changes what they see: a hidden escape character hides a stage.
+#[test]
+fn directives_that_only_some_builders_read_are_refused() {
+    for text in [
+        "# escape\u{a0}=`\nFROM a\nCMD echo `\nFROM evil\n",
+        "#\u{2003}escape=`\nFROM a\n",
+        "#\u{b}escape=`\nFROM a\n",
+        "# escape=\u{a0}`\nFROM a\n",
+        "# check=skip=all\n# escape=`\nFROM a\n",
+        "# syntax=docker/dockerfile:1\n# escape=`\nFROM a\n",
+        "# platform=linux\n# escape=`\nFROM a\n",
+        "# other=x\n# syntax=acme/language\nFROM a\n",
+        "\u{b}# escape=`\nFROM a\n",
+        "# syntax=docker/dockerfile:1\tx\nFROM a\n",
+        "# syntax=docker/dockerfile:\u{e9}\nFROM a\n",
+    ] {
+        assert!(
+            matches!(refused(text).1, Problem::Directive { .. }),
+            "{text:?}"
+        );
+    }
+    assert_eq!(
+        images("# escape=`\n# syntax=docker/dockerfile:1\nFROM a"),
+        ["docker/dockerfile:1", "a"]
+    );
+}
+
+/// What a builder without here-documents, or with another idea of continuations, would take for a stage or an image.
+#[test]
+fn images_that_only_some_builders_see_are_refused() {
+    for text in [
+        "FROM a\nONBUILD RUN cat <<EOF\nFROM evil\nCMD echo\nEOF\n",
+        "FROM a\nRUN cat <<EOF\n  from evil as x\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nFROM --platform=x evil\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nCOPY --from=evil / /\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nCOPY \"--fr\\om=evil\" / /\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nONBUILD COPY --from=evil / /\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nRUN --mount=target=/x,From=evil ls\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nF\\\nROM evil\nEOF\n",
+        "FROM a\nRUN cat <<EOF\nFROM `\n# x\n\nevil\nEOF\n",
+        "FROM a\nRUN cat <<EOF\n\u{a0}FROM evil\nEOF\n",
+        "FROM a\nRUN echo \\\nFROM evil\n",
+        "FROM a\nRUN echo \\\n# comment\nFROM evil\n",
+        "FROM a\nRUN echo \\\n  # comment\n\n COPY --from=evil / /\n",
+        "ARG A=x \\\nARG B=evil\nFROM $A\n",
+    ] {
+        assert_eq!(refused(text).1, Problem::Hidden, "{text:?}");
+    }
+    let many = format!("FROM a\nRUN <<E\nF\\\n{}ROM evil\nE\n", "\\\n".repeat(100));
+    assert_eq!(refused(&many).1, Problem::Hidden);
+    for text in [
+        "FROM a\nRUN [\"true\"] <<EOF\nx\nEOF\n",
+        "FROM a\nRUN [ -f x ] <<EOF\nx\nEOF\n",
+        "FROM a\nRUN cat <<CMD\nx\nCMD\n",
+        "FROM a\nRUN cat <<'from'\nx\nfrom\n",
+        "FROM a\nRUN cat<<CMD\nFROM b\nCMD\n",
+    ] {
+        assert_eq!(refused(text).1, Problem::Heredoc, "{text:?}");
+    }
+}
+
+/// A stage that only this reader sees would leave the name of an image where it sees the name of a stage.
+#[test]
+fn stages_that_only_this_reader_sees_are_refused() {
+    for text in [
+        "FROM a\nRUN cat <<EOF\nCMD echo \\\nEOF\nFROM b AS c\nFROM c\n",
+        "FROM a\nRUN cat <<EOF\nCMD echo ` \n\nEOF\nFROM b AS c\nFROM c\n",
+        "FROM a\nCMD echo `\nFROM b AS c\nFROM c\n",
+        "FROM a\nCMD echo \\\\\nFROM b AS c\nFROM c\n",
+        "# escape=`\nFROM a\nCMD echo \\\n\nFROM b AS c\nFROM c\n",
+        "FROM a\nCMD echo \\\u{a0}\nFROM b AS c\nFROM c\n",
+        "ARG A=`\nARG B=c\nFROM $B\n",
+    ] {
+        assert_eq!(refused(text).1, Problem::Continuation, "{text:?}");
+    }
+    assert_eq!(images("# escape=`\nFROM a\nRUN dir C:\\\nCMD x"), ["a"]);
+}
+
+/// What a variable was understood as goes into the copy, so that no builder can understand something else.
+#[test]
+fn stages_that_variables_name_are_written_out() {
+    let text = "ARG S=x\nFROM a AS x\nFROM $S\nFROM ${T:-scratch}\n";
+    let decided: Vec<_> = with(text, &[]).unwrap().decided;
+    let decided: Vec<_> = decided
+        .iter()
+        .map(|(span, name)| (&text[span.clone()], name.as_str()))
+        .collect();
+    assert_eq!(decided, [("$S", "x"), ("${T:-scratch}", "scratch")]);
+}
+
 #[test]
 fn size_is_bounded() {
     let too_large = |text: &str| matches!(refused(text).1, Problem::TooLarge { .. });
@@ -397,6 +489,21 @@ const LINES: &[&str] = &[
     "# escape=`",
     "CMD [\"a\"]",
     "ONBUILD RUN x",
+    "ONBUILD RUN <<EOF",
+    "RUN cat<<CMD",
+    "CMD",
+    "RUN [\"x\"] <<EOF",
+    "FROM evil",
+    "  from evil as base",
+    "F\\",
+    "ROM evil",
+    "FROM `",
+    "CMD echo `",
+    "CMD echo \\\\",
+    "COPY --from=evil a b",
+    "RUN --mount=from=evil,target=/x ls",
+    "# escape\u{a0}=`",
+    "ARG V=scratch",
     "`",
     "\\",
     "<<EOF",
@@ -418,6 +525,91 @@ proptest! {
         check(&text);
         compare(&text);
     }
+
+    /// What a plain reader finds, with either escape character and no here-documents, is found here too, or the file is refused.
+    #[test]
+    fn plainer_readers_find_no_more(
+        lines in proptest::collection::vec(proptest::sample::select(LINES), 0..9),
+        body in proptest::collection::vec(proptest::sample::select(LINES), 0..4),
+    ) {
+        let text = format!("FROM first\n{}\nRUN cat <<EOF\n{}\nEOF\nFROM base\n", lines.join("\n"), body.join("\n"));
+        for text in [text, lines.join("\n")] {
+            let Ok(file) = with(&text, &[]) else {
+                continue;
+            };
+            for escape in ['\\', '`'] {
+                for name in plain_reading(&text, escape) {
+                    // No image has such a name.
+                    if name.ends_with(['\\', '`']) {
+                        continue;
+                    }
+                    let found = file.images.iter().any(|image| image.name.eq_ignore_ascii_case(&name) || text[image.span.clone()] == name);
+                    prop_assert!(found, "{name} with {escape} in\n{text}");
+                }
+            }
+        }
+    }
+}
+
+/// The images of a file for a builder that knows neither here-documents nor directives, and passes over what it does not understand.
+fn plain_reading(text: &str, escape: char) -> Vec<String> {
+    let mut joined: Vec<String> = vec![String::new()];
+    let mut open = false;
+    for line in text.lines() {
+        if line.trim().is_empty() || line.trim().starts_with('#') {
+            continue;
+        }
+        if !open {
+            joined.push(String::new());
+        }
+        let end = line.trim_end();
+        open = end.ends_with(escape);
+        let piece = if open { &end[..end.len() - 1] } else { line };
+        joined.last_mut().unwrap().push_str(piece);
+    }
+    let (mut images, mut stages) = (Vec::new(), Vec::<String>::new());
+    for line in joined {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let Some(name) = words.first().map(|name| name.to_uppercase()) else {
+            continue;
+        };
+        let (flags, words): (Vec<String>, Vec<String>) = words
+            .into_iter()
+            .skip(1)
+            .partition(|word| word.starts_with("--"));
+        let mut named = Vec::new();
+        match (name.as_str(), words.as_slice()) {
+            ("FROM", [image]) => named.push(image.clone()),
+            ("FROM", [image, word, stage]) if word.eq_ignore_ascii_case("as") => {
+                named.push(image.clone());
+                if !stages.contains(&image.to_lowercase()) && image != "scratch" {
+                    images.push(image.clone());
+                }
+                named.clear();
+                stages.push(stage.to_lowercase());
+            }
+            ("COPY", _) => {
+                named.extend(
+                    flags
+                        .iter()
+                        .filter_map(|flag| Some(flag.strip_prefix("--from=")?.to_owned())),
+                );
+            }
+            ("RUN", _) => {
+                let fields = flags
+                    .iter()
+                    .filter_map(|flag| flag.strip_prefix("--mount="));
+                let fields = fields.flat_map(|flag| flag.split(','));
+                named.extend(
+                    fields.filter_map(|field| Some(field.strip_prefix("from=")?.to_owned())),
+                );
+            }
+            _ => {}
+        }
+        named.retain(|image| image != "scratch" && !stages.contains(&image.to_lowercase()));
+        images.extend(named);
+    }
+    images
 }
 
 fn check(text: &str) {

@@ -1,20 +1,31 @@
 //! Variables in the names of base images: `ARG` before the first `FROM`, and what stands in for `$NAME`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What the builder sets by itself, after the platforms that it builds on and for.
-const PLATFORM: [&str; 11] = [
+/// What the builder sets by itself: after the platforms that it builds on and for, after the client's proxies and the environment.
+const PLATFORM: [&str; 22] = [
+    "ALL_PROXY",
     "BUILDARCH",
     "BUILDOS",
     "BUILDOSVERSION",
     "BUILDPLATFORM",
     "BUILDVARIANT",
+    "FTP_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SOURCE_DATE_EPOCH",
     "TARGETARCH",
     "TARGETOS",
     "TARGETOSVERSION",
     "TARGETPLATFORM",
     "TARGETSTAGE",
     "TARGETVARIANT",
+    "all_proxy",
+    "ftp_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
 ];
 /// How deep `${A:-${B:-…}}` may go.
 const MAX_DEPTH: usize = 8;
@@ -43,6 +54,12 @@ pub enum VariableProblem {
         /// The variable.
         name: String,
     },
+    /// Builders give the variable different values, or its value is known to the builder only.
+    #[error("the value of the variable {name} is not clear")]
+    Unclear {
+        /// The variable.
+        name: String,
+    },
     /// The text is too long or too deep.
     #[error("its variables make it too long")]
     TooLong,
@@ -58,7 +75,17 @@ pub enum VariableProblem {
 #[derive(Debug)]
 pub(super) struct Variables<'a> {
     given: &'a BTreeMap<String, String>,
-    declared: BTreeMap<String, Option<String>>,
+    unclear: &'a BTreeSet<String>,
+    declared: BTreeMap<String, Value>,
+}
+
+/// What is known of a variable that is declared.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Value {
+    Known(String),
+    /// Builders may differ.
+    Unclear,
+    Unset,
 }
 
 /// A text after its variables.
@@ -70,9 +97,10 @@ pub(super) struct Expanded {
 }
 
 impl<'a> Variables<'a> {
-    pub(super) fn new(given: &'a BTreeMap<String, String>) -> Self {
+    pub(super) fn new(given: &'a BTreeMap<String, String>, unclear: &'a BTreeSet<String>) -> Self {
         Self {
             given,
+            unclear,
             declared: BTreeMap::new(),
         }
     }
@@ -83,17 +111,29 @@ impl<'a> Variables<'a> {
             Some((name, default)) => (name, Some(default)),
             None => (word, None),
         };
-        let value = match self.given.get(name) {
-            Some(given) => Some(given.clone()),
-            None => default
-                .and_then(|default| self.expand(default, escape).ok())
-                .map(|expanded| expanded.text),
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if !name.chars().all(is_plain) {
+            // Whether quotes and escapes belong to the name depends on the builder.
+            let name: String = name.chars().filter(|letter| is_plain(*letter)).collect();
+            self.declared.insert(name, Value::Unclear);
+            return;
+        }
+        let value = match (self.given.get(name), default) {
+            _ if self.unclear.contains(name) => Value::Unclear,
+            (Some(given), _) => Value::Known(given.clone()),
+            (None, Some(default)) => match self.expand(default, escape) {
+                Ok(expanded) => Value::Known(expanded.text),
+                Err(_) => Value::Unclear,
+            },
+            // Some builders keep the value of an earlier line, others forget it.
+            (None, None) if self.declared.contains_key(name) => Value::Unclear,
+            (None, None) => Value::Unset,
         };
         self.declared.insert(name.to_owned(), value);
     }
 
     fn value(&self, name: &str) -> Result<Option<&str>, VariableProblem> {
-        if PLATFORM.contains(&name) {
+        if PLATFORM.contains(&name) && !self.unclear.contains(name) {
             return match self.given.get(name) {
                 Some(value) => Ok(Some(value)),
                 None => Err(VariableProblem::Platform {
@@ -101,7 +141,13 @@ impl<'a> Variables<'a> {
                 }),
             };
         }
-        Ok(self.declared.get(name).and_then(Option::as_deref))
+        match self.declared.get(name) {
+            Some(Value::Known(value)) => Ok(Some(value)),
+            Some(Value::Unclear) => Err(VariableProblem::Unclear {
+                name: name.to_owned(),
+            }),
+            Some(Value::Unset) | None => Ok(None),
+        }
     }
 
     /// Takes quotes and escapes out of a word and puts the values of variables in.
@@ -233,7 +279,8 @@ mod tests {
     #[test]
     fn forms_of_the_reference() {
         let given = BTreeMap::from([("GIVEN".to_owned(), "g".to_owned())]);
-        let mut variables = Variables::new(&given);
+        let unclear = BTreeSet::new();
+        let mut variables = Variables::new(&given, &unclear);
         for word in [
             "A=a",
             "EMPTY=",
@@ -270,15 +317,38 @@ mod tests {
         }
     }
 
+    fn problem_of(variables: &Variables<'_>, word: &str) -> VariableProblem {
+        variables.expand(word, '\\').unwrap_err()
+    }
+
     #[test]
     fn what_cannot_be_told_is_refused() {
         let given = BTreeMap::new();
-        let mut variables = Variables::new(&given);
+        let unclear = BTreeSet::new();
+        let mut variables = Variables::new(&given, &unclear);
         variables.declare("NONE", '\\');
         variables.declare("BROKEN=${X", '\\');
-        let problem = |word: &str| variables.expand(word, '\\').unwrap_err();
         let name = |name: &str| name.to_owned();
-        for unset in ["$NONE", "${NONE}", "$BROKEN", "${UNKNOWN}"] {
+        for word in ["ARGUMENT=x", "ARGUMENT", "\"QUOTED\"=x", "DEEP=$BROKEN"] {
+            variables.declare(word, '\\');
+        }
+        for unclear in [
+            "$BROKEN",
+            "${BROKEN:-scratch}",
+            "${ARGUMENT:-scratch}",
+            "${QUOTED:-scratch}",
+            "${DEEP:-scratch}",
+        ] {
+            assert!(
+                matches!(
+                    problem_of(&variables, unclear),
+                    VariableProblem::Unclear { .. }
+                ),
+                "{unclear}"
+            );
+        }
+        let problem = |word: &str| problem_of(&variables, word);
+        for unset in ["$NONE", "${NONE}", "${UNKNOWN}"] {
             assert!(
                 matches!(problem(unset), VariableProblem::Unset { .. }),
                 "{unset}"
@@ -312,7 +382,8 @@ mod tests {
     #[test]
     fn platforms_can_be_given() {
         let given = BTreeMap::from([("TARGETARCH".to_owned(), "arm64".to_owned())]);
-        let variables = Variables::new(&given);
+        let unclear = BTreeSet::new();
+        let variables = Variables::new(&given, &unclear);
         assert_eq!(
             variables.expand("a-$TARGETARCH", '\\').unwrap().text,
             "a-arm64"
