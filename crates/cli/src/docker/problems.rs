@@ -112,6 +112,7 @@ pub(super) fn client_problem(error: &Error) -> String {
         | Error::Remote(RemoteError::Unreachable { message } | RemoteError::Tls { message }) => {
             network_problem(message)
         }
+        _ if is_first_use(error) => texts::FIRST_USE_REFUSED.to_owned(),
         _ => with_sources(error),
     }
 }
@@ -161,12 +162,16 @@ pub(super) fn client_failure(text: String, error: &Error) -> Failure {
 
 /// Whether the policy, and nothing else, is in the way.
 pub(super) const fn is_refused_by_policy(error: &Error) -> bool {
+    matches!(error, Error::PinnedElsewhere { .. }) || is_first_use(error)
+}
+
+/// Whether the policy refuses a root for the only reason that nobody has said that it is the right one.
+pub(super) const fn is_first_use(error: &Error) -> bool {
     matches!(
         error,
-        Error::PinnedElsewhere { .. }
-            | Error::Update(UpdateError::Rule(RuleError::Root(RootError::Pinning(
-                PinningError::FirstUseDenied
-            ))))
+        Error::Update(UpdateError::Rule(RuleError::Root(RootError::Pinning(
+            PinningError::FirstUseDenied
+        ))))
     )
 }
 

@@ -62,6 +62,34 @@ fn first_use_is_refused_until_the_root_is_pinned_or_known() {
     let told = run(&fresh, &["inspect", &scene.gun]).failure(1).unwrap();
     assert!(told.contains("refuses trust on first use"), "{told}");
 
+    // The same holds for whatever reads trust data.
+    file::write(&fresh.path("Dockerfile"), format!("FROM {v1}\n")).unwrap();
+    for words in [
+        vec!["pull", &v1],
+        vec!["pull", "--all-tags", &scene.gun],
+        vec!["run", "--rm", &v1],
+        vec!["create", &v1],
+        vec!["build", "."],
+        vec!["lock", "Dockerfile"],
+        vec!["lock", "--check", "Dockerfile"],
+        vec!["sign", "--remote", &v1],
+        vec!["push", &v1],
+        vec!["revoke", &v1],
+        vec!["revoke", "--yes", &scene.gun],
+        vec!["signer", "remove", "jeff", &scene.gun],
+        vec!["doctor", &scene.gun],
+    ] {
+        let finished = run(&fresh, &words);
+        let told = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(
+            finished.code.is_some_and(|code| code != 0)
+                && told.contains("refuses trust on first use")
+                && told.contains("root_certificates"),
+            "{finished}"
+        );
+        assert!(!told.contains("the root was replaced"), "{told}");
+    }
+
     // Who trusted the root before goes on.
     let known = scene.stranger();
     assert_eq!(run(&known, &["verify", &v1]).success().unwrap(), signed);
@@ -179,6 +207,24 @@ fn named_signers_must_vouch_for_the_very_digest() {
             policy.display()
         )
     );
+    // Every command that uses what is signed looks at it in the same way.
+    file::write(&reader.path("Dockerfile"), format!("FROM {v1}\n")).unwrap();
+    for words in [
+        vec!["pull", &v1],
+        vec!["pull", "--all-tags", &scene.gun],
+        vec!["run", "--rm", &v1],
+        vec!["create", &v1],
+        vec!["build", "."],
+        vec!["lock", "Dockerfile"],
+        vec!["lock", "--check", "Dockerfile"],
+    ] {
+        let refused = run(&reader, &words);
+        assert!(
+            refused.code.is_some_and(|code| code != 0)
+                && refused.stderr.contains("is not signed by bob, nobody"),
+            "{refused}"
+        );
+    }
     let told = verify(json!({"at_least": 2, "of": ["alice", "bob", "jeff"]}))
         .failure(1)
         .unwrap();

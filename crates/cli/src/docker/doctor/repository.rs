@@ -121,6 +121,7 @@ async fn read(
             Err(error) => {
                 let text = problems::notary_error(name, &error);
                 let advice = match error.kind() {
+                    _ if problems::is_first_use(&error) => texts::DOCTOR_PIN,
                     ErrorKind::Violation => texts::DOCTOR_NOT_TRUSTWORTHY,
                     ErrorKind::Refused => texts::LOGIN_HINT,
                     _ => texts::DOCTOR_ASK_OPERATOR,

@@ -246,6 +246,8 @@ pub const DOCTOR_FROM_CACHE: &str =
     "the server gave no timestamp: what follows is what it said before";
 /// How a repository begins.
 pub const DOCTOR_BEGIN: &str = "the first sign, or signer add, begins it";
+/// What to do where the policy wants to know the root beforehand.
+pub const DOCTOR_PIN: &str = "pin the root in the policy; docs/policy.md describes it";
 /// What the server says does not hold.
 pub const DOCTOR_NOT_TRUSTWORTHY: &str = "do not use its tags before you know why; its administrator can tell whether the root was replaced";
 /// Nobody has said that this root is the right one.

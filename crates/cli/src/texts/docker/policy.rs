@@ -37,6 +37,9 @@ pub fn policy_rule(file: &Path, scope: &str) -> String {
     )
 }
 
+/// Trust on first use is refused, within a sentence of docker's.
+pub const FIRST_USE_REFUSED: &str = "the policy refuses trust on first use, and no root of the repository is pinned in it (\"root_certificates\") or remembered here";
+
 /// Nobody has said which root is the right one, and the first one that comes must not be taken.
 #[must_use]
 pub fn first_use_refused(name: &str) -> String {
