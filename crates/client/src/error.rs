@@ -32,6 +32,12 @@ pub enum Error {
     /// No certificate could be made for a root key.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A document is not the one that somebody agreed to.
+    #[error("somebody else published to {role} meanwhile; nothing was changed")]
+    Changed {
+        /// The role.
+        role: RoleName,
+    },
     /// The changelist cannot be read or written.
     #[error(transparent)]
     Changelist(#[from] ChangelistError),
@@ -126,7 +132,7 @@ impl Error {
             | Self::NoSigningKeys { .. }
             | Self::PinnedElsewhere { .. }
             | Self::Sign(_) => ErrorKind::Local,
-            Self::Conflict { .. } => ErrorKind::Refused,
+            Self::Changed { .. } | Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
             Self::Remote(error) => error.kind(),
             Self::Update(error) => match error.kind() {

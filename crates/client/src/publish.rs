@@ -4,9 +4,10 @@
 mod apply;
 mod versions;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use signet_tuf::editor::{Draft, EditWarning, RepositoryEditor, SignedFile};
 use signet_tuf::update::{Floors, Mode, Scope};
 use signet_tuf::{BaseRole, RoleName, TrustedRepository, Version};
@@ -35,6 +36,9 @@ pub struct PublishOptions {
     /// created again, or after the only signer was removed. What such a document lists is then gone for good, while
     /// [`Edit::Witness`] takes it over; so it is never done unasked. Default: none.
     pub start_over: Vec<RoleName>,
+    /// Documents that somebody was shown before they agreed, by their roles. Whatever else was published meanwhile, nothing is
+    /// while the server has other ones. Default: none.
+    pub as_shown: BTreeMap<RoleName, Bytes>,
     /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
@@ -44,6 +48,7 @@ impl Default for PublishOptions {
         Self {
             unchanged: Unchanged::Leave,
             start_over: Vec::new(),
+            as_shown: BTreeMap::new(),
             attempts: 20,
         }
     }
@@ -70,6 +75,22 @@ enum Base {
     New,
     /// A repository that another command initialised, and the server does not know.
     Cached,
+}
+
+impl Base {
+    /// Whether what somebody agreed to is still what is built on.
+    fn check_shown(&self, options: &PublishOptions) -> Result<(), Error> {
+        for (role, shown) in &options.as_shown {
+            let same = match self {
+                Self::Trusted(trusted) => present(trusted, role) == Some(shown),
+                Self::New | Self::Cached => false,
+            };
+            if !same {
+                return Err(Error::Changed { role: role.clone() });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One attempt's outcome.
@@ -124,7 +145,8 @@ impl Repository {
     /// # Errors
     /// [`Error`]; then nothing was published. [`Error::NoTrustData`] when the server does not know the repository and it
     /// was not initialised here; [`Error::NoSigningKeys`] and [`Error::InsufficientSignatures`] when keys are missing;
-    /// [`Error::Conflict`] when other publishers were faster each time.
+    /// [`Error::Conflict`] when other publishers were faster each time; [`Error::Changed`] when a document is not the one of
+    /// [`PublishOptions::as_shown`] any more.
     pub async fn publish(
         &mut self,
         edits: &[Edit],
@@ -135,6 +157,7 @@ impl Repository {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            base.check_shown(&options)?;
             let prepared = self.prepare(&base, edits, &options, &continued).await?;
             let published = Published {
                 files: prepared
@@ -418,13 +441,18 @@ enum After {
     Unknown,
 }
 
-fn stored<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a bytes::Bytes> {
+fn stored<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a Bytes> {
     match role.base() {
         Some(BaseRole::Root) => Some(trusted.root().raw()),
         Some(BaseRole::Snapshot) => Some(trusted.snapshot().raw()),
         Some(BaseRole::Timestamp) => Some(trusted.timestamp().raw()),
         Some(BaseRole::Targets) | None => trusted.targets(role).map(|targets| targets.raw()),
     }
+}
+
+/// The bytes of a role's document, whether its signatures hold or not.
+fn present<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a Bytes> {
+    stored(trusted, role).or_else(|| Some(trusted.unusable().get(role)?.received().raw()))
 }
 
 /// A growing, random wait, so that publishers that met once do not meet again.

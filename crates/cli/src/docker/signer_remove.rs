@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use signet_client::publish::PublishOptions;
-use signet_client::{Access, Edit, Repository};
+use signet_client::{Access, Edit, Error, Repository};
 use signet_keys::KeyStore;
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{
@@ -112,10 +112,16 @@ async fn remove(typed: &str, args: &Args<'_>, context: &Context) -> Result<Done,
     }
     // A removal must not depend on more keys than it needs, so this is for people only.
     let person = !args.force && io::stdin().is_terminal() && context.printer.talks_to_terminal();
-    let witness = last && person && offer_witness(trusted, &leaving, args.name, context)?;
-    let orphaned = last && !witness && !leaving.remaining.is_empty();
+    let witnessed = if last && person {
+        offer_witness(trusted, &leaving, args.name, context)?
+    } else {
+        None
+    };
+    let orphaned = last && witnessed.is_none() && !leaving.remaining.is_empty();
 
-    publish(&leaving.edits(witness), &mut repository, &image, context).await?;
+    let edits = leaving.edits(witnessed.is_some());
+    let options = witnessed.unwrap_or_default();
+    publish(&edits, options, &mut repository, &image, context).await?;
     if orphaned {
         tracing::warn!("{}", texts::nobody_vouches(image.gun.as_str()));
     }
@@ -124,17 +130,22 @@ async fn remove(typed: &str, args: &Args<'_>, context: &Context) -> Result<Done,
 
 async fn publish(
     edits: &[Edit],
+    options: PublishOptions,
     repository: &mut Repository,
     image: &Image,
     context: &Context,
 ) -> Result<(), Failure> {
+    let asked = !options.as_shown.is_empty();
     let published = {
         let _busy = context.printer.busy(&texts::publishing(image.gun.as_str()));
-        repository
-            .publish(edits, PublishOptions::default())
-            .await
-            .map_err(|error| image.failure(problems::client_problem(&error), &error))?
+        repository.publish(edits, options).await
     };
+    let published = published.map_err(|error| match error {
+        Error::Changed { .. } | Error::Conflict { .. } if asked => {
+            Failure::new(texts::published_meanwhile(image.gun.as_str()))
+        }
+        error => image.failure(problems::client_problem(&error), &error),
+    })?;
     problems::log_warnings(repository.take_warnings());
     problems::log_edit_warnings(&published);
     Ok(())
@@ -259,19 +270,20 @@ fn released(trusted: &TrustedRepository) -> Option<&Received<Targets>> {
     matches!(unusable.reason(), UnusableReason::Expired(_)).then(|| unusable.received())
 }
 
-/// Asks whether somebody who stays, and whose key is at hand, takes over what is released. Shows what nobody else vouches for.
+/// Asks whether somebody who stays, and whose key is at hand, takes over what is released. Shows what nobody else vouches for. The answer is how
+/// to publish: what anybody publishes after the question, the leaving signer above all, nobody has agreed to.
 fn offer_witness(
     trusted: &TrustedRepository,
     leaving: &Leaving,
     name: &str,
     context: &Context,
-) -> Result<bool, Failure> {
+) -> Result<Option<PublishOptions>, Failure> {
     let Some(document) = released(trusted) else {
-        return Ok(false);
+        return Ok(None);
     };
     let held = held(&leaving.remaining, &context.keys()?)?;
     if i64::try_from(held.len()).is_ok_and(|held| held < leaving.threshold.max(1)) {
-        return Ok(false);
+        return Ok(None);
     }
     let releasers: BTreeSet<KeyId> = leaving
         .remaining
@@ -294,10 +306,15 @@ fn offer_witness(
         text += &texts::tag_and_digest(tag, digest);
     }
     context.printer.out(&text)?;
-    context
+    let agreed = context
         .terminal
         .confirm(texts::SIGN_IT_AGAIN)
-        .map_err(|error| Failure::new(problems::with_sources(&error)))
+        .map_err(|error| Failure::new(problems::with_sources(&error)))?;
+    Ok(agreed.then(|| PublishOptions {
+        as_shown: [(RoleName::releases(), document.raw().clone())].into(),
+        attempts: 1,
+        ..PublishOptions::default()
+    }))
 }
 
 /// Canonical IDs of those keys that are in the user's store.

@@ -342,6 +342,46 @@ async fn the_same_edit_by_two_is_no_conflict_but_a_lost_race_is_told() {
 }
 
 #[tokio::test]
+async fn what_somebody_agreed_to_is_not_exchanged_by_another_publisher() {
+    let server = TrustServer::go().unwrap();
+    let home = user(&server);
+    let person = Person::new(&server, GUN, &home.trust_dir());
+    let mut first = person.initialized(Managed::ByServer).await;
+    first
+        .publish(&[add("targets", "v1")], PublishOptions::default())
+        .await
+        .unwrap();
+    let (mut first, mut second) = (person.open(), person.open());
+    first.update(Mode::Write, Scope::All).await.unwrap();
+    let shown = first.trusted().unwrap().targets(&RoleName::targets());
+    let shown = shown.unwrap().raw().clone();
+    second
+        .publish(&[add("targets", "v2")], PublishOptions::default())
+        .await
+        .unwrap();
+    let before = server.version(GUN, "timestamp").unwrap();
+    let witness = [Edit::Witness {
+        role: RoleName::targets(),
+    }];
+    let options = PublishOptions {
+        as_shown: [(RoleName::targets(), shown)].into(),
+        ..PublishOptions::default()
+    };
+    // However often it may be tried, and whether the state is read before the publish or during it.
+    for read_before in [false, true] {
+        if read_before {
+            first.update(Mode::Write, Scope::All).await.unwrap();
+        }
+        let error = first.publish(&witness, options.clone()).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Changed { role } if *role == RoleName::targets()),
+            "{error}"
+        );
+    }
+    assert_eq!(server.version(GUN, "timestamp").unwrap(), before);
+}
+
+#[tokio::test]
 async fn w10_a_delegation_that_is_created_again_can_be_published_to() {
     for managed in [Managed::ByServer, Managed::Locally] {
         let server = TrustServer::go().unwrap();

@@ -77,6 +77,15 @@ pub fn tag_and_digest(tag: &str, digest: &str) -> String {
 /// The question after them.
 pub const SIGN_IT_AGAIN: &str = "Sign targets/releases again as it is? [y/N] ";
 
+/// What was agreed to is not what is released any more.
+#[must_use]
+pub fn published_meanwhile(name: &str) -> String {
+    format!(
+        "somebody else published to {name} while you were asked, so what would be signed again is not what you were shown; \
+         nothing was changed: run the command again and look at what is released now"
+    )
+}
+
 /// Nobody has signed what is released, from now on.
 #[must_use]
 pub fn nobody_vouches(name: &str) -> String {
