@@ -29,6 +29,8 @@ pub struct Compose {
     pub images: Vec<ImageUse>,
     /// The builds.
     pub builds: Vec<Build>,
+    /// The services that say how their image is pulled, other than that it is built.
+    pub pulled: BTreeSet<String>,
     /// The Compose files that this one takes something from, as they are written.
     pub files: Vec<(Place, String)>,
 }
@@ -50,6 +52,10 @@ pub struct Build {
     pub image: Option<String>,
     /// The build arguments, as they are written. `None` for those whose values come from the environment.
     pub args: Vec<(String, Option<String>)>,
+    /// The names that `additional_contexts` replaces.
+    pub contexts: Vec<String>,
+    /// Whether some of it may come from another service.
+    pub extends: bool,
 }
 
 /// A Compose file that is refused, and where.
@@ -213,6 +219,11 @@ impl Reader<'_> {
         let (image, build) = (member("image"), member("build"));
         let (extends, volumes) = (member("extends"), member("volumes"));
         let service = service.to_owned();
+        if let Some(policy) = member("pull_policy")
+            && !matches!(self.text(policy)?.as_str(), "build" | "never")
+        {
+            self.found.pulled.insert(service.clone());
+        }
         match (image, build) {
             (None, None) => {}
             (Some(image), None) => {
@@ -225,7 +236,7 @@ impl Reader<'_> {
                 let policy = member("pull_policy");
                 self.built_image(image, policy)?;
                 let image = image.and_then(|image| self.tree.scalar(image).map(str::to_owned));
-                self.build(&service, build, image)?;
+                self.build(&service, build, image, extends.is_some())?;
             }
         }
         if let Some(extends) = extends

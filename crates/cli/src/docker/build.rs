@@ -22,6 +22,7 @@ use super::pin::{Pinned, pin};
 use crate::cobra::parse::Matches;
 use crate::texts::{docker as texts, os_error, visible};
 use crate::ui::report::Failure;
+pub(super) use flags::context_key;
 use flags::{Named, Part};
 use inputs::Input;
 
@@ -41,7 +42,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let (replaced, used): (Vec<_>, Vec<_>) = file
         .images
         .iter()
-        .partition(|image| contexts.contains(&flags::context_key(&image.name)));
+        .partition(|image| contexts.contains(&context_key(&image.name)));
     for image in &replaced {
         tracing::debug!("{} is replaced by a build context", image.name);
     }

@@ -98,7 +98,13 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
             other => return Err(Failure::new(texts::unknown_format(other))),
         },
     };
-    let sources = sources::read(args.files, args.kind, &args.build_args, context)?;
+    let sources = sources::read(
+        args.files,
+        args.kind,
+        &args.build_args,
+        mode == Mode::Check,
+        context,
+    )?;
     let names = sources.iter().flat_map(|source| &source.images);
     let names: Vec<&str> = names.map(|image| image.name.as_str()).collect();
     let answers = context.block_on(async { Ok(pin(names, context).await) })?;

@@ -362,7 +362,6 @@ fn lock_sees_through_build_arguments_of_compose_files() {
         signed.lock(&["--check", "compose.yaml", "web/Dockerfile"])
     };
     check("{OTHER: x}").success().unwrap();
-    check("[IMG]").success().unwrap();
     check(&format!("['IMG=IMAGE:v1@sha256:{}']", signed.v1))
         .success()
         .unwrap();
@@ -371,6 +370,8 @@ fn lock_sees_through_build_arguments_of_compose_files() {
         "['IMG=IMAGE:unsigned']",
         "['IMG=${IMG:-IMAGE:v1}']",
         "{IMG: ''}",
+        // What the environment gives when it is built, nobody knows now.
+        "[IMG]",
     ] {
         assert_eq!(
             check(args).failure(1).unwrap(),
@@ -378,4 +379,81 @@ fn lock_sees_through_build_arguments_of_compose_files() {
             "{args}"
         );
     }
+}
+
+/// A check of the Compose file alone said nothing of the Dockerfiles that its services are built from.
+#[test]
+fn a_check_looks_at_the_dockerfiles_that_services_are_built_from() {
+    let signed = Signed::new();
+    let pinned = signed.scene.text(&format!("IMAGE:v1@sha256:{}", signed.v1));
+    let dockerfile = format!("ARG IMG={pinned}\nFROM $IMG\n");
+    signed.write("web/Dockerfile", &dockerfile);
+    let check = |build: &str| {
+        signed.write(
+            "compose.yaml",
+            &signed
+                .scene
+                .text(&format!("services:\n  web: {{build: {build}}}\n")),
+        );
+        signed.lock(&["--check", "compose.yaml"])
+    };
+    let line = format!("web/Dockerfile:2:6: {pinned}: locked\n");
+    assert_eq!(check("web").success().unwrap(), line);
+    check("{context: ./web, args: {OTHER: x}}")
+        .success()
+        .unwrap();
+    for (build, problem) in [
+        (
+            "{context: web, args: {IMG: 'IMAGE:unsigned'}}",
+            "web/Dockerfile:2:6: IMAGE:unsigned: No valid trust data for unsigned\n1 of 1 images are not locked to the digest that is signed\n",
+        ),
+        (
+            "{context: web, args: [IMG]}",
+            "web/Dockerfile:2:6: the image's name cannot be told: the value of the variable IMG is not clear\n",
+        ),
+        (
+            "{context: web, args: {IMG: '${IMG}'}}",
+            "web/Dockerfile:2:6: the image's name cannot be told: the value of the variable IMG is not clear\n",
+        ),
+        (
+            "https://example.com/a.git",
+            "compose.yaml:2:16: the service web is built from https://example.com/a.git/Dockerfile, which is not looked at\n",
+        ),
+        (
+            "nosuch",
+            "compose.yaml:2:16: the service web is built from nosuch/Dockerfile, which is not looked at\n",
+        ),
+        (
+            "'${WHERE:-web}'",
+            "compose.yaml:2:16: the service web is built from ${WHERE:-web}/Dockerfile, which is not looked at\n",
+        ),
+    ] {
+        assert_eq!(
+            check(build).failure(1).unwrap(),
+            signed.scene.text(problem),
+            "{build}"
+        );
+    }
+    // A second file that changes the build, or how its image is got.
+    signed.write("compose.yaml", "services:\n  web: {build: web}\n");
+    signed.write(
+        "over.yaml",
+        &signed
+            .scene
+            .text("services:\n  web: {build: {args: {IMG: 'IMAGE:unsigned'}}}\n"),
+    );
+    let told = signed
+        .lock(&["--check", "compose.yaml", "over.yaml"])
+        .failure(1)
+        .unwrap();
+    assert!(told.contains("stands in several places"), "{told}");
+    signed.write("web/Dockerfile", &signed.scene.text("FROM IMAGE:v1\n"));
+    let told = check("web");
+    assert_eq!(
+        told.stdout,
+        signed
+            .scene
+            .text("web/Dockerfile:1:6: IMAGE:v1: has no digest\n")
+    );
+    told.failure(1).unwrap();
 }

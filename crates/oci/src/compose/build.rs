@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tree::Id;
+use super::tree::{Id, Kind};
 use super::{Build, Problem, Reader, Stop};
 use crate::dockerfile::Dockerfile;
 use crate::document::{ImageUse, Purpose};
@@ -30,6 +30,7 @@ impl Reader<'_> {
         service: &str,
         id: Id,
         image: Option<String>,
+        extends: bool,
     ) -> Result<(), Stop> {
         let mut build = Build {
             service: service.to_owned(),
@@ -39,6 +40,8 @@ impl Reader<'_> {
             is_inline: false,
             image,
             args: Vec::new(),
+            contexts: Vec::new(),
+            extends,
         };
         if build.context.is_none() {
             for (name, value) in super::owned(self.tree.members(id)?) {
@@ -52,9 +55,17 @@ impl Reader<'_> {
                         build.is_inline = true;
                         self.inline(value)?;
                     }
-                    "additional_contexts" => self.contexts(service, value)?,
+                    "additional_contexts" => build.contexts = self.contexts(service, value)?,
                     "args" => build.args = self.arguments(value)?,
                     "cache_from" => self.caches(service, value)?,
+                    // Its fields may say that it is a scanner.
+                    "provenance"
+                        if self.text(value)?.contains(['"', '\n'])
+                            || self.text(value)?.contains("type") =>
+                    {
+                        let what = "provenance";
+                        return Err(self.tree.stop(value, Problem::BringsImages { what }));
+                    }
                     "sbom" if self.text(value)? != "false" => {
                         let what = "sbom";
                         return Err(self.tree.stop(value, Problem::BringsImages { what }));
@@ -76,6 +87,11 @@ impl Reader<'_> {
         else {
             return Err(self.tree.stop(id, Problem::NotUnderstood));
         };
+        // Compose puts its own variables in before docker sees the text, line breaks and all. Two dollars are one that is meant.
+        if text.replace("$$", "").contains('$') {
+            let name = "dockerfile_inline".to_owned();
+            return Err(self.tree.stop(id, Problem::Interpolated { name }));
+        }
         let file = Dockerfile::read(text, &BTreeMap::new()).map_err(|refused| {
             let line = refused.place.line;
             let problem = refused.problem;
@@ -98,22 +114,26 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn contexts(&mut self, service: &str, id: Id) -> Result<(), Stop> {
+    /// The contexts, and the names that they replace.
+    fn contexts(&mut self, service: &str, id: Id) -> Result<Vec<String>, Stop> {
         const IMAGE: &str = "docker-image://";
+        let mut names = Vec::new();
         let items: Vec<Id> = match self.tree.sequence(id) {
             Some(items) => items.to_vec(),
-            None => self
-                .tree
-                .members(id)?
-                .into_iter()
-                .map(|(_, value)| value)
-                .collect(),
+            None => {
+                let members = self.tree.members(id)?;
+                names.extend(members.iter().map(|(name, _)| (*name).to_owned()));
+                members.into_iter().map(|(_, value)| value).collect()
+            }
         };
         let is_list = self.tree.sequence(id).is_some();
         for item in items {
             let text = self.text(item)?;
             let (name, value) = match text.split_once('=') {
-                Some((name, value)) if is_list => (format!("{name}="), value),
+                Some((name, value)) if is_list => {
+                    names.push(name.to_owned());
+                    (format!("{name}="), value)
+                }
                 _ => (String::new(), text.as_str()),
             };
             if value.starts_with(IMAGE) {
@@ -121,12 +141,15 @@ impl Reader<'_> {
                     service: service.to_owned(),
                 };
                 self.image(item, &format!("{name}{IMAGE}"), purpose)?;
-            } else if value.starts_with("docker-image:") || value.starts_with("oci-layout:") {
+            } else if ["docker-image:", "input:", "oci-layout:", "target:"]
+                .iter()
+                .any(|scheme| value.starts_with(scheme))
+            {
                 let what = "this context";
                 return Err(self.tree.stop(item, Problem::BringsImages { what }));
             }
         }
-        Ok(())
+        Ok(names)
     }
 
     /// The build arguments. The image that one of them may name is looked at here.
@@ -153,7 +176,7 @@ impl Reader<'_> {
                     let given = self
                         .tree
                         .scalar(value)
-                        .filter(|_| !self.tree.is_nothing(value));
+                        .filter(|_| !self.tree.is_nothing(value) && self.is_kept(value));
                     pairs.push((name.to_owned(), given.map(str::to_owned), value));
                 }
                 pairs
@@ -171,6 +194,25 @@ impl Reader<'_> {
             found.push((name, value));
         }
         Ok(found)
+    }
+
+    /// Whether Compose keeps a value as it is written: it writes numbers anew, `1.10` as `1.1`.
+    fn is_kept(&self, id: Id) -> bool {
+        self.tree.node(id).is_some_and(|node| match &node.kind {
+            Kind::Scalar { value, is_plain } => {
+                let begins = value.trim_start_matches(['+', '-', '.']);
+                let is_number = begins.starts_with(|letter: char| letter.is_ascii_digit())
+                    && (value.replace('_', "").parse::<f64>().is_ok()
+                        || begins.starts_with("0x")
+                        || begins.starts_with("0o")
+                        || begins.starts_with("0b"));
+                let is_canonical = value
+                    .parse::<u32>()
+                    .is_ok_and(|number| number.to_string() == *value);
+                !is_plain || !is_number || is_canonical
+            }
+            _ => false,
+        })
     }
 
     /// What a builder takes from a cache becomes part of the image. From a registry it must be signed.

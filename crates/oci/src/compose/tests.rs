@@ -169,6 +169,8 @@ fn what_a_build_brings_in_is_found_or_refused() {
         "args: [BUILDKIT_SYNTAX]",
         "args: ['BUILDKIT_SYNTAX=acme/language']",
         "sbom: true",
+        "provenance: 'mode=max,type=sbom,generator=a'",
+        "additional_contexts: {x: 'target:y'}",
         "sbom: generator=a:1",
         "additional_contexts: {x: 'oci-layout:///x'}",
         "additional_contexts: [x=docker-image:a]",
@@ -186,6 +188,11 @@ fn what_a_build_brings_in_is_found_or_refused() {
             ("C".to_owned(), None)
         ]
     );
+    // Compose makes 1.1 of 1.10.
+    let args = &read(&with("args: {A: 1.10, B: 0x10}")).builds[0].args;
+    assert!(args.iter().all(|(_, value)| value.is_none()), "{args:?}");
+    let contexts = &read(&with("additional_contexts: [a=./b]")).builds[0].contexts;
+    assert_eq!(*contexts, ["a"]);
     let args = &read(&with("args: {A: x, B: }")).builds[0].args;
     assert_eq!(
         *args,
@@ -208,8 +215,20 @@ fn dockerfiles_inside_are_read() {
         refused(&broken).1,
         Problem::Inline { line: 2, .. }
     ));
-    let variable = text.replace("FROM b:2", "FROM b:${V:-2}");
-    assert!(matches!(refused(&variable).1, Problem::Interpolated { .. }));
+    for line in [
+        "FROM b:${V:-2}",
+        "RUN echo ${V}\\",
+        "LABEL a=$V",
+        "LABEL a=$$$V",
+    ] {
+        let variable = text.replace("FROM b:2", line);
+        assert!(
+            matches!(refused(&variable).1, Problem::Interpolated { .. }),
+            "{line}"
+        );
+    }
+    let dollars = text.replace("FROM b:2", "FROM b:2\n        RUN echo $$HOME");
+    assert_eq!(images(&dollars), ["a:1", "b:2"]);
 }
 
 #[test]

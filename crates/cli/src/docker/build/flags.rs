@@ -222,7 +222,7 @@ impl Part {
 }
 
 /// The form in which BuildKit compares the names of contexts and images: as docker shows them, without `:latest`.
-pub(super) fn context_key(name: &str) -> String {
+pub(in crate::docker) fn context_key(name: &str) -> String {
     let Ok(reference) = name.parse::<Reference>() else {
         return name.to_owned();
     };

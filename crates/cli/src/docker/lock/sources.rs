@@ -1,6 +1,6 @@
 //! The files whose images are locked: which kind each is, and what it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use signet_oci::compose::{self, Build, Compose};
 use signet_oci::dockerfile::{self, Dockerfile};
 use signet_oci::document::{ImageUse, Place};
 
+use crate::docker::build::context_key;
 use crate::docker::context::Context;
 use crate::docker::files::read_limited;
 use crate::texts::{docker as texts, os_error};
@@ -18,6 +19,8 @@ use crate::ui::report::Failure;
 pub(super) enum Kind {
     Compose,
     Dockerfile,
+    /// Not to be read as one or the other yet.
+    Text,
 }
 
 /// A file with the images that it names.
@@ -30,6 +33,7 @@ pub(super) struct Source {
     pub(super) text: String,
     pub(super) images: Vec<ImageUse>,
     builds: Vec<Build>,
+    pulled: BTreeSet<String>,
     files: Vec<(Place, String)>,
 }
 
@@ -38,6 +42,7 @@ pub(super) fn read(
     names: &[String],
     kind: Option<Kind>,
     build_args: &BTreeMap<String, String>,
+    is_check: bool,
     context: &Context,
 ) -> Result<Vec<Source>, Failure> {
     let mut sources: Vec<Source> = Vec::new();
@@ -51,6 +56,7 @@ pub(super) fn read(
         }
     }
     let paths: Vec<PathBuf> = sources.iter().map(|source| source.path.clone()).collect();
+    let mut seen = Vec::new();
     for source in &sources {
         for (place, file) in &source.files {
             if !source
@@ -62,8 +68,20 @@ pub(super) fn read(
             }
         }
         for build in &source.builds {
+            if source.is_spread(build, &sources) {
+                let text = texts::spread(&source.at(build.place), &build.service);
+                failures.push(Failure::new(text).hint(texts::WRITE_IT_IN_ONE_PLACE));
+            }
             if let Some(note) = source.build_note(build, &paths) {
-                context.printer.err(&note);
+                // What nobody has looked at cannot pass a check.
+                if is_check {
+                    match source.built_from(build) {
+                        Ok(built) => seen.push(built),
+                        Err(failure) => failures.push(failure),
+                    }
+                } else {
+                    context.printer.err(&note);
+                }
             }
             let path = source.dockerfile(build);
             if let Some(built) = sources
@@ -78,6 +96,7 @@ pub(super) fn read(
         }
     }
     let Some(last) = failures.pop() else {
+        sources.extend(seen);
         return Ok(sources);
     };
     for failure in failures {
@@ -113,9 +132,11 @@ impl Source {
             text,
             images: Vec::new(),
             builds: Vec::new(),
+            pulled: BTreeSet::new(),
             files: Vec::new(),
         };
         match kind {
+            Kind::Text => {}
             Kind::Dockerfile => {
                 source.images = Dockerfile::read(&source.text, build_args)
                     .map_err(|refused| refused_dockerfile(name, &refused))?
@@ -129,6 +150,7 @@ impl Source {
                 )?;
                 source.images = found.images;
                 source.builds = found.builds;
+                source.pulled = found.pulled;
                 source.files = found.files;
             }
         }
@@ -157,19 +179,55 @@ impl Source {
         if build.args.is_empty() {
             return false;
         }
+        let (own, unclear) = arguments(build);
         let mut arguments = build_args.clone();
-        for (name, value) in &build.args {
-            // Without a value it comes from the environment, as for docker.
-            let value = value.clone().or_else(|| crate::env::build_argument(name));
-            if let Some(value) = value {
-                arguments.insert(name.clone(), value);
-            }
-        }
+        arguments.extend(own);
         let names = |images: &[ImageUse]| -> Vec<String> {
             images.iter().map(|image| image.name.clone()).collect()
         };
-        Dockerfile::read(&self.text, &arguments)
+        Dockerfile::read_with(&self.text, &arguments, &unclear)
             .map_or(true, |file| names(&file.images) != names(&self.images))
+    }
+
+    /// The Dockerfile of a service, with what it names under the arguments of that service. It must lie beside this file or below.
+    fn built_from(&self, build: &Build) -> Result<Self, Failure> {
+        let written = written_dockerfile(build);
+        let name = Path::new(&self.name).with_file_name("").join(&written);
+        let shown = name.to_string_lossy().into_owned();
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("/"));
+        let is_here = self
+            .dockerfile(build)
+            .is_some_and(|path| path.starts_with(folder));
+        if !is_here {
+            let text = texts::built_from_elsewhere(&self.at(build.place), &build.service, &shown);
+            return Err(Failure::new(text).hint(texts::NAME_IT_TOO));
+        }
+        let mut source = Self::read(&shown, Some(Kind::Text), &BTreeMap::new())?;
+        let (arguments, unclear) = arguments(build);
+        let found = Dockerfile::read_with(&source.text, &arguments, &unclear)
+            .map_err(|refused| refused_dockerfile(&shown, &refused))?;
+        let contexts: Vec<String> = build
+            .contexts
+            .iter()
+            .map(|name| context_key(name))
+            .collect();
+        source.images = found.images;
+        source
+            .images
+            .retain(|image| !contexts.contains(&context_key(&image.name)));
+        Ok(source)
+    }
+
+    /// Whether other places say something of a build, or of its image, that is not known here.
+    fn is_spread(&self, build: &Build, sources: &[Self]) -> bool {
+        let others = || sources.iter().filter(|other| other.path != self.path);
+        let pulled =
+            build.image.is_some() && others().any(|other| other.pulled.contains(&build.service));
+        let again = others()
+            .flat_map(|other| &other.builds)
+            .any(|other| other.service == build.service);
+        let is_whole = build.is_inline || build.context.is_some();
+        pulled || again || (build.extends && !is_whole)
     }
 
     /// What is not looked at because a service is built from it.
@@ -189,6 +247,23 @@ impl Source {
             )
         })
     }
+}
+
+/// The build arguments of a service with their values, and those whose values are known only when it is built.
+fn arguments(build: &Build) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let mut known = BTreeMap::new();
+    let mut unclear = BTreeSet::new();
+    for (name, value) in &build.args {
+        match value.as_ref().filter(|value| !value.contains('$')) {
+            Some(value) if !known.contains_key(name) => {
+                known.insert(name.clone(), value.clone());
+            }
+            _ => {
+                unclear.insert(name.clone());
+            }
+        }
+    }
+    (known, unclear)
 }
 
 /// The Dockerfile of a service, as the Compose file writes it.

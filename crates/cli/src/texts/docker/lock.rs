@@ -13,6 +13,10 @@ pub const NAME_IT_TOO: &str = "name that file on the command line too";
 pub const BUILD_ARGS_CHANGE_IMAGES: &str =
     "leave these arguments out, or give them their values in the Dockerfile";
 
+/// What to do about a build that several files or services describe.
+pub const WRITE_IT_IN_ONE_PLACE: &str =
+    "write context, args and pull_policy of the service in one place";
+
 /// `--type xml`.
 #[must_use]
 pub fn unknown_file_type(name: &str) -> String {
@@ -74,6 +78,18 @@ pub fn other_images(place: &str, service: &str, path: &str) -> String {
     format!(
         "{place}: the build arguments of {service} make {path} name other images than those that are looked at"
     )
+}
+
+/// A build of which a part stands elsewhere.
+#[must_use]
+pub fn spread(place: &str, service: &str) -> String {
+    format!("{place}: what {service} is built from stands in several places, and cannot be told")
+}
+
+/// A service whose Dockerfile is not there, or not beside the Compose file.
+#[must_use]
+pub fn built_from_elsewhere(place: &str, service: &str, path: &str) -> String {
+    format!("{place}: the service {service} is built from {path}, which is not looked at")
 }
 
 /// A service whose Dockerfile is not looked at.
