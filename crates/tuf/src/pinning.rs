@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::certificate::{Bundle, Certificate, parse_pem_certificates};
-use crate::{Gun, KeyId};
+use crate::Gun;
 
 /// Extended key usages that a pinned path may end in: server authentication, code signing, any. None at all is fine
 /// too. Go demands server authentication, which no generated root certificate allows.
@@ -124,14 +124,6 @@ impl TrustPinning {
                 .ca
                 .keys()
                 .any(|prefix| gun.as_str().starts_with(prefix.as_str()))
-    }
-
-    /// Certificate key IDs that are well-formed and pinned for `gun`.
-    pub fn ids_for(&self, gun: &Gun) -> impl Iterator<Item = KeyId> {
-        self.pinned_ids(gun)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|id| id.parse().ok())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::listener::Listener;
 use signer::{ISSUER, Signer};
 use work::{Account, State, Work, read_rights};
 
-/// How long a token is good for, unless set otherwise: what docker's own service answers.
+/// How long a token is good for: what docker's own service answers.
 const LIFETIME: u64 = 300;
 
 /// What the token service does instead of its work.
@@ -167,7 +167,6 @@ impl TokenService {
                 .then(|| server_config(&authority.issue()?))
                 .transpose()?,
             signer: Arc::clone(&signer),
-            lifetime: AtomicU64::new(LIFETIME),
             stale: AtomicU64::new(0),
             work: Mutex::default(),
         });
@@ -222,12 +221,6 @@ impl TokenService {
     /// Where the token stands in the answer from now on.
     pub fn set_member(&self, member: TokenMember) {
         self.work().member = member;
-    }
-
-    /// How long tokens are good for from now on, in seconds; `None`: the answer does not say, and they last five minutes.
-    pub fn set_lifetime(&self, seconds: Option<u64>) {
-        let seconds = seconds.unwrap_or(u64::MAX);
-        self.state.lifetime.store(seconds, Ordering::Relaxed);
     }
 
     /// The next `count` tokens have run out when they are issued, and the answer does not say so.

@@ -17,8 +17,6 @@ use crate::http::{Request, message, read_request};
 pub(super) struct State {
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     pub(super) signer: Arc<Signer>,
-    /// Announced in `expires_in`; `u64::MAX`: not announced.
-    pub(super) lifetime: AtomicU64,
     /// How many of the next tokens have run out when they are issued.
     pub(super) stale: AtomicU64,
     pub(super) work: Mutex<Work>,
@@ -146,20 +144,12 @@ impl State {
             .flat_map(|scope| scope.split(' '))
             .filter_map(|scope| grant(scope, rights))
             .collect();
-        let lifetime = match self.lifetime.load(Ordering::Relaxed) {
-            u64::MAX => None,
-            seconds => Some(seconds),
-        };
         let stale = self
             .stale
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
             .is_ok();
         let subject = user.clone().unwrap_or_default();
-        let seconds = if stale {
-            0
-        } else {
-            lifetime.unwrap_or(LIFETIME)
-        };
+        let seconds = if stale { 0 } else { LIFETIME };
         let token = self
             .signer
             .token(&subject, &one("service"), &json!(access), seconds)?;
@@ -173,10 +163,8 @@ impl State {
                 json!({"token": "nonsense", "access_token": token})
             }
         };
-        if let Some(lifetime) = lifetime {
-            body["expires_in"] = json!(lifetime);
-            body["issued_at"] = json!(rfc3339(now())?);
-        }
+        body["expires_in"] = json!(LIFETIME);
+        body["issued_at"] = json!(rfc3339(now())?);
         if let Some(user) = user
             && work.identity_tokens
             && one("offline_token") == "true"
