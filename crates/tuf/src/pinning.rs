@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use crate::certificate::{Bundle, Certificate, parse_pem_certificates};
 use crate::Gun;
+use crate::certificate::{Bundle, Certificate, parse_pem_certificates};
 
 /// Extended key usages that a pinned path may end in: server authentication, code signing, any. None at all is fine
 /// too. Go demands server authentication, which no generated root certificate allows.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use signet_testkit::certificate::Authority;
 use signet_testkit::chaos::{Fault, Proxy};
 use signet_testkit::file;
-use signet_testkit::peer::{Registry, RegistryOptions, TokenService, TrustOptions, TrustServer};
+use signet_testkit::peer::{Registry, TokenService, TrustOptions, TrustServer};
 use signet_testkit::user::{Tool, User};
 
 use crate::expiry::now;
@@ -420,27 +420,16 @@ fn servers_that_are_not_there_or_are_none() {
 
 #[test]
 fn logins_and_their_helpers() {
-    let server = TrustServer::go_plain().unwrap();
-    let closed = Registry::start_with(&RegistryOptions {
-        htpasswd: true,
-        ..RegistryOptions::default()
-    })
-    .unwrap();
-    // A registry that wants a password stands in for such a trust server.
-    let proxy = Proxy::start(closed.address(), &server.issue().unwrap()).unwrap();
-    let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();
-    let image = format!("{}/team/app", closed.host());
-    let found = doctor(&user, &[&image]);
+    let scene = Scene::with_password();
+    let (user, image) = (&scene.user, &scene.gun);
+    let host = scene.registry.host();
+    let found = doctor(user, &[image]);
     found.expect("server-answer", "ok", "asks for a login");
     found.expect("credentials", "ok", "not logged in");
-    found.expect(
-        "login",
-        "problem",
-        &format!("docker login {}", closed.host()),
-    );
-    user.log_in(&closed.host(), Registry::USER, Registry::PASSWORD)
+    found.expect("login", "problem", &format!("docker login {host}"));
+    user.log_in(&host, Registry::USER, Registry::PASSWORD)
         .unwrap();
-    let found = doctor(&user, &[&image]);
+    let found = doctor(user, &[image]);
     found.expect("credentials", "ok", &format!("as {}", Registry::USER));
     found.expect("login", "ok", "there is a login");
     assert!(
@@ -451,10 +440,10 @@ fn logins_and_their_helpers() {
     );
     file::write(
         &user.path(".docker/config.json"),
-        json!({"auths": {}, "credHelpers": {closed.host(): "nowhere"}}).to_string(),
+        json!({"auths": {}, "credHelpers": {host: "nowhere"}}).to_string(),
     )
     .unwrap();
-    doctor(&user, &[&image]).expect("credentials", "problem", "docker-credential-nowhere");
+    doctor(user, &[image]).expect("credentials", "problem", "docker-credential-nowhere");
 }
 
 #[test]

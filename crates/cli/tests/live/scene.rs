@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use signet_testkit::chaos::Proxy;
 use signet_testkit::image::Image;
-use signet_testkit::peer::{Registry, Storage, TrustServer};
+use signet_testkit::peer::{Registry, RegistryOptions, Storage, TrustServer};
 use signet_testkit::process::Finished;
 use signet_testkit::user::{Tool, User};
 
@@ -31,7 +31,22 @@ impl Scene {
 
     fn on(server: TrustServer) -> Self {
         let proxy = Proxy::start(server.address(), &server.issue().unwrap()).unwrap();
-        let registry = Registry::start().unwrap();
+        Self::behind(proxy, server, Registry::start().unwrap())
+    }
+
+    /// A registry that wants a password, which stands in for such a trust server, too.
+    pub(crate) fn with_password() -> Self {
+        let server = TrustServer::go_plain().unwrap();
+        let registry = Registry::start_with(&RegistryOptions {
+            htpasswd: true,
+            ..RegistryOptions::default()
+        })
+        .unwrap();
+        let proxy = Proxy::start(registry.address(), &server.issue().unwrap()).unwrap();
+        Self::behind(proxy, server, registry)
+    }
+
+    fn behind(proxy: Proxy, server: TrustServer, registry: Registry) -> Self {
         let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();
         let gun = format!("{}/team/app", registry.host());
         Self {

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use signet_testkit::chaos::Proxy;
 use signet_testkit::file;
 use signet_testkit::image::Image;
 use signet_testkit::peer::{Registry, RegistryOptions, TrustServer};
@@ -70,15 +69,9 @@ fn an_unknown_certificate_is_refused() {
 /// registry that wants a password stands in for such a trust server.
 #[test]
 fn a_password_is_shown_to_a_server_that_asks() {
-    let server = TrustServer::go_plain().unwrap();
-    let closed = Registry::start_with(&RegistryOptions {
-        htpasswd: true,
-        ..RegistryOptions::default()
-    })
-    .unwrap();
-    let proxy = Proxy::start(closed.address(), &server.issue().unwrap()).unwrap();
-    let user = User::new(&proxy.url(), &server.ca_pem()).unwrap();
-    let image = format!("{}/team/app:v1", closed.host());
+    let scene = Scene::with_password();
+    let (user, proxy) = (&scene.user, &scene.proxy);
+    let (host, image) = (scene.registry.host(), scene.tagged("v1"));
     let sign = || {
         user.run(Tool::DockerTrust, &["sign", "--remote", &image])
             .unwrap()
@@ -91,14 +84,13 @@ fn a_password_is_shown_to_a_server_that_asks() {
         "Error: error contacting notary server: no basic auth credentials\n"
     );
     assert_eq!(proxy.take_log(), ["GET /v2/"]);
-    user.log_in(&closed.host(), Registry::USER, "wrong")
-        .unwrap();
+    user.log_in(&host, Registry::USER, "wrong").unwrap();
     assert_eq!(
         sign(),
         "access to team/app:v1 denied with status 401: authentication required\n"
     );
     assert!(proxy.take_log().contains(&"GET /v2/".to_owned()));
-    user.log_in(&closed.host(), Registry::USER, Registry::PASSWORD)
+    user.log_in(&host, Registry::USER, Registry::PASSWORD)
         .unwrap();
     // The stand-in lets her in, and has no trust data; its registry has no such image.
     let text = sign();
