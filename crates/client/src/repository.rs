@@ -190,6 +190,21 @@ impl Repository {
         Ok(self.cache.load()?.root.is_some())
     }
 
+    /// Whether a delegation's document, which its keys did not sign, is the one that this client verified last, while other keys were the
+    /// role's. Then it is not what a server made up; `false` when that is not known.
+    #[must_use]
+    pub fn has_verified(&self, role: &RoleName) -> bool {
+        let document = self
+            .trusted()
+            .and_then(|trusted| trusted.unusable().get(role))
+            .map(|unusable| unusable.received().raw());
+        document.is_some_and(|document| {
+            self.cache
+                .load()
+                .is_ok_and(|cached| cached.targets.get(role) == Some(document))
+        })
+    }
+
     /// The changes staged on disk; `None` when nothing is remembered on disk.
     #[must_use]
     pub fn changelist(&self) -> Option<Changelist> {

@@ -1,18 +1,35 @@
 //! Roles for which nobody vouches any more: whoever signed their documents has left since.
 //!
 //! Go begins such a role at version 1, which the server refuses. Here the next signature continues its versions. What the old document lists may
-//! be anything, so none of it is taken over unseen: `targets/releases` keeps the tags that a remaining signer lists in a role of their own with
-//! the same digest, and says which it loses.
+//! be anything: what the removed signer put there, or what a server made up. So `targets/releases` keeps a tag only when this client has verified
+//! that very document while its signer was one, and every remaining signer who lists the tag lists that digest. It says what it keeps and loses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use signet_client::Edit;
 use signet_client::publish::PublishOptions;
+use signet_client::{Edit, Repository};
 use signet_oci::Tag;
 use signet_tuf::{KeyId, RoleName, Target, Targets, TrustedRepository, UnusableReason};
 
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
+
+/// What is known of a repository before it is published to.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'t> {
+    pub(super) trusted: &'t TrustedRepository,
+    /// Whether this client verified the document of `targets/releases` that nobody vouches for now.
+    proven: bool,
+}
+
+impl<'t> Basis<'t> {
+    pub(super) fn of(repository: &'t Repository) -> Option<Self> {
+        Some(Self {
+            trusted: repository.trusted()?,
+            proven: repository.has_verified(&RoleName::releases()),
+        })
+    }
+}
 
 /// What a publish does about roles that must begin anew.
 #[derive(Default)]
@@ -26,9 +43,9 @@ pub(super) struct Anew {
 
 impl Anew {
     /// Looks which of the roles whose targets `edits` change nobody vouches for.
-    pub(super) fn plan(trusted: Option<&TrustedRepository>, edits: &[Edit]) -> Self {
+    pub(super) fn plan(basis: Option<Basis<'_>>, edits: &[Edit]) -> Self {
         let mut plan = Self::default();
-        let Some(trusted) = trusted else {
+        let Some(basis) = basis else {
             return plan;
         };
         let mut edited: BTreeMap<&RoleName, BTreeSet<&str>> = BTreeMap::new();
@@ -38,8 +55,8 @@ impl Anew {
             }
         }
         for (role, names) in edited {
-            if let Some((document, reason)) = unsigned(trusted, role) {
-                plan.begin(trusted, role, document, &reason.to_string(), &names);
+            if let Some((document, reason)) = unsigned(basis.trusted, role) {
+                plan.begin(basis, role, document, &reason.to_string(), &names);
             }
         }
         plan
@@ -47,36 +64,46 @@ impl Anew {
 
     fn begin(
         &mut self,
-        trusted: &TrustedRepository,
+        basis: Basis<'_>,
         role: &RoleName,
         document: &Targets,
         reason: &str,
         edited: &BTreeSet<&str>,
     ) {
-        let mut halves = if *role == RoleName::releases() {
-            Halves::of(trusted, document, &releasers(trusted), None)
+        let releases = *role == RoleName::releases();
+        let mut halves = if releases && basis.proven {
+            Halves::of(basis.trusted, document, &releasers(basis.trusted), None)
         } else {
             Halves::nobodys(document)
         };
-        halves
-            .kept
-            .retain(|(name, _)| !edited.contains(name.as_str()));
-        halves
-            .alone
-            .retain(|(name, _)| !edited.contains(name.as_str()));
-        if *role == RoleName::releases()
-            && let Some(targets) = trusted.targets(&RoleName::targets())
-        {
-            let others = &targets.body().targets;
-            let names = halves.alone.iter().map(|(name, _)| name);
-            self.brought_back
-                .extend(names.filter(|name| others.contains_key(*name)).cloned());
+        let untouched = |name: &str| !edited.contains(name);
+        halves.kept.retain(|(name, _)| untouched(name));
+        halves.alone.retain(|(name, _)| untouched(name));
+        halves.disputed.retain(|(name, _)| untouched(name));
+        if releases && let Some(targets) = basis.trusted.targets(&RoleName::targets()) {
+            let names = targets.body().targets.keys();
+            let names = names.filter(|name| untouched(name) && halves.loses(name, basis.proven));
+            self.brought_back.extend(names.cloned());
         }
+        let kept: Vec<(String, String)> = halves
+            .kept
+            .iter()
+            .map(|(name, target)| (name.clone(), hex(target)))
+            .collect();
         self.notes
-            .push(texts::begun_anew(role.as_str(), reason, halves.kept.len()));
+            .push(texts::begun_anew(role.as_str(), reason, &kept));
         if !halves.alone.is_empty() {
+            let unknown = releases && !basis.proven;
+            let text = if unknown {
+                texts::never_verified
+            } else {
+                texts::not_taken_over
+            };
+            self.notes.push(text(role.as_str(), &halves.alone));
+        }
+        if !halves.disputed.is_empty() {
             self.notes
-                .push(texts::not_taken_over(role.as_str(), &halves.alone));
+                .push(texts::disputed(role.as_str(), &halves.disputed));
         }
         self.edits.extend(
             halves
@@ -135,8 +162,10 @@ impl Anew {
 pub(super) struct Halves {
     /// Tags that a remaining signer, or the repository's administrators, list with the same digest; as they list them.
     pub(super) kept: Vec<(String, Target)>,
-    /// Tags that nobody else lists so, with the digest in hex.
+    /// Tags that nobody else lists, with the digest in hex.
     pub(super) alone: Vec<(String, String)>,
+    /// Tags that somebody of them lists with another digest, with the digest in hex and who has which.
+    pub(super) disputed: Vec<(String, String)>,
 }
 
 impl Halves {
@@ -163,13 +192,16 @@ impl Halves {
             })
         };
         let mut judged: BTreeMap<RoleName, bool> = BTreeMap::new();
-        let mut vouched: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        let mut vouched: BTreeMap<String, Vec<(RoleName, Target)>> = BTreeMap::new();
         for found in trusted.all_occurrences(None) {
             if *judged
                 .entry(found.role.clone())
                 .or_insert_with_key(&vouches)
             {
-                vouched.entry(found.name).or_default().push(found.target);
+                vouched
+                    .entry(found.name)
+                    .or_default()
+                    .push((found.role, found.target));
             }
         }
         let paths = trusted
@@ -180,18 +212,29 @@ impl Halves {
         let mut halves = Self {
             kept: Vec::new(),
             alone: Vec::new(),
+            disputed: Vec::new(),
         };
         for (name, listed) in &document.targets {
             if paths.as_ref().is_none_or(|paths| !paths.allow(name)) {
                 continue;
             }
-            let same =
-                vouched.get(name).into_iter().flatten().find(|target| {
-                    target.hashes == listed.hashes && target.length == listed.length
-                });
-            match same {
-                Some(target) => halves.kept.push((name.clone(), target.clone())),
+            let vouched = vouched.get(name).map_or(&[][..], Vec::as_slice);
+            let others: Vec<String> = vouched
+                .iter()
+                .filter(|(_, target)| {
+                    target.hashes != listed.hashes || target.length != listed.length
+                })
+                .map(|(role, target)| format!("{role}: sha256:{}", hex(target)))
+                .collect();
+            match vouched.first() {
                 None => halves.alone.push((name.clone(), hex(listed))),
+                Some((_, target)) if others.is_empty() => {
+                    halves.kept.push((name.clone(), target.clone()));
+                }
+                Some(_) => {
+                    let digests = format!("{} ({})", hex(listed), others.join(", "));
+                    halves.disputed.push((name.clone(), digests));
+                }
             }
         }
         halves
@@ -204,33 +247,46 @@ impl Halves {
             alone: targets
                 .map(|(name, target)| (name.clone(), hex(target)))
                 .collect(),
+            disputed: Vec::new(),
         }
+    }
+
+    /// Whether an entry of `targets` would become the trusted one by what is not taken over. Of a document that was never verified nobody knows
+    /// what it should have listed.
+    fn loses(&self, name: &str, proven: bool) -> bool {
+        let has = |tags: &[(String, String)]| tags.iter().any(|(tag, _)| tag == name);
+        !proven || has(&self.alone) || has(&self.disputed)
     }
 }
 
-/// What `targets/releases` has under a tag, while nobody vouches for the role but a remaining signer vouches for the tag.
+/// What `targets/releases` has under a tag, while nobody vouches for the role but remaining signers vouch for the tag.
 ///
 /// # Errors
-/// When the role lists the tag with a digest for which nobody vouches: what is then to be signed must be said.
+/// When the digest of the tag is one for which nobody vouches: what is then to be signed must be said.
 pub(super) fn released_before(
-    trusted: &TrustedRepository,
+    basis: Basis<'_>,
     tag: &Tag,
     typed: &str,
 ) -> Result<Option<Target>, Failure> {
+    let trusted = basis.trusted;
     let Some((document, _)) = unsigned(trusted, &RoleName::releases()) else {
         return Ok(None);
     };
-    let Some(listed) = document.targets.get(tag.as_str()) else {
-        return Ok(None);
-    };
-    let halves = Halves::of(trusted, document, &releasers(trusted), None);
-    match halves
-        .kept
-        .into_iter()
-        .find(|(name, _)| name == tag.as_str())
-    {
-        Some((_, target)) => Ok(Some(target)),
-        None => {
+    let mut listed = document.targets.get(tag.as_str());
+    if basis.proven {
+        let halves = Halves::of(trusted, document, &releasers(trusted), None);
+        let mut kept = halves.kept.into_iter();
+        if let Some((_, target)) = kept.find(|(name, _)| name == tag.as_str()) {
+            return Ok(Some(target));
+        }
+    } else if listed.is_none() {
+        // What the document should list nobody knows, so `targets` may have an older digest.
+        let targets = trusted.targets(&RoleName::targets());
+        listed = targets.and_then(|targets| targets.body().targets.get(tag.as_str()));
+    }
+    match listed {
+        None => Ok(None),
+        Some(listed) => {
             let failure = Failure::new(texts::digest_without_signer(typed, &hex(listed)));
             Err(failure.hint(if has_releasers(trusted) {
                 texts::SAY_WHICH

@@ -10,7 +10,7 @@ use signet_tuf::lookup::Paths;
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{KeyId, PublicKey, RoleName, Targets, TrustedRepository};
 
-use super::anew::{self, Anew};
+use super::anew::{self, Anew, Basis};
 use super::context::Context;
 use super::overview::is_released;
 use super::problems;
@@ -62,7 +62,7 @@ async fn revoke(image: &Image, context: &Context) -> Result<(), Failure> {
         }
         None => return Err(Failure::new(texts::NO_SIGNED_TAGS)),
     };
-    let (edits, anew) = without_bringing_back(repository.trusted(), edits)?;
+    let (edits, anew) = without_bringing_back(Basis::of(&repository), edits)?;
     anew.log();
     let (edits, options) = anew.apply(&edits, PublishOptions::default());
     let published = {
@@ -76,10 +76,10 @@ async fn revoke(image: &Image, context: &Context) -> Result<(), Failure> {
 
 /// Plans which roles begin anew. `targets/releases` stays unreadable, as it is, where other tags would fall back to older digests in `targets`.
 fn without_bringing_back(
-    trusted: Option<&TrustedRepository>,
+    basis: Option<Basis<'_>>,
     mut edits: Vec<Edit>,
 ) -> Result<(Vec<Edit>, Anew), Failure> {
-    let anew = Anew::plan(trusted, &edits);
+    let anew = Anew::plan(basis, &edits);
     if !anew.brings_back() {
         return Ok((edits, anew));
     }
@@ -98,7 +98,7 @@ fn without_bringing_back(
     for note in left {
         tracing::warn!("{note}");
     }
-    let anew = Anew::plan(trusted, &edits);
+    let anew = Anew::plan(basis, &edits);
     Ok((edits, anew))
 }
 

@@ -8,9 +8,9 @@ use signet_client::publish::{PublishOptions, Unchanged};
 use signet_client::{Access, Edit, Error, Repository};
 use signet_oci::{Daemon, Digest, Manifest, Tag};
 use signet_tuf::update::{Mode, Scope};
-use signet_tuf::{RoleName, Target, TrustedRepository};
+use signet_tuf::{RoleName, Target};
 
-use super::anew::{self, Anew};
+use super::anew::{self, Anew, Basis};
 use super::context::Context;
 use super::daemon::daemon_failure;
 use super::first_signer::first_signer;
@@ -118,8 +118,8 @@ impl Job<'_> {
         };
         problems::log_warnings(repository.take_warnings());
 
-        let prepared = match (updated, repository.trusted()) {
-            (Ok(()), Some(trusted)) => self.existing(trusted, context).await?,
+        let prepared = match (updated, Basis::of(&repository)) {
+            (Ok(()), Some(basis)) => self.existing(basis, context).await?,
             (Ok(()) | Err(Error::NoTrustData { .. }), _) => {
                 self.first(&mut repository, context).await?
             }
@@ -135,12 +135,9 @@ impl Job<'_> {
     }
 
     /// What to publish in a repository that exists.
-    async fn existing(
-        &mut self,
-        trusted: &TrustedRepository,
-        context: &Context,
-    ) -> Result<Prepared, Failure> {
-        let again = self.signed_already(trusted)?;
+    async fn existing(&mut self, basis: Basis<'_>, context: &Context) -> Result<Prepared, Failure> {
+        let trusted = basis.trusted;
+        let again = self.signed_already(basis)?;
         // Before anything is pushed, fetched or asked: who may sign at all?
         let roles = self
             .tags
@@ -154,7 +151,7 @@ impl Job<'_> {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        self.refuse_older_digests(trusted, &roles)?;
+        self.refuse_older_digests(basis, &roles)?;
         if let (Some(target), [tag]) = (again, self.tags.as_slice()) {
             let digest = digest_of(&target)?;
             let mut signers = signers_of(trusted, tag.as_str(), &digest);
@@ -183,7 +180,7 @@ impl Job<'_> {
     /// Looks, before anything is pushed, at what signing a role anew would bring back.
     fn refuse_older_digests(
         &self,
-        trusted: &TrustedRepository,
+        basis: Basis<'_>,
         roles: &[Vec<RoleName>],
     ) -> Result<(), Failure> {
         let touched: Vec<Edit> = self
@@ -197,7 +194,7 @@ impl Job<'_> {
                 })
             })
             .collect();
-        Anew::plan(Some(trusted), &touched)
+        Anew::plan(Some(basis), &touched)
             .refuse_older_digests()
             .map_err(|failure| failure.prefix(&self.failed()))
     }
@@ -246,7 +243,7 @@ impl Job<'_> {
             unchanged: Unchanged::Resign,
             ..PublishOptions::default()
         };
-        let anew = Anew::plan(repository.trusted(), edits);
+        let anew = Anew::plan(Basis::of(repository), edits);
         anew.log();
         let (edits, options) = anew.apply(edits, options);
         let published = {
@@ -272,13 +269,13 @@ impl Job<'_> {
     }
 
     /// What is signed already and meant to be signed again.
-    fn signed_already(&self, trusted: &TrustedRepository) -> Result<Option<Target>, Failure> {
+    fn signed_already(&self, basis: Basis<'_>) -> Result<Option<Target>, Failure> {
         let [tag] = self.tags.as_slice() else {
             return Ok(None);
         };
-        let mut present = Present::find(trusted, tag);
+        let mut present = Present::find(basis.trusted, tag);
         if matches!(self.what, What::Present) && present.releases.is_none() {
-            present.releases = anew::released_before(trusted, tag, self.typed)?;
+            present.releases = anew::released_before(basis, tag, self.typed)?;
         }
         match &self.what {
             What::Local | What::Remote | What::All(_) => Ok(None),

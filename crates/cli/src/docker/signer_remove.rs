@@ -297,13 +297,24 @@ fn offer_witness(
         Some(&leaving.role),
     );
     let signers = names(trusted, leaving, &held).join(", ");
-    let mut text = if halves.alone.is_empty() {
+    let mut text = if halves.alone.is_empty() && halves.disputed.is_empty() {
         texts::can_be_signed_again_whole(&signers)
     } else {
-        texts::can_be_signed_again(&signers, name, halves.alone.len())
+        texts::can_be_signed_again(&signers)
     };
-    for (tag, digest) in &halves.alone {
-        text += &texts::tag_and_digest(tag, digest);
+    for (head, tags) in [
+        (texts::alone(name, halves.alone.len()), &halves.alone),
+        (
+            texts::listed_otherwise(halves.disputed.len()),
+            &halves.disputed,
+        ),
+    ] {
+        if !tags.is_empty() {
+            text += &head;
+        }
+        for (tag, digest) in tags {
+            text += &texts::tag_and_digest(tag, digest);
+        }
     }
     context.printer.out(&text)?;
     let agreed = context

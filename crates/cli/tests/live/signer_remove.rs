@@ -427,8 +427,16 @@ fn others_go_on_signing(scene: &Scene) {
     let gun = &scene.gun;
     let (first, _) = scene.push("v1", "first");
     let (second, _) = scene.push("v2", "second");
-    scene.sign_as(&["ben"], "v1").success().unwrap();
+    let ben = scene.person(&["ben"]);
+    let sign = |tag: &str| {
+        ben.run(Tool::DockerTrust, &["sign", "--remote", &scene.tagged(tag)])
+            .unwrap()
+    };
+    sign("v1").success().unwrap();
     scene.sign_as(&["alice"], "v2").success().unwrap();
+    // What ben has seen with alice's signature is no server's invention.
+    ben.expect(Tool::DockerTrust, &["verify", &scene.tagged("v2")])
+        .unwrap();
     let removed = scene.remove(&["-f", "alice", gun], "");
     assert!(
         removed
@@ -441,26 +449,24 @@ fn others_go_on_signing(scene: &Scene) {
     scene.forget(&["alice"]);
 
     // Nobody vouches for v2, so plain `sign` does not sign it again without being told what.
-    let refused = scene
-        .person(&["ben"])
+    let refused = ben
         .run(Tool::DockerTrust, &["sign", &scene.tagged("v2")])
         .unwrap()
         .failure(1)
         .unwrap();
     assert!(
         refused.ends_with(&format!(
-            "{} was released as sha256:{second}, and no remaining signer vouches for that; not signing it\n",
+            "{} is listed as sha256:{second}, which may be an old or a foreign digest; not signing it\n",
             scene.tagged("v2")
         )),
         "{refused}"
     );
     let (third, _) = scene.push("v3", "third");
-    let signed = scene.sign_as(&["ben"], "v3");
+    let signed = sign("v3");
     assert!(
-        signed
-            .stderr
-            .contains("a remaining signer vouches for them: 1")
-            && signed.stderr.contains(&format!("v2 sha256:{second}")),
+        signed.stderr.contains(&format!(
+            "a remaining signer vouches for them: 1 (v1 sha256:{first})"
+        )) && signed.stderr.contains(&format!("v2 sha256:{second}")),
         "{signed}"
     );
     signed.success().unwrap();
@@ -473,7 +479,6 @@ fn others_go_on_signing(scene: &Scene) {
         .unwrap();
 
     // Go's client goes on from there.
-    let ben = scene.person(&["ben"]);
     ben.expect(Tool::Docker, &["sign", &scene.tagged("v1")])
         .unwrap();
     let chosen = format!("sha256:{second}");
@@ -483,6 +488,96 @@ fn others_go_on_signing(scene: &Scene) {
     )
     .unwrap();
     assert!(scene.released().contains(&format!("v2 {second}")));
+}
+
+/// What a removed signer brought back must not become trusted again because the next signer once signed the same, while another has a newer digest.
+#[test]
+fn a_removed_signer_rolls_no_tag_back() {
+    for seen in [true, false] {
+        let scene = Scene::with_signers(&["alice", "ben", "mallory"]);
+        let latest = scene.tagged("latest");
+        let (old, _) = scene.push("latest", "old");
+        scene.sign_as(&["ben"], "latest").success().unwrap();
+        let (new, _) = scene.push("latest", "new");
+        scene.sign_as(&["alice"], "latest").success().unwrap();
+        let chosen = format!("sha256:{old}");
+        scene
+            .person(&["mallory"])
+            .expect(Tool::DockerTrust, &["sign", "--digest", &chosen, &latest])
+            .unwrap();
+        let ben = scene.person(&["ben"]);
+        if seen {
+            ben.expect(Tool::DockerTrust, &["verify", &latest]).unwrap();
+        }
+        scene
+            .remove(&["-f", "mallory", &scene.gun], "")
+            .success()
+            .unwrap();
+        // Which of the two is meant must be said.
+        let words = ["sign", &latest];
+        let refused = ben.run(Tool::DockerTrust, &words).unwrap();
+        let refused = refused.failure(1).unwrap();
+        assert!(
+            refused.contains("which may be an old or a foreign digest; not signing it"),
+            "{refused}"
+        );
+        let (ninth, _) = scene.push("v9", "nine");
+        let words = ["sign", "--remote", &scene.tagged("v9")];
+        let signed = ben.run(Tool::DockerTrust, &words).unwrap();
+        let named = if seen {
+            format!(
+                "because a remaining signer has another digest: latest sha256:{old} (targets/alice: sha256:{new});"
+            )
+        } else {
+            format!("never saw that document validly signed: latest sha256:{old};")
+        };
+        assert!(signed.stderr.contains(&named), "{signed}");
+        signed.success().unwrap();
+        let stranger = scene.stranger();
+        stranger
+            .run(Tool::DockerTrust, &["verify", &latest])
+            .unwrap()
+            .failure(1)
+            .unwrap();
+        assert_eq!(scene.released(), set(&[format!("v9 {ninth}")]));
+    }
+}
+
+/// A document that a client never saw validly signed may be the server's invention: it decides neither what is taken over nor that nothing is lost.
+#[test]
+fn what_nobody_saw_signed_is_not_signed_anew() {
+    let scene = Scene::with_signers(&["alice", "ben"]);
+    let gun = &scene.gun;
+    let (first, size) = scene.push("v1", "first");
+    scene.sign_as(&["ben"], "v1").success().unwrap();
+    let size = size.to_string();
+    scene.notary(&[
+        "addhash", gun, "base", &size, "--sha256", &first, "-r", "targets", "-p",
+    ]);
+    scene.push("v2", "second");
+    scene.sign_as(&["alice"], "v2").success().unwrap();
+    scene.remove(&["-f", "alice", gun], "").success().unwrap();
+
+    // `targets` alone lists base. The document may have had another digest of it before the server changed it.
+    scene.push("v3", "third");
+    let refused = scene.sign_as(&["ben"], "v3").failure(1).unwrap();
+    assert!(
+        refused.contains("bring back other digests that targets lists for base;"),
+        "{refused}"
+    );
+    // Without a word on the digest that one is not signed either.
+    let refused = scene
+        .person(&["ben"])
+        .run(Tool::DockerTrust, &["sign", &scene.tagged("base")])
+        .unwrap()
+        .failure(1)
+        .unwrap();
+    assert!(
+        refused.contains(&format!(
+            "is listed as sha256:{first}, which may be an old or a foreign digest; not signing it"
+        )),
+        "{refused}"
+    );
 }
 
 /// On a terminal, whoever has the key of a remaining signer is shown what would be taken over and asked.

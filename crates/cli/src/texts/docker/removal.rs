@@ -49,13 +49,24 @@ pub fn last_signer(signer: &str, name: &str) -> String {
 
 /// Before the tags that a remaining signer would take over.
 #[must_use]
-pub fn can_be_signed_again(signers: &str, signer: &str, tags: usize) -> String {
+pub fn can_be_signed_again(signers: &str) -> String {
     let signers = visible(signers);
-    let signer = visible(signer);
     format!(
-        "You have the key of {signers}, who stays: targets/releases can be signed again with it now, so that its tags can still be pulled.\n\
-         Only {signer} vouches for {tags} of them:\n"
+        "You have the key of {signers}, who stays: targets/releases can be signed again with it now, so that its tags can still be pulled.\n"
     )
+}
+
+/// Tags that nobody else lists.
+#[must_use]
+pub fn alone(signer: &str, tags: usize) -> String {
+    let signer = visible(signer);
+    format!("Only {signer} vouches for {tags} of them:\n")
+}
+
+/// Tags that those who stay list with other digests.
+#[must_use]
+pub fn listed_otherwise(tags: usize) -> String {
+    format!("Those who stay have other digests for {tags} of them:\n")
 }
 
 /// The same where remaining signers vouch for every tag themselves.
@@ -106,17 +117,51 @@ pub fn shared_key(id: &str, signers: &str) -> String {
 
 /// A role is begun anew by its next signature.
 #[must_use]
-pub fn begun_anew(role: &str, reason: &str, kept: usize) -> String {
+pub fn begun_anew(role: &str, reason: &str, kept: &[(String, String)]) -> String {
+    let tags = match kept {
+        [] => String::new(),
+        kept => format!(" ({})", tags_and_digests(kept)),
+    };
     format!(
-        "{} is signed anew, because nobody vouches for it as it is ({}); tags taken over because a remaining signer vouches for them: {kept}",
+        "{} is signed anew, because nobody vouches for it as it is ({}); tags taken over because a remaining signer vouches for them: {}{tags}",
         visible(role),
-        visible(reason)
+        visible(reason),
+        kept.len()
     )
 }
 
 /// Tags that a role loses when it is begun anew.
 #[must_use]
 pub fn not_taken_over(role: &str, tags: &[(String, String)]) -> String {
+    format!(
+        "not taken over into {}, because no remaining signer vouches for them: {}; sign --digest signs one again",
+        visible(role),
+        tags_and_digests(tags)
+    )
+}
+
+/// The same where the remaining signers do not agree.
+#[must_use]
+pub fn disputed(role: &str, tags: &[(String, String)]) -> String {
+    format!(
+        "not taken over into {}, because a remaining signer has another digest: {}; sign --digest signs one again",
+        visible(role),
+        tags_and_digests(tags)
+    )
+}
+
+/// The same where the document may be one that nobody ever signed.
+#[must_use]
+pub fn never_verified(role: &str, tags: &[(String, String)]) -> String {
+    format!(
+        "not taken over into {}, because this computer never saw that document validly signed: {}; sign --digest signs one again",
+        visible(role),
+        tags_and_digests(tags)
+    )
+}
+
+/// The first of them, in one line.
+fn tags_and_digests(tags: &[(String, String)]) -> String {
     let shown: Vec<String> = tags
         .iter()
         .take(10)
@@ -126,18 +171,14 @@ pub fn not_taken_over(role: &str, tags: &[(String, String)]) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!(
-        "not taken over into {}, because no remaining signer vouches for them: {}{more}; sign --digest signs one again",
-        visible(role),
-        shown.join(", ")
-    )
+    format!("{}{more}", shown.join(", "))
 }
 
-/// The tag's released digest is one for which nobody vouches.
+/// The tag's released digest is one for which nobody vouches for certain.
 #[must_use]
 pub fn digest_without_signer(name: &str, digest: &str) -> String {
     format!(
-        "{name} was released as sha256:{}, and no remaining signer vouches for that; not signing it",
+        "{name} is listed as sha256:{}, which may be an old or a foreign digest; not signing it",
         visible(digest)
     )
 }
