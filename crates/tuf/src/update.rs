@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::rules::RuleError;
-use crate::{Expiry, Gun, MetadataPath, RoleName};
+use crate::{Expiry, Gun, MetadataPath, ParseError, RoleName};
 
 pub use engine::Update;
 pub use floors::Floors;
@@ -254,6 +254,9 @@ pub enum UpdateError {
         /// The answer.
         refusal: Refusal,
     },
+    /// The cached root cannot be read, so that it is not known which root is to be trusted.
+    #[error("the root that is remembered here is damaged: {0}")]
+    RememberedRoot(#[source] ParseError),
     /// A rule is broken.
     #[error(transparent)]
     Rule(#[from] RuleError),
@@ -291,6 +294,7 @@ impl UpdateError {
             Self::Missing { .. } | Self::Refused { .. } => FailureKind::Refused,
             Self::Dropped { .. }
             | Self::InvalidLength { .. }
+            | Self::RememberedRoot(_)
             | Self::Rule(_)
             | Self::TooLarge { .. }
             | Self::TooMany { .. } => FailureKind::Violation,

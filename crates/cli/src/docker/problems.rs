@@ -153,6 +153,7 @@ pub(super) fn client_failure(text: String, error: &Error) -> Failure {
             failure.hint(texts::LOGIN_HINT)
         }
         Error::NoSigningKeys { .. } => failure.hint(texts::KEYS_HINT),
+        Error::Update(UpdateError::RememberedRoot(_)) => failure.hint(texts::DAMAGED_ROOT_HINT),
         Error::Update(UpdateError::Rule(RuleError::Root(RootError::NotPinned))) => {
             failure.hint(texts::root_not_pinned("the policy"))
         }

@@ -552,6 +552,8 @@ pub const TLS_HINT: &str = "certificates to trust go to ~/.docker/tls/<host[:por
 pub const LOGIN_HINT: &str = "the trust server takes the registry's credentials: docker login";
 /// A key of somebody else's is needed.
 pub const KEYS_HINT: &str = "docker trust key load brings a key that you have in a file";
+/// A file of the trust folder is damaged.
+pub const DAMAGED_ROOT_HINT: &str = "put root.json of the repository back, or remove its folder below trust/tuf: then its root is trusted on first use again";
 /// Nobody may sign any longer.
 pub const NO_SIGNER_HINT: &str = "no signer is left: docker trust signer add makes somebody one";
 

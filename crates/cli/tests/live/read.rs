@@ -1,6 +1,7 @@
 //! `inspect` and `verify`: what is believed.
 
 use signet_testkit::chaos::Fault;
+use signet_testkit::file;
 use signet_testkit::user::{Tool, User};
 
 use crate::scene::{Scene, keys_of};
@@ -545,6 +546,27 @@ fn signers_are_shown_for_tags_within_their_paths() {
         assert_eq!(
             signers(tool, &scene.tagged("v3")),
             [("v3".to_owned(), jeff.clone())]
+        );
+    }
+}
+
+/// A damaged root of the trust folder is no answer of a server, and no reason to trust another root.
+#[test]
+fn a_damaged_remembered_root_is_named() {
+    let scene = Scene::with_jeff();
+    scene.push("v1", "hello");
+    scene.sign("v1").success().unwrap();
+    let root = scene
+        .user
+        .trust_dir()
+        .join(format!("tuf/{}/metadata/root.json", scene.gun));
+    file::write(&root, "damaged").unwrap();
+    let v1 = scene.tagged("v1");
+    for words in [vec!["verify", &v1], vec!["sign", &v1], vec!["inspect", &v1]] {
+        let told = scene.run(&words).failure(1).unwrap();
+        assert!(
+            told.contains("the root that is remembered here is damaged: "),
+            "{told}"
         );
     }
 }

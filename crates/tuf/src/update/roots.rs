@@ -18,7 +18,8 @@ impl Update {
 
     pub(super) fn bootstrap(&mut self) -> Outcome<Progress> {
         if let Some(bytes) = self.cached.root.clone() {
-            let received = Received::parse(&RoleName::root(), bytes).map_err(RuleError::from)?;
+            let received =
+                Received::parse(&RoleName::root(), bytes).map_err(UpdateError::RememberedRoot)?;
             let root = rules::verify_root(
                 received,
                 &self.gun,
