@@ -173,7 +173,8 @@ struct Seen {
 /// Text of an error, as the `notary` command prints it.
 fn text_of(error: &UpdateError, gun: &str) -> String {
     match error {
-        UpdateError::Rule(RuleError::Parse(ParseError::Json(_) | ParseError::Shape(_))) => {
+        UpdateError::Rule(RuleError::Parse(ParseError::Json(_) | ParseError::Shape(_)))
+        | UpdateError::RememberedRoot(ParseError::Json(_) | ParseError::Shape(_)) => {
             JSON_CLASS.to_owned()
         }
         UpdateError::NoTrustData { .. } => format!("SERVER does not have trust data for {gun}"),
