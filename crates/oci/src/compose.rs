@@ -69,6 +69,104 @@ pub struct Refused {
     pub problem: Problem,
 }
 
+/// The members that a service has in Compose's specification. Of any other it is not known whether it names an image.
+const SERVICE_MEMBERS: &[&str] = &[
+    "annotations",
+    "attach",
+    "blkio_config",
+    "build",
+    "cap_add",
+    "cap_drop",
+    "cgroup",
+    "cgroup_parent",
+    "command",
+    "configs",
+    "container_name",
+    "cpu_count",
+    "cpu_percent",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "cpu_shares",
+    "cpus",
+    "cpuset",
+    "credential_spec",
+    "depends_on",
+    "deploy",
+    "develop",
+    "device_cgroup_rules",
+    "devices",
+    "dns",
+    "dns_opt",
+    "dns_search",
+    "domainname",
+    "driver_opts",
+    "entrypoint",
+    "env_file",
+    "environment",
+    "expose",
+    "extends",
+    "external_links",
+    "extra_hosts",
+    "gpus",
+    "group_add",
+    "healthcheck",
+    "hostname",
+    "image",
+    "init",
+    "ipc",
+    "isolation",
+    "label_file",
+    "labels",
+    "links",
+    "logging",
+    "mac_address",
+    "mem_limit",
+    "mem_reservation",
+    "mem_swappiness",
+    "memswap_limit",
+    "models",
+    "network_mode",
+    "networks",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "pid",
+    "pids_limit",
+    "platform",
+    "ports",
+    "post_start",
+    "pre_start",
+    "pre_stop",
+    "privileged",
+    "profiles",
+    "provider",
+    "pull_policy",
+    "pull_refresh_after",
+    "read_only",
+    "restart",
+    "runtime",
+    "scale",
+    "secrets",
+    "security_opt",
+    "shm_size",
+    "stdin_open",
+    "stop_grace_period",
+    "stop_signal",
+    "storage_opt",
+    "sysctls",
+    "tmpfs",
+    "tty",
+    "ulimits",
+    "use_api_socket",
+    "user",
+    "userns_mode",
+    "uts",
+    "volumes",
+    "volumes_from",
+    "working_dir",
+];
+
 impl Compose {
     /// Reads a Compose file.
     ///
@@ -210,12 +308,19 @@ impl Reader<'_> {
             return Ok(());
         }
         let members: BTreeMap<String, Id> = owned(self.tree.members(id)?).into_iter().collect();
+        for (name, id) in &members {
+            if !name.starts_with("x-") && !SERVICE_MEMBERS.contains(&name.as_str()) {
+                let name = name.chars().take(200).collect();
+                return Err(self.tree.stop(*id, Problem::Member { name }));
+            }
+        }
         let member = |name: &str| {
             members
                 .get(name)
                 .copied()
                 .filter(|id| !self.tree.is_nothing(*id))
         };
+        let hooks = ["post_start", "pre_start", "pre_stop"].map(member);
         let (image, build) = (member("image"), member("build"));
         let (extends, volumes) = (member("extends"), member("volumes"));
         let service = service.to_owned();
@@ -252,6 +357,24 @@ impl Reader<'_> {
             let items = self.tree.sequence(volumes).map(<[Id]>::to_vec);
             for item in items.ok_or_else(|| self.tree.stop(volumes, Problem::NotUnderstood))? {
                 self.volume(&service, item)?;
+            }
+        }
+        for hooks in hooks.into_iter().flatten() {
+            self.hooks(&service, hooks)?;
+        }
+        Ok(())
+    }
+
+    /// Commands around the service's own, some of which run in an image of their own.
+    fn hooks(&mut self, service: &str, id: Id) -> Result<(), Stop> {
+        let items = self.tree.sequence(id).map(<[Id]>::to_vec);
+        for item in items.ok_or_else(|| self.tree.stop(id, Problem::NotUnderstood))? {
+            let members: Vec<_> = owned(self.tree.members(item)?).into_iter().collect();
+            for (name, value) in members {
+                if name == "image" && !self.tree.is_nothing(value) {
+                    let service = service.to_owned();
+                    self.image(value, "", Purpose::Service { service })?;
+                }
             }
         }
         Ok(())

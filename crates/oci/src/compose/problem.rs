@@ -53,6 +53,18 @@ pub enum Problem {
         /// The name.
         name: String,
     },
+    /// A character at which some readers of YAML end a line or a comment, and others do not.
+    #[error("the character U+{code:04X} ends a line for some readers of YAML and not for others")]
+    LineBreak {
+        /// Its number.
+        code: u32,
+    },
+    /// A member that Compose has not had until now, and that may name an image.
+    #[error("{name:?} is not known here, and may bring in images")]
+    Member {
+        /// The member.
+        name: String,
+    },
     /// A file from elsewhere.
     #[error("{path:?} is not a file of this machine")]
     Remote {
@@ -82,6 +94,8 @@ impl Problem {
             Self::Duplicate { .. } => "leave one of them out",
             Self::Inline { problem, .. } => problem.advice(),
             Self::Interpolated { .. } => "write the name out; the digest goes with one image only",
+            Self::LineBreak { .. } => "leave it out, or write it as an escape in double quotes",
+            Self::Member { .. } => "leave it out; what Compose ignores begins with x-",
             Self::NoServices => "name Compose files, or Dockerfiles with --type dockerfile",
             Self::Notation { .. } => "write the name on one line, without escapes",
             Self::NotUnderstood | Self::Yaml { .. } => "check the file with docker compose config",

@@ -434,3 +434,26 @@ fn check(text: &str) {
         .collect();
     assert_eq!(names, expected, "{text}");
 }
+
+/// Where readers of YAML disagree about the end of a line, one sees a comment and the other a service.
+#[test]
+fn line_breaks_that_readers_disagree_about_are_refused() {
+    for c in ['\u{0}', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'] {
+        let text = format!("services:\n  a: {{image: x}}\n  # note{c}  b:{c}    image: evil/x\n");
+        let (place, problem) = refused(&text);
+        assert_eq!(problem, Problem::LineBreak { code: u32::from(c) });
+        assert!(place.starts_with("3:"), "{place}");
+    }
+}
+
+/// Members from the Compose specification; hooks before the start have images of their own.
+#[test]
+fn no_member_brings_an_image_in_unseen() {
+    let text = "services:\n  a:\n    image: x\n    x-note: {image: not-one}\n    pre_start:\n      - {image: hook, command: [y]}\n";
+    let mut names = images(text);
+    names.sort();
+    assert_eq!(names, ["hook", "x"]);
+    let (_, problem) = refused("services: {a: {image: x, sidecar: {image: evil}}}");
+    let name = "sidecar".to_owned();
+    assert_eq!(problem, Problem::Member { name });
+}

@@ -43,6 +43,15 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn read(text: &str) -> Result<Self, Stop> {
+        // Compose's reader follows YAML 1.1 here, ours YAML 1.2: one sees a comment where the other sees a service.
+        let odd = |c: char| matches!(c, '\u{0}' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+        let inside = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if let Some((at, c)) = inside.char_indices().find(|(_, c)| odd(*c)) {
+            return Err(Stop {
+                at: at + text.len() - inside.len(),
+                problem: Problem::LineBreak { code: u32::from(c) },
+            });
+        }
         let options = granit_parser::options! {
             emit_comments: false,
             flow_nesting_limit: MAX_DEPTH,
