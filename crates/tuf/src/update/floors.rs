@@ -67,11 +67,6 @@ impl Floors {
             .insert(keys.role().to_string(), Floor { version, keys: ids });
     }
 
-    /// Forgets a role.
-    pub(super) fn forget(&mut self, role: &RoleName) {
-        self.roles.remove(role.as_str());
-    }
-
     /// Forgets the delegations that `is_delegated` denies.
     pub(super) fn retain_delegated(&mut self, is_delegated: impl Fn(&str) -> bool) {
         self.roles

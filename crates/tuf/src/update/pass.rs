@@ -180,8 +180,6 @@ impl Update {
         while let Some((role, paths)) = self.work.pop() {
             let Some(meta) = self.listed(&role) else {
                 self.check_not_dropped(&role)?;
-                // It has no document now; should one come, it may begin at 1.
-                self.floors.forget(&role);
                 continue;
             };
             if self.targets.contains_key(&role) {

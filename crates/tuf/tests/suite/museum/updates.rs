@@ -111,6 +111,34 @@ fn a11_a_delegation_does_not_go_back() {
     );
 }
 
+/// Who holds the snapshot key may hide a delegation when its parent has something new. What comes back is no older for it.
+#[test]
+fn a11_a_delegation_that_was_hidden_comes_back_no_older() {
+    let mut forge = Forge::new();
+    let with_delegation = |forge: &mut Forge, version: i64| {
+        forge.change("targets/releases", |signed| {
+            signed["version"] = version.into();
+        });
+    };
+    with_delegation(&mut forge, 3);
+    forge.seal();
+    let mut client = reader(&forge);
+    // The cache is no memory: its files may be gone.
+    client.cached.targets.remove(&RoleName::releases());
+    with_delegation(&mut forge, 1);
+    let old = forge.files.remove("targets/releases").unwrap();
+    forge.change("targets", |signed| signed["version"] = 2.into());
+    forge.seal();
+    accepted(&forge, &mut client);
+    forge.files.insert("targets/releases".to_owned(), old);
+    forge.seal();
+    refused(
+        &forge,
+        &mut client,
+        "version 1 is lower than current version 3",
+    );
+}
+
 #[test]
 fn a11_a_delegation_does_not_vanish_from_the_snapshot_alone() {
     let mut forge = Forge::new();
