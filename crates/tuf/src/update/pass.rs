@@ -302,18 +302,15 @@ impl Update {
         old.as_ref()
     }
 
-    /// A delegation that was there may leave the snapshot only with a new document of its parent. This finds what
-    /// [`Update::check_none_dropped`] could not see, where the parent's document or the snapshot was not cached: the
-    /// remembered floors say that the delegation had a document, and that its parent has not changed since.
+    /// A delegation that was there may leave the snapshot only when its parent gives it up or gives it other keys. This
+    /// finds what [`Update::check_none_dropped`] could not see, where the parent's document is new, or it or the snapshot
+    /// was not cached: the remembered floors say that the delegation had a document under keys that it still has.
     fn check_not_dropped(&self, role: &RoleName) -> Outcome<()> {
         let Some(parent) = role.parent() else {
             return Ok(());
         };
         let dropped = Err(UpdateError::Dropped { role: role.clone() });
-        let version = self.targets.get(&parent).map(Verified::version);
-        if version.is_some()
-            && version == self.floors_before.version(&parent)
-            && self.floors_before.knows(&self.targets_keys(role)?)
+        if self.targets.contains_key(&parent) && self.floors_before.knows(&self.targets_keys(role)?)
         {
             return dropped;
         }
