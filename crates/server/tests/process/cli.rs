@@ -161,7 +161,10 @@ fn variables_configure_what_the_file_does_not() {
     Server::start(command);
     let mut command = folder.configured(MEMORY);
     command.env("NOTARY_SERVER_STORAGE", "junk");
-    assert_eq!(fatal(command), " is not a supported storage backend");
+    assert_eq!(
+        fatal(command),
+        "NOTARY_SERVER_STORAGE is set, but is no JSON object: it would hide what the configuration file says in this section"
+    );
 }
 
 // The configurations that come with the Go server, by their own keys.
