@@ -18,4 +18,3 @@ pub use router::Response;
 
 pub(crate) use body::Budget;
 pub(crate) use metadata::{Headers, http_date};
-pub(crate) use path::percent_decode;

@@ -13,7 +13,7 @@
 
 pub mod http;
 pub mod settings;
-pub mod store;
+pub use signet_storage as store;
 pub mod token;
 pub mod trust;
 

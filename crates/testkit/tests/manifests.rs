@@ -17,20 +17,43 @@ use serde_json::Value;
 const OURS: &[(&str, &[&str])] = &[
     ("signet-tuf", &[]),
     ("signet-keys", &["signet-tuf"]),
-    ("signet-client", &["signet-tuf", "signet-keys"]),
+    (
+        "signet-client",
+        &["signet-tuf", "signet-keys", "signet-archive"],
+    ),
     ("signet-oci", &[]),
     ("signet-service", &["signet-tuf"]),
+    ("signet-archive", &["signet-tuf"]),
+    ("signet-storage", &["signet-tuf"]),
     (
         "signet-server",
-        &["signet-tuf", "signet-keys", "signet-service"],
+        &[
+            "signet-tuf",
+            "signet-keys",
+            "signet-service",
+            "signet-storage",
+            "signet-archive",
+        ],
     ),
     (
         "signet-cli",
-        &["signet-tuf", "signet-keys", "signet-client", "signet-oci"],
+        &[
+            "signet-tuf",
+            "signet-keys",
+            "signet-client",
+            "signet-oci",
+            "signet-storage",
+            "signet-archive",
+        ],
     ),
     (
         "signet-testkit",
-        &["signet-tuf", "signet-keys", "signet-client"],
+        &[
+            "signet-tuf",
+            "signet-keys",
+            "signet-client",
+            "signet-archive",
+        ],
     ),
     ("xtask", &["signet-testkit"]),
 ];
@@ -73,7 +96,7 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     // Data, terminals, command lines.
-    ("sqlx", &["signet-keys", "signet-server", "signet-service"]),
+    ("sqlx", &["signet-keys", "signet-server", "signet-storage"]),
     ("clap", &["signet-cli", "signet-server"]),
     ("rpassword", &["signet-cli"]),
     ("indicatif", &["signet-cli"]),

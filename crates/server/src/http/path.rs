@@ -336,7 +336,7 @@ fn allowed(path: &str) -> &'static str {
 }
 
 /// Undoes percent-encoding; `None` for a broken escape or what is not UTF-8.
-pub(crate) fn percent_decode(path: &str) -> Option<Cow<'_, str>> {
+pub(super) fn percent_decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
     }

@@ -3,7 +3,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::ZERO_TIME;
+use crate::ZERO_TIME;
 
 /// The text of a moment: UTC, trailing zeros of the fraction left out.
 pub(super) fn write(moment: OffsetDateTime) -> String {

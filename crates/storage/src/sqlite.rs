@@ -22,8 +22,8 @@ use sqlx::{ConnectOptions as _, Row};
 use time::OffsetDateTime;
 
 use self::writer::Writer;
-use super::sql_time;
-use super::{Change, Commit, Document, MetadataStore, Sha256, StoreError, Window};
+use crate::sql_time;
+use crate::{Change, Commit, Document, MetadataStore, Sha256, StoreError, Window};
 
 mod writer;
 
@@ -184,9 +184,15 @@ fn parse_location(location: &str) -> Result<PathBuf, OpenError> {
                     .and_then(|slash| rest.get(slash..))
                     .ok_or_else(refused)?,
             };
-            crate::http::percent_decode(path)
-                .ok_or_else(refused)?
-                .into_owned()
+            let broken = path.split('%').skip(1).any(|escape| {
+                let digits = escape.as_bytes().get(..2);
+                !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            });
+            let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+            match decoded {
+                Ok(path) if !broken => path.into_owned(),
+                _ => return Err(refused()),
+            }
         }
     };
     if path.is_empty() || path.contains('\0') || path.contains(":memory:") {

@@ -1,4 +1,4 @@
-//! Where documents and the changefeed are kept.
+//! Where documents and the changefeed are kept: the storage of `notary-server`, and what an archive is made from or loaded into.
 //!
 //! A store knows rows, not rules: it never looks into a document. Rows `(GUN, role, version)` are immutable; every
 //! update writes a new timestamp, and the store refuses an update whose writer did not see the newest one.
@@ -226,4 +226,4 @@ pub trait MetadataStore: Send + Sync + fmt::Debug {
 }
 
 /// What a missing time means: the year 1, as in the programs that leave it out.
-pub(crate) const ZERO_TIME: OffsetDateTime = time::macros::datetime!(0001-01-01 0:00 UTC);
+pub const ZERO_TIME: OffsetDateTime = time::macros::datetime!(0001-01-01 0:00 UTC);

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
-use super::{
+use crate::{
     Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, Revision, Sha256,
     StoreError, Window,
 };

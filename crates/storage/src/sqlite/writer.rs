@@ -13,9 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
-use crate::store::{
-    ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError, sql_time,
-};
+use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError, sql_time};
 
 /// The one connection that writes, and those who wait for it.
 #[derive(Debug)]
