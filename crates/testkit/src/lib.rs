@@ -6,6 +6,7 @@
 //! * [`image`]: small images and multi-platform indexes, put into a registry without a daemon.
 //! * [`chaos`]: a TLS proxy in front of a server that cuts, delays, truncates, swaps and replays answers (feature `tls`).
 //! * [`certificate`]: certificate authorities for one test (feature `tls`).
+//! * [`fleet`]: many repositories of every kind on a trust server, with what is true of each (feature `tls`).
 //! * [`mint`]: keys that sign tokens of any content (feature `tls`).
 //!
 //! A peer that is not installed makes the caller fail with the command that installs it; nothing is ever skipped.
@@ -20,6 +21,8 @@ pub mod certificate;
 #[cfg(feature = "tls")]
 pub mod chaos;
 pub mod file;
+#[cfg(feature = "tls")]
+pub mod fleet;
 pub mod http;
 pub mod image;
 #[cfg(feature = "tls")]
