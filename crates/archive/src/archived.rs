@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use signet_tuf::{Answer, Fetch, MetadataPath, RoleName};
+use signet_tuf::{Answer, Fetch, FileMeta, MetadataPath, Received, RoleName, Snapshot, Timestamp};
 
 use crate::{Document, Record, Sha256};
 
@@ -65,4 +65,47 @@ impl ArchivedRepository {
             Some((_, bytes)) => Answer::Bytes(bytes.clone()),
         }
     }
+
+    /// The repository as it was when the timestamp with this digest was current: that timestamp, the snapshot that it names, and the root and
+    /// the documents that the snapshot names. Nothing is verified here; [`crate::judge`] and the update engine do that. Documents that are
+    /// missing are not current in the view either. Nothing when the timestamp or its snapshot is not there or cannot be read.
+    ///
+    /// The verdict in the view's record is still that of the capture.
+    #[must_use]
+    pub fn as_of(&self, timestamp: &Sha256) -> Option<Self> {
+        let (timestamp_role, snapshot_role) = (RoleName::timestamp(), RoleName::snapshot());
+        let body = self.object(&timestamp_role, timestamp)?;
+        let received = Received::<Timestamp>::parse(&timestamp_role, body.clone()).ok()?;
+        let snapshot = named(received.unverified().snapshot())?;
+        let body = self.object(&snapshot_role, &snapshot)?;
+        let received = Received::<Snapshot>::parse(&snapshot_role, body.clone()).ok()?;
+        let below = received
+            .unverified()
+            .meta
+            .iter()
+            .filter_map(|(name, meta)| {
+                let role: RoleName = name.parse().ok()?;
+                let digest = named(Some(meta))?;
+                self.object(&role, &digest)?;
+                let below = role.lists_targets() || role == RoleName::root();
+                below.then_some((role, digest))
+            });
+        let mut current: BTreeMap<RoleName, Sha256> = below.collect();
+        current.insert(timestamp_role, *timestamp);
+        current.insert(snapshot_role, snapshot);
+        let mut view = self.clone();
+        view.record.current = current;
+        Some(view)
+    }
+
+    /// The bytes of a role's document.
+    fn object(&self, role: &RoleName, digest: &Sha256) -> Option<&Bytes> {
+        self.documents(role)
+            .find(|document| document.sha256 == *digest)?;
+        self.objects.get(digest)
+    }
+}
+
+fn named(meta: Option<&FileMeta>) -> Option<Sha256> {
+    meta?.hashes.sha256_hex()?.parse().ok()
 }

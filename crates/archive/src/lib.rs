@@ -10,14 +10,29 @@
 
 pub mod archive;
 pub mod archived;
+pub mod bounds;
+mod chain;
+mod check;
 pub mod digest;
+mod envelope;
 pub mod judge;
+mod member;
 pub mod record;
+mod seal;
+pub mod section;
+mod shelf;
+mod standing;
+mod strict;
+mod tape;
 pub mod work;
 
 pub use archive::{Archive, ArchiveError, Checked, Entry, Header};
 pub use archived::ArchivedRepository;
 pub use digest::Sha256;
 pub use judge::{Judgement, judge};
-pub use record::{Change, Document, Moment, Outcome, Record, Request, Source, State, Verdict};
+pub use record::{
+    Change, Document, History, Moment, Outcome, Record, Request, RootChain, Source, State,
+    UnusableRole, Verdict,
+};
+pub use section::Section;
 pub use work::{Archivist, Work, WorkError};

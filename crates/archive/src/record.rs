@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use signet_tuf::{Gun, RoleName, Version};
+use signet_tuf::metadata::Metadata;
+use signet_tuf::{BaseRole, Gun, Received, RoleName, Root, Snapshot, Targets, Timestamp, Version};
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::Sha256;
@@ -17,11 +20,18 @@ use crate::Sha256;
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Moment(OffsetDateTime);
 
+const FIRST: OffsetDateTime = datetime!(0000-01-01 00:00:00 UTC);
+const LAST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
+
 impl Moment {
     /// The whole second in which `moment` lies.
     #[must_use]
     pub fn of(moment: OffsetDateTime) -> Self {
-        let moment = moment.to_offset(UtcOffset::UTC);
+        // Documents may name moments that leave the years of RFC 3339 once their offset is taken away.
+        let moment = moment
+            .checked_to_offset(UtcOffset::UTC)
+            .unwrap_or_else(|| if moment.year() > 0 { LAST } else { FIRST })
+            .clamp(FIRST, LAST);
         Self(moment.replace_nanosecond(0).unwrap_or(moment))
     }
 
@@ -99,6 +109,35 @@ pub struct Document {
     /// When it was published, where the source says so. Nobody signed this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<Moment>,
+}
+
+impl Document {
+    /// The description of a document.
+    #[must_use]
+    pub fn of(role: &RoleName, bytes: &Bytes, published: Option<Moment>) -> Self {
+        Self {
+            role: role.clone(),
+            version: Self::version_in(role, bytes),
+            sha256: Sha256::of(bytes),
+            length: bytes.len() as u64,
+            published,
+        }
+    }
+
+    /// The version that a document carries; 0 where it cannot be read as one, or carries none that counts.
+    #[must_use]
+    pub fn version_in(role: &RoleName, bytes: &Bytes) -> Version {
+        fn of<T: Metadata>(role: &RoleName, bytes: &Bytes) -> Version {
+            Received::<T>::parse(role, bytes.clone())
+                .map_or(0, |received| received.unverified().version().max(0))
+        }
+        match role.base() {
+            Some(BaseRole::Root) => of::<Root>(role, bytes),
+            Some(BaseRole::Timestamp) => of::<Timestamp>(role, bytes),
+            Some(BaseRole::Snapshot) => of::<Snapshot>(role, bytes),
+            Some(BaseRole::Targets) | None => of::<Targets>(role, bytes),
+        }
+    }
 }
 
 /// What came of one question to the source.
@@ -256,6 +295,35 @@ pub struct Verdict {
     /// How many earlier states (timestamps with everything below) are there and hold by their signatures, and which do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+}
+
+impl Verdict {
+    /// Whether two verdicts say the same. Their reasons are texts for people, which another version of the program may put in other words,
+    /// and do not count.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.facts() == other.facts()
+    }
+
+    /// Everything but the reasons.
+    fn facts(&self) -> Self {
+        let mut facts = self.clone();
+        facts.reason = None;
+        for unusable in &mut facts.unusable {
+            unusable.reason.clear();
+        }
+        if let Some(roots) = &mut facts.roots {
+            roots.gap = roots.gap.as_ref().map(|_| String::new());
+        }
+        for reason in facts
+            .history
+            .iter_mut()
+            .flat_map(|h| h.unproven.values_mut())
+        {
+            reason.clear();
+        }
+        facts
+    }
 }
 
 /// Earlier states of a repository.

@@ -1,0 +1,132 @@
+//! The chain of roots: which of them follow from one another.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use signet_tuf::rules::{self, CertificateTime, RuleError};
+use signet_tuf::{Gun, Received, RoleName, Root, Verified, Version};
+
+use crate::shelf::Shelf;
+use crate::{RootChain, Sha256};
+
+/// The roots that are linked to the current one, by digest.
+pub(crate) struct Roots {
+    linked: BTreeMap<Sha256, Verified<Root>>,
+    pub(crate) chain: RootChain,
+    /// Why an older root, which is there, does not lead to the next one.
+    pub(crate) broken: Option<String>,
+}
+
+impl Roots {
+    /// Follows the chain down from the current root and, where the source had a newer one already, up. Nothing when the current root is
+    /// missing or signs not even itself. The validity of certificates does not matter here.
+    pub(crate) fn of(shelf: &Shelf<'_>) -> Option<Self> {
+        let gun = &shelf.repository.record.gun;
+        let role = RoleName::root();
+        let (digest, bytes) = shelf.current(&role)?;
+        let current = verify(gun, bytes, None).ok()?;
+        let last = current.version();
+        let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
+        for (document, bytes) in shelf.all(&role) {
+            let same = by_version.entry(document.version).or_default();
+            same.push((document.sha256, bytes));
+        }
+        let candidates = |version| by_version.get(&version).map_or(&[][..], Vec::as_slice);
+        let mut roots = Self {
+            linked: BTreeMap::new(),
+            chain: RootChain {
+                first: last,
+                last,
+                gap: None,
+            },
+            broken: None,
+        };
+        roots.go_down(gun, &current, candidates);
+        let mut above = current.clone();
+        roots.linked.insert(digest, current);
+        while let Some((digest, next)) = candidates(above.version().saturating_add(1))
+            .iter()
+            .find_map(|(digest, bytes)| Some((*digest, verify(gun, bytes, Some(&above)).ok()?)))
+        {
+            roots.linked.insert(digest, next.clone());
+            above = next;
+        }
+        Some(roots)
+    }
+
+    fn go_down<'a>(
+        &mut self,
+        gun: &Gun,
+        current: &Verified<Root>,
+        candidates: impl Fn(Version) -> &'a [(Sha256, &'a Bytes)],
+    ) {
+        let mut upper = current.clone();
+        while self.chain.first > 1 {
+            let version = self.chain.first - 1;
+            let mut refused = None;
+            let mut found = None;
+            for (digest, bytes) in candidates(version) {
+                match lower(gun, bytes, &upper) {
+                    Ok(root) => {
+                        found = Some((*digest, root));
+                        break;
+                    }
+                    Err(error) => {
+                        refused.get_or_insert(error);
+                    }
+                }
+            }
+            match (found, refused) {
+                (Some((digest, root)), _) => {
+                    self.linked.insert(digest, root.clone());
+                    self.chain.first = version;
+                    upper = root;
+                }
+                (None, Some(error)) => {
+                    let above = self.chain.first;
+                    let reason = format!(
+                        "root version {above} does not follow from version {version}: {error}"
+                    );
+                    self.chain.gap = Some(reason.clone());
+                    self.broken = Some(reason);
+                    return;
+                }
+                (None, None) => {
+                    self.chain.gap = Some(format!("root version {version} is missing"));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The linked root with this digest.
+    pub(crate) fn get(&self, digest: &Sha256) -> Option<&Verified<Root>> {
+        self.linked.get(digest)
+    }
+}
+
+fn verify(
+    gun: &Gun,
+    bytes: &Bytes,
+    previous: Option<&Verified<Root>>,
+) -> Result<Verified<Root>, RuleError> {
+    let received = Received::parse(&RoleName::root(), bytes.clone())?;
+    let previous = previous.map(Verified::body);
+    rules::verify_root(received, gun, CertificateTime::Ignored, previous, None)
+        .map_err(|refused| refused.error)
+}
+
+/// The root in `bytes`, when it signs itself and `upper` follows from it.
+fn lower(gun: &Gun, bytes: &Bytes, upper: &Verified<Root>) -> Result<Verified<Root>, RuleError> {
+    let root = verify(gun, bytes, None)?;
+    let received = upper.received().clone();
+    rules::verify_root(
+        received,
+        gun,
+        CertificateTime::Ignored,
+        Some(root.body()),
+        None,
+    )
+    .map_err(|refused| refused.error)?;
+    Ok(root)
+}

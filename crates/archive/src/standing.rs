@@ -1,0 +1,376 @@
+//! One state of a repository (a timestamp with everything below it) by its signatures alone: what holds whatever the time.
+//!
+//! The update engine judges what a client would do at a moment; it refuses what is expired before it looks further. This looks further: at
+//! whether the signatures of something expired hold, and at states of the past. It uses the engine's rules.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use signet_tuf::rules::{self, RuleError};
+use signet_tuf::update::{MAX_ROLES, MAX_TIMESTAMP_BYTES};
+use signet_tuf::{
+    BaseRole, Expiry, FileMeta, Received, RoleName, Root, Snapshot, Targets, Timestamp, Verified,
+    VerifyError, lookup,
+};
+use time::OffsetDateTime;
+
+use crate::bounds::{MAX_HISTORY_BYTES, MAX_HISTORY_DOCUMENTS};
+use crate::chain::Roots;
+use crate::shelf::Shelf;
+use crate::{Sha256, UnusableRole};
+
+/// Why a state does not hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) role: Option<RoleName>,
+    pub(crate) reason: String,
+    /// A document that others name is not there.
+    pub(crate) missing: bool,
+}
+
+impl Fault {
+    fn rule(role: &RoleName, error: impl Into<RuleError>) -> Self {
+        Self {
+            role: Some(role.clone()),
+            reason: error.into().to_string(),
+            missing: false,
+        }
+    }
+
+    fn other(role: &RoleName, reason: impl Into<String>) -> Self {
+        Self {
+            role: Some(role.clone()),
+            reason: reason.into(),
+            missing: false,
+        }
+    }
+
+    fn missing(role: &RoleName, digest: &Sha256) -> Self {
+        Self {
+            role: Some(role.clone()),
+            reason: format!("{role}.{digest} is missing"),
+            missing: true,
+        }
+    }
+}
+
+/// A document of the role targets or of a delegation that holds.
+#[derive(Clone)]
+struct Held {
+    digest: Sha256,
+    /// The document whose keys it was checked against.
+    parent: Sha256,
+    document: Rc<Verified<Targets>>,
+}
+
+/// A state that holds by its signatures.
+pub(crate) struct Standing {
+    pub(crate) root: Verified<Root>,
+    timestamp: Expiry,
+    snapshot: Verified<Snapshot>,
+    targets: BTreeMap<RoleName, Held>,
+    pub(crate) unusable: Vec<UnusableRole>,
+}
+
+impl Standing {
+    /// When the first of its documents ends to be valid.
+    pub(crate) fn valid_until(&self) -> OffsetDateTime {
+        let targets = self.targets.values();
+        let targets = targets.map(|held| held.document.expires().moment());
+        targets.fold(
+            self.timestamp
+                .moment()
+                .min(self.snapshot.expires().moment())
+                .min(self.root.expires().moment()),
+            OffsetDateTime::min,
+        )
+    }
+
+    /// How many names it signs.
+    pub(crate) fn tags(&self) -> u64 {
+        let targets = |role: &RoleName| Some(self.targets.get(role)?.document.body());
+        let mut names = std::collections::BTreeSet::new();
+        for visit in lookup::walk(targets, lookup::Route::default()) {
+            let allowed = visit.document.targets.keys();
+            names.extend(allowed.filter(|name| visit.paths.allow(name)));
+        }
+        names.len() as u64
+    }
+}
+
+/// Examines states of one repository, one after the other.
+pub(crate) struct Examiner<'a> {
+    shelf: &'a Shelf<'a>,
+    roots: &'a Roots,
+    /// Expired delegations count as unusable at this moment.
+    at: Option<OffsetDateTime>,
+    documents: u64,
+    bytes: u64,
+    /// The state before: its neighbours share most documents with it.
+    before: BTreeMap<RoleName, Held>,
+    /// What came of the last snapshot, which many timestamps may name.
+    last: Option<(Sha256, Option<Fault>)>,
+}
+
+impl<'a> Examiner<'a> {
+    pub(crate) const fn new(
+        shelf: &'a Shelf<'a>,
+        roots: &'a Roots,
+        at: Option<OffsetDateTime>,
+    ) -> Self {
+        Self {
+            shelf,
+            roots,
+            at,
+            documents: 0,
+            bytes: 0,
+            before: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// Counts a document that is read.
+    fn spend(&mut self, role: &RoleName, bytes: &Bytes) -> Result<(), Fault> {
+        self.documents = self.documents.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        if self.documents > MAX_HISTORY_DOCUMENTS || self.bytes > MAX_HISTORY_BYTES {
+            return Err(Fault::other(role, "there is more than is examined"));
+        }
+        Ok(())
+    }
+
+    /// Whether the state of this timestamp holds.
+    pub(crate) fn holds(&mut self, timestamp: &Bytes) -> Result<(), Fault> {
+        let snapshot_role = RoleName::snapshot();
+        let (received, snapshot) = self.timestamp(timestamp)?;
+        let again = match &self.last {
+            Some((digest, fault)) if *digest == snapshot => Some(fault.clone()),
+            _ => None,
+        };
+        if let Some(fault) = again {
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            // Everything below the timestamp is known; its own signatures and what it says of the snapshot are not.
+            let (body, root) = self.snapshot_and_root(&snapshot)?;
+            let verified = self.verify_timestamp(received, &root)?;
+            return check(verified.body().snapshot(), &snapshot_role, body.raw());
+        }
+        match self.examine_received(received, snapshot) {
+            Ok(standing) => {
+                self.before = standing.targets;
+                self.last = Some((snapshot, None));
+                Ok(())
+            }
+            Err((fault, below)) => {
+                if below {
+                    self.last = Some((snapshot, Some(fault.clone())));
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// The whole state of this timestamp.
+    pub(crate) fn examine(&mut self, timestamp: &Bytes) -> Result<Standing, Fault> {
+        let (received, snapshot) = self.timestamp(timestamp)?;
+        self.examine_received(received, snapshot)
+            .map_err(|(fault, _)| fault)
+    }
+
+    /// A timestamp, unchecked, and the digest of the snapshot that it names.
+    fn timestamp(&mut self, bytes: &Bytes) -> Result<(Received<Timestamp>, Sha256), Fault> {
+        let role = RoleName::timestamp();
+        self.spend(&role, bytes)?;
+        if bytes.len() as u64 > MAX_TIMESTAMP_BYTES {
+            return Err(Fault::other(&role, "it is too large"));
+        }
+        let received = Received::<Timestamp>::parse(&role, bytes.clone())
+            .map_err(|error| Fault::rule(&role, error))?;
+        let snapshot = digest(received.unverified().snapshot())
+            .ok_or_else(|| Fault::other(&role, "it names no snapshot"))?;
+        Ok((received, snapshot))
+    }
+
+    fn verify_timestamp(
+        &self,
+        received: Received<Timestamp>,
+        root: &Verified<Root>,
+    ) -> Result<Verified<Timestamp>, Fault> {
+        rules::verify_timestamp(received, root.body())
+            .map_err(|error| Fault::rule(&RoleName::timestamp(), error))
+    }
+
+    /// The snapshot with this digest, verified by the linked root that it names.
+    fn snapshot_and_root(
+        &mut self,
+        wanted: &Sha256,
+    ) -> Result<(Verified<Snapshot>, Verified<Root>), Fault> {
+        let (role, root_role) = (RoleName::snapshot(), RoleName::root());
+        let bytes = self
+            .shelf
+            .get(&role, wanted)
+            .ok_or_else(|| Fault::missing(&role, wanted))?;
+        self.spend(&role, bytes)?;
+        let received = Received::<Snapshot>::parse(&role, bytes.clone())
+            .map_err(|error| Fault::rule(&role, error))?;
+        let meta = received.unverified().meta.get("root");
+        let named = digest(meta).ok_or_else(|| Fault::other(&role, "it names no root"))?;
+        let root = self.roots.get(&named).ok_or_else(|| {
+            if self.shelf.get(&root_role, &named).is_none() {
+                Fault::missing(&root_role, &named)
+            } else {
+                let reason = "the root that the snapshot names is not linked to the current one";
+                Fault::other(&root_role, reason)
+            }
+        })?;
+        let verified = rules::verify_snapshot(received, root.body())
+            .map_err(|error| Fault::rule(&role, error))?;
+        check(verified.body().meta.get("root"), &root_role, root.raw())?;
+        Ok((verified, root.clone()))
+    }
+
+    /// The fault comes with whether it lies below the timestamp.
+    fn examine_received(
+        &mut self,
+        received: Received<Timestamp>,
+        wanted: Sha256,
+    ) -> Result<Standing, (Fault, bool)> {
+        let below = |fault| (fault, true);
+        let (snapshot, root) = self.snapshot_and_root(&wanted).map_err(below)?;
+        let timestamp = self
+            .verify_timestamp(received, &root)
+            .map_err(|fault| (fault, false))?;
+        check(
+            timestamp.body().snapshot(),
+            &RoleName::snapshot(),
+            snapshot.raw(),
+        )
+        .map_err(|fault| (fault, false))?;
+        let mut standing = Standing {
+            root,
+            timestamp: timestamp.expires().clone(),
+            snapshot,
+            targets: BTreeMap::new(),
+            unusable: Vec::new(),
+        };
+        self.load_targets(&mut standing).map_err(below)?;
+        Ok(standing)
+    }
+
+    /// Loads targets and every delegation, depth first as the engine does.
+    fn load_targets(&mut self, standing: &mut Standing) -> Result<(), Fault> {
+        let mut work = vec![RoleName::targets()];
+        while let Some(role) = work.pop() {
+            let listed = standing.snapshot.body().meta.get(role.as_str());
+            let Some(meta) = listed.filter(|meta| !meta.hashes.is_empty() || meta.length != 0)
+            else {
+                continue;
+            };
+            let meta = meta.clone();
+            if standing.targets.contains_key(&role) {
+                return Err(Fault::rule(&role, RuleError::AlreadyLoaded(role.clone())));
+            }
+            if standing
+                .unusable
+                .iter()
+                .any(|unusable| unusable.role == role)
+            {
+                continue;
+            }
+            if standing.targets.len() + standing.unusable.len() >= MAX_ROLES {
+                return Err(Fault::other(&role, "there are too many roles"));
+            }
+            match self.load(standing, &role, &meta)? {
+                Ok(held) => {
+                    let children = lookup::children(&role, held.document.body());
+                    let mut next: Vec<RoleName> = children.map(|(child, _)| child).collect();
+                    next.reverse();
+                    work.append(&mut next);
+                    standing.targets.insert(role, held);
+                }
+                Err(reason) => standing.unusable.push(UnusableRole { role, reason }),
+            }
+        }
+        Ok(())
+    }
+
+    /// One document. The inner error is a delegation that is skipped with all below it.
+    fn load(
+        &mut self,
+        standing: &Standing,
+        role: &RoleName,
+        meta: &FileMeta,
+    ) -> Result<Result<Held, String>, Fault> {
+        let wanted = digest(Some(meta))
+            .ok_or_else(|| Fault::other(role, "the snapshot names it without SHA-256"))?;
+        let bytes = self
+            .shelf
+            .get(role, &wanted)
+            .ok_or_else(|| Fault::missing(role, &wanted))?;
+        if u64::try_from(meta.length).ok() < Some(bytes.len() as u64) {
+            return Err(Fault::other(role, "it is longer than the snapshot says"));
+        }
+        let (keys, parent) = match role.parent() {
+            None => (
+                standing.root.body().role_keys(BaseRole::Targets),
+                Sha256::of(standing.root.raw()),
+            ),
+            Some(parent) => {
+                let parent = standing
+                    .targets
+                    .get(&parent)
+                    .ok_or_else(|| Fault::rule(role, RuleError::NotDelegated(role.clone())))?;
+                let keys = rules::delegation_keys(parent.document.body(), role)
+                    .map_err(|error| Fault::rule(role, error))?;
+                (keys, parent.digest)
+            }
+        };
+        let known = self.before.get(role);
+        let known = known.filter(|held| held.digest == wanted && held.parent == parent);
+        if let Some(held) = known.cloned() {
+            // Its digests were checked by its bytes; SHA-512 may be listed differently in each snapshot.
+            check(Some(meta), role, bytes)?;
+            return Ok(Ok(held));
+        }
+        self.spend(role, bytes)?;
+        check(Some(meta), role, bytes)?;
+        let received = Received::<Targets>::parse(role, bytes.clone())
+            .map_err(|error| Fault::rule(role, error))?;
+        received
+            .validate()
+            .map_err(|error| Fault::rule(role, error))?;
+        if role.is_delegation() {
+            match received.check_signatures(&keys) {
+                Err(VerifyError::BelowThreshold(below)) => return Ok(Err(below.to_string())),
+                Err(error) => return Err(Fault::rule(role, error)),
+                Ok(()) => {}
+            }
+            let expires = &received.unverified().expires;
+            if self.at.is_some_and(|at| expires.is_over(at)) {
+                return Ok(Err(format!("expired at {expires}")));
+            }
+        }
+        let document = received
+            .verify(&keys)
+            .map_err(|error| Fault::rule(role, error))?;
+        Ok(Ok(Held {
+            digest: wanted,
+            parent,
+            document: Rc::new(document),
+        }))
+    }
+}
+
+fn digest(meta: Option<&FileMeta>) -> Option<Sha256> {
+    meta?.hashes.sha256_hex()?.parse().ok()
+}
+
+/// Whether `bytes` are what a parent says of `role`.
+fn check(meta: Option<&FileMeta>, role: &RoleName, bytes: &Bytes) -> Result<(), Fault> {
+    let meta = meta.ok_or_else(|| Fault::other(role, "it is not listed"))?;
+    meta.hashes
+        .check(role.as_str(), bytes)
+        .map_err(|error| Fault::rule(role, error))
+}
