@@ -10,6 +10,7 @@
 
 pub mod cache;
 pub mod changelist;
+pub mod crawl;
 pub mod error;
 pub mod http;
 pub mod initialize;

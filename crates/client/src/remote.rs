@@ -5,6 +5,9 @@
 
 mod answer;
 mod authorize;
+mod changes;
+mod login;
+mod retry_after;
 mod upload;
 
 use std::sync::Arc;
@@ -20,6 +23,8 @@ use url::Url;
 
 pub use answer::Validation;
 pub use authorize::{Access, AuthorizationError, Authorizer, Challenge};
+pub use changes::{FeedEntry, MAX_FEED_BYTES};
+pub use retry_after::RetryAfter;
 pub use upload::Part;
 
 use crate::ErrorKind;
@@ -114,6 +119,8 @@ pub struct Ping {
     pub status: u16,
     /// What the server wants to see, from its `WWW-Authenticate` headers; empty unless the status is 401.
     pub challenges: Vec<Challenge>,
+    /// When the server wants to be asked again.
+    pub retry_after: Option<RetryAfter>,
 }
 
 /// Why a request brought no document.
@@ -144,6 +151,8 @@ pub enum RemoteError {
         code: Option<String>,
         /// What an upload broke, where the server says so.
         validation: Option<Validation>,
+        /// When the server wants to be asked again, where it says so.
+        retry_after: Option<Box<RetryAfter>>,
     },
     /// The server's certificate is not trusted, or TLS failed otherwise. Never an outage: someone did answer.
     #[error("{message}")]
@@ -244,6 +253,7 @@ impl Remote {
             .timeout(self.limits.ping);
         let response = request.send().await.map_err(transport_error)?;
         let status = response.status();
+        let retry_after = RetryAfter::read(response.headers());
         let challenges = if status == StatusCode::UNAUTHORIZED {
             Challenge::all(response.headers())
         } else {
@@ -254,6 +264,7 @@ impl Remote {
         Ok(Ping {
             status: status.as_u16(),
             challenges,
+            retry_after,
         })
     }
 
@@ -375,21 +386,32 @@ impl Remote {
         name: &str,
         body: Option<(Bytes, Option<String>)>,
     ) -> Result<Response, RemoteError> {
+        let mut segments = vec!["v2"];
+        segments.extend(gun.as_str().split('/'));
+        segments.extend(["_trust", "tuf"]);
+        segments.extend(name.split('/'));
+        let url = self.url(&segments);
+        self.send_to(Scope::Repository(gun), method, &url, body)
+            .await
+    }
+
+    async fn send_to(
+        &self,
+        scope: Scope<'_>,
+        method: Method,
+        url: &Url,
+        body: Option<(Bytes, Option<String>)>,
+    ) -> Result<Response, RemoteError> {
         let ping = self
             .ping()
             .await?
             .map_err(|message| RemoteError::Unreachable {
                 message: message.to_owned(),
             })?;
-        let mut segments = vec!["v2"];
-        segments.extend(gun.as_str().split('/'));
-        segments.extend(["_trust", "tuf"]);
-        segments.extend(name.split('/'));
-        let url = self.url(&segments);
         let authorizer = self.authorizer.as_ref();
-        let authorization = self.authorization(gun, &ping.challenges).await?;
+        let authorization = self.authorization(scope, &ping.challenges).await?;
         let response = self
-            .exchange(&method, &url, authorization.as_ref(), body.as_ref())
+            .exchange(&method, url, authorization.as_ref(), body.as_ref())
             .await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let (Some(authorizer), Some(refused)) = (authorizer, &authorization)
@@ -398,9 +420,9 @@ impl Remote {
             if authorizer.refused(refused, &challenges).await {
                 // Read, so that the connection can be used again.
                 self.body(response, MAX_ERROR_BYTES).await?;
-                let authorization = self.authorization(gun, &ping.challenges).await?;
+                let authorization = self.authorization(scope, &ping.challenges).await?;
                 return self
-                    .exchange(&method, &url, authorization.as_ref(), body.as_ref())
+                    .exchange(&method, url, authorization.as_ref(), body.as_ref())
                     .await;
             }
         }
@@ -409,13 +431,16 @@ impl Remote {
 
     async fn authorization(
         &self,
-        gun: &Gun,
+        scope: Scope<'_>,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, RemoteError> {
         let Some(authorizer) = &self.authorizer else {
             return Ok(None);
         };
-        let mut header = authorizer.authorize(gun, self.access, challenges).await?;
+        let mut header = match scope {
+            Scope::Repository(gun) => authorizer.authorize(gun, self.access, challenges).await?,
+            Scope::Catalog => authorizer.authorize_catalog(challenges).await?,
+        };
         if let Some(header) = &mut header {
             header.set_sensitive(true);
         }
@@ -465,8 +490,9 @@ impl Remote {
                 })
             }
             _ => {
+                let retry_after = RetryAfter::read(response.headers());
                 let body = self.body(response, MAX_ERROR_BYTES).await?;
-                Err(answer::refusal(status.as_u16(), &body))
+                Err(answer::refusal(status.as_u16(), &body, retry_after))
             }
         }
     }
@@ -535,6 +561,14 @@ impl std::fmt::Debug for Remote {
             .field("access", &self.access)
             .finish_non_exhaustive()
     }
+}
+
+/// What a request is about, as rights are given for it.
+#[derive(Clone, Copy, Debug)]
+enum Scope<'a> {
+    Repository(&'a Gun),
+    /// The server as a whole: the names of its repositories.
+    Catalog,
 }
 
 /// Tells a failed network from failed TLS.

@@ -179,6 +179,28 @@ impl Authorizer for TrustLogin {
         access: Access,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        let scope = format!("repository:{gun}:{}", access.actions());
+        self.header(challenges, &scope).await
+    }
+
+    async fn authorize_catalog(
+        &self,
+        challenges: &[Challenge],
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        self.header(challenges, "registry:catalog:*").await
+    }
+
+    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
+        challenge::wants_new_token(&parse(challenges)) && self.login.tokens.discard(header).await
+    }
+}
+
+impl TrustLogin {
+    async fn header(
+        &self,
+        challenges: &[Challenge],
+        scope: &str,
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
         let challenges = parse(challenges);
         if challenges.is_empty() {
             return Ok(None);
@@ -189,17 +211,12 @@ impl Authorizer for TrustLogin {
             Answer::Basic(header) => return Ok(Some(header)),
             Answer::Token(challenge) => challenge,
         };
-        let scope = format!("repository:{gun}:{}", access.actions());
         self.login
             .tokens
-            .authorization(&self.asker, challenge, &scope, credentials)
+            .authorization(&self.asker, challenge, scope, credentials)
             .await
             .map(Some)
             .map_err(|error| failed(error.into()))
-    }
-
-    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
-        challenge::wants_new_token(&parse(challenges)) && self.login.tokens.discard(header).await
     }
 }
 
@@ -220,8 +237,13 @@ fn failed(error: AnswerError) -> AuthorizationError {
         },
         _ => ErrorKind::Local,
     };
+    let status = match &error {
+        AnswerError::Token(TokenError::Refused { status, .. }) => Some(*status),
+        _ => None,
+    };
     AuthorizationError {
         kind,
+        status,
         source: Box::new(error),
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use signet_tuf::update::Refusal;
 
-use super::RemoteError;
+use super::{RemoteError, RetryAfter};
 
 /// What is wrong with an upload, in the server's words (specification, `server.md` section 8.6).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,7 +29,7 @@ impl std::fmt::Display for Validation {
 }
 
 /// Reads the body of an error answer. What cannot be read costs only detail.
-pub(super) fn refusal(status: u16, body: &[u8]) -> RemoteError {
+pub(super) fn refusal(status: u16, body: &[u8], retry_after: Option<RetryAfter>) -> RemoteError {
     let error = serde_json::from_slice::<Errors>(body)
         .ok()
         .and_then(|errors| match <[Entry; 1]>::try_from(errors.errors) {
@@ -51,6 +51,7 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> RemoteError {
         },
         code: code.as_deref().map(printable),
         validation,
+        retry_after: retry_after.map(Box::new),
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     fn refused(body: &str) -> (String, Option<String>) {
-        match refusal(400, body.as_bytes()) {
+        match refusal(400, body.as_bytes(), None) {
             RemoteError::Refused { refusal, code, .. } => (refusal.to_string(), code),
             other => panic!("{other:?}"),
         }
@@ -153,6 +154,6 @@ mod tests {
             );
         }
         let conflict = r#"{"errors":[{"code":"VERSION","message":"A newer version of metadata is already available.","detail":{}}]}"#;
-        assert!(refusal(400, conflict.as_bytes()).is_version_conflict());
+        assert!(refusal(400, conflict.as_bytes(), None).is_version_conflict());
     }
 }

@@ -66,6 +66,18 @@ pub trait Authorizer: Send + Sync {
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError>;
 
+    /// The same for the server as a whole: the scope `registry:catalog:*`, which its list of changes needs. Who cannot ask for that sends the
+    /// request without the header.
+    ///
+    /// # Errors
+    /// [`AuthorizationError`], as above.
+    async fn authorize_catalog(
+        &self,
+        _challenges: &[Challenge],
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        Ok(None)
+    }
+
     /// Told that the server did not accept `header` (401), and what it says to that. `true`: the next header may be a
     /// better one, and the request is sent once more.
     async fn refused(&self, _header: &HeaderValue, _challenges: &[Challenge]) -> bool {
@@ -79,6 +91,8 @@ pub trait Authorizer: Send + Sync {
 pub struct AuthorizationError {
     /// Whether the network failed, the login was refused, or something on this machine is missing.
     pub kind: ErrorKind,
+    /// The status with which a token server refused. 401: it does not take the login, whatever that is for.
+    pub status: Option<u16>,
     /// What happened.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,

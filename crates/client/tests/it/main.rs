@@ -6,6 +6,7 @@
     reason = "the lints' exceptions for tests do not reach their helper functions"
 )]
 
+mod crawl;
 mod faults;
 mod go;
 mod person;

@@ -302,6 +302,7 @@ async fn a_failed_login_is_no_outage() {
         answer: || {
             Err(AuthorizationError {
                 kind: ErrorKind::Refused,
+                status: Some(401),
                 source: "unauthorized: incorrect username or password".into(),
             })
         },
@@ -330,6 +331,7 @@ async fn a_login_that_cannot_be_reached_is_an_outage() {
         answer: || {
             Err(AuthorizationError {
                 kind: ErrorKind::Network,
+                status: None,
                 source: "Get \"https://t\": Connection refused".into(),
             })
         },
