@@ -1,6 +1,8 @@
 //! The HTTP API (specification, `server.md` sections 3 to 8): the only part that knows paths, status codes and error
 //! codes.
 
+mod admission;
+mod archive;
 mod authorization;
 mod body;
 mod changefeed;

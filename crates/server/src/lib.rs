@@ -9,8 +9,10 @@
 //!   stored root.
 //! * [`token`] decides whom a request may come from.
 //! * `renewal` signs timestamps and snapshots again before they expire.
+//! * [`archives`] serves what was captured of other servers, and nothing else: it has neither store nor keys.
 //! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
 
+pub mod archives;
 pub mod http;
 pub mod settings;
 pub use signet_storage as store;
@@ -26,4 +28,5 @@ mod upload;
 mod verified;
 
 pub use app::App;
+pub use archives::Archives;
 pub use settings::{Clock, Limits, MaxAge, Settings};

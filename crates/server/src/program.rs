@@ -1,8 +1,10 @@
 //! The program around the service: command line, configuration, listening, logs, metrics, health, the end.
 
 mod access;
+mod archives;
 mod auth;
 mod config;
+mod failure;
 mod flags;
 mod front;
 mod keys;
@@ -10,6 +12,8 @@ mod metrics;
 mod passphrase;
 mod quickstart;
 mod run;
+mod signals;
+mod stores;
 
 pub(crate) use flags::{Command, EXAMPLES, FLAG_LIST, Flags};
 pub(crate) use run::{raise_file_limit, run};

@@ -50,6 +50,25 @@ where
         .unwrap_or(Err(BodyError::TooSlow))
 }
 
+/// Reads a body and throws it away, as much as a client may send at all: who is refused while still sending would not see the answer.
+pub(super) async fn discard<B>(body: B, limits: &Limits)
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let read = async {
+        let mut chunks = pin!(BodyDataStream::new(body));
+        let mut left = limits.max_upload_bytes;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whether it came to its end does not matter: the answer is the same.
+    let _ = tokio::time::timeout(limits.upload_time, read).await;
+}
+
 async fn collect<'a, B>(
     body: B,
     limits: &Limits,

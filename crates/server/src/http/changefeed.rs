@@ -73,6 +73,11 @@ pub(super) async fn read(
             return Err(ApiError::internal());
         }
     };
+    answer(&changes)
+}
+
+/// 200 with changes.
+pub(super) fn answer(changes: &[Change]) -> Result<Response, ApiError> {
     let feed = Feed {
         count: changes.len(),
         records: changes.iter().map(Record::from).collect(),
@@ -83,7 +88,7 @@ pub(super) async fn read(
 }
 
 /// What a query asks for: a negative number of records, or a negative ID, looks backwards.
-fn parse(query: &str) -> Result<(Window, u32), ApiError> {
+pub(super) fn parse(query: &str) -> Result<(Window, u32), ApiError> {
     let records = parameter(query, "records");
     let records = parse_i32(&records).map_err(|reason| {
         let records = serde_json::Value::from(cut(&records, 300)).to_string();

@@ -12,6 +12,8 @@ use super::router::Response;
 /// The kinds of errors that clients tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorCode {
+    /// The archives that are served contradict each other.
+    Contradiction,
     /// The GUN is none that this server takes.
     InvalidGun,
     /// A parameter of the changefeed is not understood.
@@ -28,6 +30,8 @@ pub enum ErrorCode {
     MetadataNotFound,
     /// A part is not named.
     NoFilename,
+    /// Archives are served, and they cannot be changed.
+    ReadOnly,
     /// There is no token that allows it.
     Unauthorized,
     /// The keys are out of reach for now.
@@ -45,6 +49,11 @@ impl ErrorCode {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
         match self {
+            Self::Contradiction => (
+                BAD,
+                "ARCHIVES_CONTRADICT",
+                "The archives of this server contradict each other about this repository.",
+            ),
             Self::InvalidGun => (
                 BAD,
                 "INVALID_GUN",
@@ -81,6 +90,11 @@ impl ErrorCode {
                 "You have requested metadata that does not exist.",
             ),
             Self::NoFilename => (BAD, "NO_FILENAME", "No file/role name provided."),
+            Self::ReadOnly => (
+                BAD,
+                "READ_ONLY",
+                "This server serves trust archives, which cannot be changed.",
+            ),
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
@@ -131,6 +145,34 @@ impl ApiError {
             detail: serde_json::to_string(detail).ok(),
             challenge: None,
         }
+    }
+
+    /// A refusal with a text that the Go clients show: of a status 400 they read a `detail` of this form, and of everything else
+    /// nothing but the status.
+    #[must_use]
+    pub fn told(
+        code: ErrorCode,
+        name: &'static str,
+        missing: Option<&'static str>,
+        message: &str,
+    ) -> Self {
+        #[derive(Serialize)]
+        struct Detail<'a> {
+            #[serde(rename = "Name")]
+            name: &'static str,
+            #[serde(rename = "Error")]
+            error: Reason<'a>,
+        }
+        #[derive(Serialize)]
+        struct Reason<'a> {
+            #[serde(rename = "Missing", skip_serializing_if = "Option::is_none")]
+            missing: Option<&'static str>,
+            #[serde(rename = "Msg")]
+            msg: &'a str,
+        }
+        let msg = cut(message, MAX_MESSAGE);
+        let error = Reason { missing, msg };
+        Self::with_detail(code, &Detail { name, error })
     }
 
     /// What the request wants needs a token, with what must be in it and where it is given.
@@ -199,6 +241,9 @@ impl ApiError {
         response
     }
 }
+
+/// Most bytes of a message in a refusal: clients read 1024 bytes of the whole answer.
+pub(super) const MAX_MESSAGE: usize = 700;
 
 /// Cuts `text` so that its JSON form has at most `max` bytes.
 pub(super) fn cut(text: &str, max: usize) -> &str {

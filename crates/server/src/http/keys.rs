@@ -42,7 +42,7 @@ pub(super) async fn rotate(
 }
 
 /// The key with its members in Go's order, which is not the canonical one.
-fn answer(key: &PublicKey) -> Response {
+pub(super) fn answer(key: &PublicKey) -> Response {
     json(format!(
         r#"{{"keytype":"{}","keyval":{{"public":"{}","private":null}}}}"#,
         key.kind(),

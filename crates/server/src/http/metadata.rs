@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LAST_MODIFIED, PRAGMA};
 use http::{HeaderMap, StatusCode};
@@ -26,7 +27,7 @@ pub(crate) struct Headers {
 }
 
 #[derive(Debug)]
-struct CacheHeaders {
+pub(super) struct CacheHeaders {
     cache_control: HeaderValue,
     uncached: bool,
 }
@@ -59,6 +60,14 @@ impl Headers {
             consistent: CacheHeaders::new(max_age.consistent, ""),
         }
     }
+
+    /// Those for a document that was asked for by this name.
+    pub(super) const fn of(&self, name: &MetadataName) -> &CacheHeaders {
+        match name {
+            MetadataName::Current => &self.current,
+            MetadataName::Checksum(_) | MetadataName::Version(_) => &self.consistent,
+        }
+    }
 }
 
 /// A moment as HTTP writes it: `Sun, 22 Nov 2026 19:16:52 GMT`.
@@ -86,29 +95,14 @@ pub(super) async fn read(
     role: Option<&RoleName>,
     name: &MetadataName,
 ) -> Result<Response, ApiError> {
-    let (found, headers) = match name {
-        MetadataName::Current => {
-            let found = match role {
-                Some(role) => current(app, gun, role).await,
-                None => Ok(None),
-            };
-            (found, &app.headers().current)
+    let selector = Selector::of(name)?;
+    let found = match (role, selector) {
+        (Some(role), Some(Selector::Current)) => current(app, gun, role).await,
+        (Some(role), Some(Selector::Checksum(checksum))) => {
+            by_checksum(app, gun, role, &checksum).await
         }
-        MetadataName::Checksum(hex) => {
-            let found = match (role, parse_sha256(hex)) {
-                (Some(role), Some(checksum)) => by_checksum(app, gun, role, &checksum).await,
-                _ => Ok(None),
-            };
-            (found, &app.headers().consistent)
-        }
-        MetadataName::Version(digits) => {
-            let version = parse_version(digits)?;
-            let found = match role {
-                Some(role) if version > 0 => by_version(app, gun, role, version).await,
-                _ => Ok(None),
-            };
-            (found, &app.headers().consistent)
-        }
+        (Some(role), Some(Selector::Version(version))) => by_version(app, gun, role, version).await,
+        (None, _) | (_, None) => Ok(None),
     };
     let served = match found {
         Ok(Some(served)) => served,
@@ -121,16 +115,47 @@ pub(super) async fn read(
             return Err(ApiError::internal());
         }
     };
-    let mut response = http::Response::new(Full::new(served.document.data.clone()));
+    Ok(answer(
+        served.document.data.clone(),
+        served.last_modified.clone(),
+        app.headers().of(name),
+    ))
+}
+
+/// 200 with a document.
+pub(super) fn answer(data: Bytes, last_modified: HeaderValue, cache: &CacheHeaders) -> Response {
+    let mut response = http::Response::new(Full::new(data));
     let map = response.headers_mut();
     map.reserve(4);
     map.insert(
         CONTENT_TYPE,
         const { HeaderValue::from_static("application/json") },
     );
-    map.insert(LAST_MODIFIED, served.last_modified.clone());
-    headers.apply(map);
-    Ok(response)
+    map.insert(LAST_MODIFIED, last_modified);
+    cache.apply(map);
+    response
+}
+
+/// Which copy of a role's document can be looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Selector {
+    Current,
+    Checksum(Sha256),
+    Version(Version),
+}
+
+impl Selector {
+    /// What a name stands for; `None` where no document can have it.
+    pub(super) fn of(name: &MetadataName) -> Result<Option<Self>, ApiError> {
+        Ok(match name {
+            MetadataName::Current => Some(Self::Current),
+            MetadataName::Checksum(hex) => parse_sha256(hex).map(Self::Checksum),
+            MetadataName::Version(digits) => {
+                let version = parse_version(digits)?;
+                (version > 0).then_some(Self::Version(version))
+            }
+        })
+    }
 }
 
 async fn current(

@@ -7,20 +7,16 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, StatusCode};
 use multer::Multipart;
-use serde::Serialize;
 use signet_tuf::Gun;
 
 use super::body::{self, BodyError};
-use super::error::{ApiError, ErrorCode, cut};
+use super::error::{ApiError, ErrorCode, MAX_MESSAGE, cut};
 use super::router::{Response, empty};
 use crate::app::App;
 use crate::settings::Limits;
 use crate::store::StoreError;
 use crate::trust::TrustError;
 use crate::upload::{Part, Rejection, UpdateError};
-
-/// Most bytes of a message in a refusal: clients read 1024 bytes of the whole answer.
-const MAX_MESSAGE: usize = 700;
 
 /// Validates and stores an update.
 pub(super) async fn update<B>(
@@ -164,20 +160,6 @@ fn parameter_value(text: &str) -> Option<(String, &str)> {
 
 /// The answer to an update that was not stored.
 fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
-    #[derive(Serialize)]
-    struct Detail<'a> {
-        #[serde(rename = "Name")]
-        name: &'static str,
-        #[serde(rename = "Error")]
-        error: Reason<'a>,
-    }
-    #[derive(Serialize)]
-    struct Reason<'a> {
-        #[serde(rename = "Missing", skip_serializing_if = "Option::is_none")]
-        missing: Option<&'static str>,
-        #[serde(rename = "Msg")]
-        msg: &'a str,
-    }
     match error {
         UpdateError::MalformedJson { .. } => {
             tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST malformed update JSON");
@@ -198,9 +180,7 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
                 }
             };
             let message = rejection.to_string();
-            let msg = cut(&message, MAX_MESSAGE);
-            let error = Reason { missing, msg };
-            ApiError::with_detail(ErrorCode::InvalidUpdate, &Detail { name, error })
+            ApiError::told(ErrorCode::InvalidUpdate, name, missing, &message)
         }
         UpdateError::Store(StoreError::Conflict) => {
             tracing::info!(%gun, "400 POST old version error");

@@ -24,6 +24,8 @@ pub(crate) enum Command {
 /// The flags of a run.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Flags {
+    /// The trust archives to serve, in place of a storage.
+    pub(crate) archives: Vec<PathBuf>,
     /// The configuration file; without one the built-in configuration is used.
     pub(crate) config: Option<PathBuf>,
     /// Where the built-in configuration keeps its data.
@@ -106,7 +108,7 @@ impl Command {
             match name {
                 "h" => return Ok(Self::Usage),
                 "help" => return Ok(Self::Help),
-                "config" | "data-dir" | "http-addr" | "listen" | "logf" => {}
+                "archive" | "config" | "data-dir" | "http-addr" | "listen" | "logf" => {}
                 _ => return Err(UsageError::Unknown(name.to_owned())),
             }
             // The value as the operating system gave it: a path need not be UTF-8.
@@ -129,6 +131,7 @@ impl Command {
 impl Flags {
     fn set(&mut self, name: &str, value: OsString) -> Result<(), UsageError> {
         match name {
+            "archive" => self.archives.push(value.into()),
             "config" => self.config = Some(value.into()),
             "data-dir" => self.data_dir = Some(value.into()),
             "logf" => {
@@ -169,7 +172,9 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 /// The flags, in the form in which Go lists them.
-pub(crate) const FLAG_LIST: &str = "  -bootstrap
+pub(crate) const FLAG_LIST: &str = "  -archive file
+    \tServe this trust archive, read-only, instead of a storage; may be given several times
+  -bootstrap
     \tDo any necessary setup of configured backend storage services
   -config string
     \tPath to configuration file
@@ -201,9 +206,11 @@ Examples:
         Run as configured. Every key can be overridden by a variable, for example NOTARY_SERVER_LOGGING_LEVEL=info.
   notary-server -config /etc/notary/server-config.json -bootstrap
         Create or upgrade the tables of the configured database, then end.
+  notary-server --archive trust.tar.gz
+        Serve what was captured of other trust servers under its original names: to be read, and never changed.
 
 Signals: SIGTERM and SIGINT finish what has begun, then end. SIGUSR1 and SIGUSR2 raise and lower the log level.
-SIGHUP reads the certificates again.
+SIGHUP reads the certificates and the archives again.
 ";
 
 #[cfg(test)]
@@ -235,6 +242,10 @@ mod tests {
         ] {
             assert_eq!(flags(line).config, Some("a.json".into()), "{line}");
         }
+        assert_eq!(
+            flags("-archive a.tar.gz --archive=b.tar.gz").archives,
+            [PathBuf::from("a.tar.gz"), PathBuf::from("b.tar.gz")]
+        );
         assert_eq!(flags("--listen :1").http_addr.as_deref(), Some(":1"));
         assert_eq!(flags("-logf logfmt").log_format, telemetry::Format::Logfmt);
         assert!(

@@ -11,27 +11,53 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
-use signet_server::App;
 use signet_server::http::{Response, Route};
+use signet_server::{App, Archives, Settings};
 use signet_service::health::Health;
 use signet_service::serve::Handler;
 use signet_service::telemetry;
 
 use super::access::{self, Described};
+use super::archives;
 use super::metrics::{self, Measured, Metrics};
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub(crate) enum Service {
+    /// Repositories that are published here.
+    Repositories(Arc<App>),
+    /// Archives of repositories that were published elsewhere.
+    Archives(Arc<Archives>),
+}
+
+impl Service {
+    fn settings(&self) -> &Settings {
+        match self {
+            Self::Repositories(app) => app.settings(),
+            Self::Archives(archives) => archives.settings(),
+        }
+    }
+
+    async fn respond(&self, route: Route, request: Request<Incoming>) -> Response {
+        match self {
+            Self::Repositories(app) => app.respond(route, request).await,
+            Self::Archives(archives) => archives.respond(route, request).await,
+        }
+    }
+}
 
 /// The service with its surroundings.
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
-    app: Arc<App>,
+    service: Service,
     metrics: Arc<Metrics>,
     health: Health,
 }
 
 impl Front {
-    pub(crate) const fn new(app: Arc<App>, metrics: Arc<Metrics>, health: Health) -> Self {
+    pub(crate) const fn new(service: Service, metrics: Arc<Metrics>, health: Health) -> Self {
         Self {
-            app,
+            service,
             metrics,
             health,
         }
@@ -44,7 +70,7 @@ impl Front {
         described: &Described,
     ) -> Response {
         let started = Instant::now();
-        if self.app.settings().auth.is_some() {
+        if self.service.settings().auth.is_some() {
             request.extensions_mut().insert(described.caller().clone());
         }
         let operation = route.operation();
@@ -54,7 +80,7 @@ impl Front {
             0
         };
         // A defect in one request is that request's: the connection and the others on it go on.
-        let answer = AssertUnwindSafe(self.app.respond(route, request))
+        let answer = AssertUnwindSafe(self.service.respond(route, request))
             .catch_unwind()
             .await;
         let response =
@@ -73,6 +99,16 @@ impl Front {
         }
         access::completed(described, &response, response_bytes, now - started);
         response
+    }
+
+    /// Healthy as the Go server says it; a server of archives also says what it has.
+    fn health(&self) -> Response {
+        match &self.service {
+            Service::Archives(archives) if self.health.failures().is_empty() => {
+                json(StatusCode::OK, archives::report(archives).to_string())
+            }
+            _ => health(&self.health),
+        }
     }
 
     fn metrics(&self) -> Response {
@@ -96,7 +132,7 @@ impl Handler for Front {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let route = Route::of(request.method(), request.uri());
         match route {
-            Route::Health => health(&self.health),
+            Route::Health => self.health(),
             Route::Metrics => self.metrics(),
             route => {
                 let described = Described::of(&request, peer);

@@ -70,6 +70,14 @@ impl Metrics {
         })
     }
 
+    /// Adds series of what is served.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] when the names contradict those that are there.
+    pub(crate) fn add(&self, series: Box<dyn Collector>) -> prometheus::Result<()> {
+        self.registry.register(series)
+    }
+
     /// Records a request that was answered at `now`.
     pub(crate) fn record(
         &self,

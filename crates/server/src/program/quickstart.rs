@@ -33,6 +33,11 @@ pub(crate) enum QuickstartError {
          or accept it with --insecure-no-auth"
     )]
     Exposed(String),
+    #[error(
+        "refusing to listen on {0}, where others could connect and read: this server has no authentication. Listen on localhost, \
+         or accept it with --insecure-no-auth"
+    )]
+    ExposedArchives(String),
     #[error("{}: {}", path.display(), files::reason(error))]
     Folder { path: PathBuf, error: io::Error },
     #[error("the data folder {} is in use by another notary-server", .0.display())]
@@ -142,17 +147,38 @@ impl DataFolder {
     }
 }
 
+/// What the server lets everybody do who can connect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Offer {
+    /// Publish, and read.
+    Publishing,
+    /// Read archives.
+    Archives,
+}
+
 /// Refuses an address that others can connect to, unless the operator has accepted it.
-pub(crate) fn check_exposure(address: &Address, accepted: bool) -> Result<(), QuickstartError> {
+pub(crate) fn check_exposure(
+    address: &Address,
+    offer: Offer,
+    accepted: bool,
+) -> Result<(), QuickstartError> {
     if address.is_loopback() || accepted {
-        Ok(())
-    } else {
-        Err(QuickstartError::Exposed(address.to_string()))
+        return Ok(());
     }
+    Err(match offer {
+        Offer::Publishing => QuickstartError::Exposed(address.to_string()),
+        Offer::Archives => QuickstartError::ExposedArchives(address.to_string()),
+    })
 }
 
 /// What is printed when the server is ready: where it is, and the lines to paste so that docker trusts it.
-pub(crate) fn welcome(folder: &Path, ca: Option<&Path>, address: &Address, port: u16) -> String {
+pub(crate) fn welcome(
+    folder: &Path,
+    ca: Option<&Path>,
+    address: &Address,
+    port: u16,
+    offer: Offer,
+) -> String {
     let host = public_host(address);
     let site = if host.contains(':') {
         format!("[{host}]:{port}")
@@ -160,8 +186,12 @@ pub(crate) fn welcome(folder: &Path, ca: Option<&Path>, address: &Address, port:
         format!("{host}:{port}")
     };
     let scheme = "https";
+    let data = match offer {
+        Offer::Publishing => "Its data is",
+        Offer::Archives => "It serves archives, read-only; its certificate is",
+    };
     let mut text = format!(
-        "notary-server is ready at {scheme}://{site}\nIts data is in {}\n\n",
+        "notary-server is ready at {scheme}://{site}\n{data} in {}\n\n",
         folder.display()
     );
     let mut line = |line: &str| {
@@ -181,11 +211,18 @@ pub(crate) fn welcome(folder: &Path, ca: Option<&Path>, address: &Address, port:
     line(&format!(
         "  export DOCKER_CONTENT_TRUST_SERVER={scheme}://{site}\n"
     ));
-    line(if address.is_loopback() {
-        "There is no authentication: every user of this machine can publish. Stop with Ctrl-C."
+    let who = if address.is_loopback() {
+        "every user of this machine"
     } else {
-        "There is no authentication: everybody who can connect can publish. Stop with Ctrl-C."
-    });
+        "everybody who can connect"
+    };
+    let what = match offer {
+        Offer::Publishing => "publish",
+        Offer::Archives => "read",
+    };
+    line(&format!(
+        "There is no authentication: {who} can {what}. Stop with Ctrl-C."
+    ));
     text
 }
 
@@ -260,11 +297,19 @@ mod tests {
     #[test]
     fn others_can_connect_only_when_that_was_accepted() {
         let address = |text: &str| Address::parse(text).unwrap();
-        assert!(check_exposure(&address("localhost:4443"), false).is_ok());
-        assert!(check_exposure(&address("127.0.0.1:4443"), false).is_ok());
+        assert!(check_exposure(&address("localhost:4443"), Offer::Publishing, false).is_ok());
+        assert!(check_exposure(&address("127.0.0.1:4443"), Offer::Archives, false).is_ok());
         for text in [":4443", "0.0.0.0:4443", "[::]:4443", "example.com:4443"] {
-            assert!(check_exposure(&address(text), false).is_err(), "{text}");
-            assert!(check_exposure(&address(text), true).is_ok(), "{text}");
+            for offer in [Offer::Publishing, Offer::Archives] {
+                assert!(
+                    check_exposure(&address(text), offer, false).is_err(),
+                    "{text}"
+                );
+                assert!(
+                    check_exposure(&address(text), offer, true).is_ok(),
+                    "{text}"
+                );
+            }
         }
     }
 

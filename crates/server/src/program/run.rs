@@ -1,16 +1,13 @@
 //! The life of the server, step by step. The order of the steps is that of the Go server: it decides which of several faults
 //! in a configuration is reported.
 
-use std::error::Error as StdError;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
-use signet_server::store::{MemoryStore, MetadataStore, SqliteStore, StoreError};
-use signet_server::trust::{MemoryTrust, TrustService};
-use signet_server::{App, Clock, Settings};
+use signet_server::{Clock, Settings};
 use signet_service::config::{Configuration, Environment};
 use signet_service::health::Health;
 use signet_service::listen::Address;
@@ -21,58 +18,18 @@ use signet_service::telemetry::Telemetry;
 use signet_service::tls::Tls;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use super::archives::{self, Gauges};
 use super::auth;
-use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX, Storage, TrustSource};
+use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX};
+use super::failure::Failure;
 use super::flags::Flags;
-use super::front::{DebugFront, Front};
-use super::keys::{self, KeysError};
+use super::front::{DebugFront, Front, Service};
 use super::metrics::Metrics;
-use super::quickstart::{self, DataFolder, QuickstartError};
-
-/// Why the server does not start, or ended. What is shown is [`Failure::message`].
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("error listening on debug interface")]
-    Debug(#[source] ConfigError),
-    #[error("-data-dir is for running without -config: the configuration file says where data is")]
-    DataFolderWithConfig,
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    #[error("cannot set up metrics")]
-    Metrics(#[from] prometheus::Error),
-    #[error("store does not support bootstrapping")]
-    NothingToBootstrap,
-    #[error(transparent)]
-    Quickstart(#[from] QuickstartError),
-    #[error(
-        "trust_service.type \"remote\" needs a client for notary-signer, which comes with a later version of this server; with \
-         \"local\" the signing keys are kept in the server's own database"
-    )]
-    RemoteTrust,
-    #[error("cannot take over signals")]
-    Signals(#[source] io::Error),
-    #[error("Error starting {backend} driver")]
-    Storage {
-        backend: String,
-        source: Box<dyn StdError + Send + Sync>,
-    },
-    #[error(transparent)]
-    Tls(#[from] signet_service::tls::TlsError),
-    #[error(transparent)]
-    Unreadable(#[from] signet_service::config::Unreadable),
-}
-
-impl Failure {
-    /// The error with its causes, in one line.
-    pub(crate) fn message(&self) -> String {
-        chain(self)
-    }
-}
+use super::quickstart::{self, DataFolder, Offer, QuickstartError};
+use super::signals;
+use super::stores::Stores;
 
 /// Runs the server until a signal ends it. Gives the exit status.
 pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
@@ -96,25 +53,21 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     for key in configuration.unknown_keys(config::KNOWN_KEYS) {
         tracing::warn!("the configuration has a key that means nothing to this server: {key}");
     }
-    let trust = config::trust_source(&configuration)?;
-    tracing::info!("{}", trust_message(&trust));
-    let storage = config::storage(&configuration)?;
-    if trust == TrustSource::Remote {
-        return Err(Failure::RemoteTrust);
-    }
-    tracing::info!("Using {} backend", configuration.text("storage.backend"));
-    if flags.switches.bootstrap && storage == Storage::Memory {
-        return Err(Failure::NothingToBootstrap);
-    }
-    let stores = Stores::open(&storage, &configuration, &clock).await?;
-    if flags.switches.bootstrap {
-        stores.close().await;
-        print(&format!(
-            "the tables of {} are ready\n",
-            configuration.text("storage.db_url")
-        ));
-        return Ok(0);
-    }
+    let stores = if flags.archives.is_empty() {
+        let stores = Stores::configured(&configuration, flags.switches.bootstrap, &clock).await?;
+        if flags.switches.bootstrap {
+            stores.close().await;
+            print(&format!(
+                "the tables of {} are ready\n",
+                configuration.text("storage.db_url")
+            ));
+            return Ok(0);
+        }
+        Some(stores)
+    } else {
+        archives::check(&flags, &configuration)?;
+        None
+    };
 
     let max_age = config::max_age(&configuration)?;
     let address_text = config::http_address(&configuration)?;
@@ -139,6 +92,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         .and_then(|listener| listener.local_addr().ok())
         .map_or(0, |address| address.port());
     let auth = auth::auth(&configuration)?;
+    let offer = offer(&flags);
     if !flags.switches.debug {
         // Keys are in memory: no core dumps, and no other process of this user looks in.
         protect_memory();
@@ -150,25 +104,33 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         auth,
         limits: bounds.requests.clone(),
     };
-    let app = App::new(
-        Arc::clone(&stores.metadata),
-        Arc::clone(&stores.trust),
-        settings,
-        Arc::clone(&clock),
-    );
     let metrics = Arc::new(Metrics::new(Instant::now())?);
-    stores.watch(&health, &mut tasks);
-    level_signals(log.clone(), &mut tasks)?;
+    let service = match &stores {
+        Some(stores) => {
+            stores.watch(&health, &mut tasks);
+            Service::Repositories(stores.serve(settings, Arc::clone(&clock)))
+        }
+        None => {
+            let archives = archives::open(flags.archives, settings, Arc::clone(&clock)).await?;
+            metrics.add(Box::new(Gauges::new(&archives, Arc::clone(&clock))))?;
+            Service::Archives(archives)
+        }
+    };
+    signals::level_signals(log.clone(), &mut tasks)?;
     let has_own = own_certificate
         .as_ref()
         .is_some_and(|own| own.authority.is_some());
-    certificate_signals(
+    signals::certificate_signals(
         tls.clone(),
         folder.clone().filter(|_| has_own),
         address.clone(),
-        clock,
+        Arc::clone(&clock),
         &mut tasks,
     )?;
+    if let Service::Archives(archives) = &service {
+        let tell = folder.is_some().then_some(print as fn(&str));
+        archives::watch(archives, tell, Arc::clone(&clock), &mut tasks)?;
+    }
     let mut ends = EndSignals::install().map_err(Failure::Signals)?;
 
     tracing::info!("Starting Server");
@@ -180,7 +142,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         Some(Ok(chosen)) if address.port() == 0 => tracing::info!("Starting on {chosen}"),
         _ => tracing::info!("Starting on {address_text}"),
     }
-    if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port)) {
+    if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port, offer)) {
         print(&welcome);
     }
     let status = serve_until_signal(&mut ends, &bounds, |shutdown| {
@@ -188,13 +150,15 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             listeners,
             tls,
             bounds.connections.clone(),
-            Front::new(app, metrics, health),
+            Front::new(service, metrics, health),
             shutdown,
         )
     })
     .await;
     tasks.shutdown().await;
-    stores.close().await;
+    if let Some(stores) = stores {
+        stores.close().await;
+    }
     // The next server may have the folder now.
     drop(folder);
     Ok(status)
@@ -247,17 +211,16 @@ fn configuration(
     if folder.is_some() {
         // Before anything is opened: what listens where others can connect was asked for.
         let address = config::parse_address(&config::http_address(&configuration)?)?;
-        quickstart::check_exposure(&address, flags.switches.insecure_no_auth)?;
+        quickstart::check_exposure(&address, offer(flags), flags.switches.insecure_no_auth)?;
     }
     Ok((configuration, folder))
 }
 
-const fn trust_message(source: &TrustSource) -> &'static str {
-    match source {
-        TrustSource::Local => {
-            "Using local signing service, which requires ED25519. Ignoring all other trust_service parameters, including keyAlgorithm"
-        }
-        TrustSource::Remote => "Using remote signing service",
+const fn offer(flags: &Flags) -> Offer {
+    if flags.archives.is_empty() {
+        Offer::Publishing
+    } else {
+        Offer::Archives
     }
 }
 
@@ -269,8 +232,14 @@ struct OwnCertificate {
 }
 
 impl OwnCertificate {
-    fn welcome(&self, address: &Address, port: u16) -> String {
-        quickstart::welcome(&self.folder, self.authority.as_deref(), address, port)
+    fn welcome(&self, address: &Address, port: u16, offer: Offer) -> String {
+        quickstart::welcome(
+            &self.folder,
+            self.authority.as_deref(),
+            address,
+            port,
+            offer,
+        )
     }
 }
 
@@ -297,145 +266,6 @@ fn own_certificate(
         folder: folder.path().to_owned(),
         authority,
     }))
-}
-
-/// Where metadata and signing keys are.
-struct Stores {
-    metadata: Arc<dyn MetadataStore>,
-    trust: Arc<dyn TrustService>,
-    sqlite: Option<Arc<SqliteStore>>,
-}
-
-impl Stores {
-    async fn open(
-        storage: &Storage,
-        configuration: &Configuration,
-        clock: &Clock,
-    ) -> Result<Self, Failure> {
-        let fail = |source: Box<dyn StdError + Send + Sync>| Failure::Storage {
-            backend: configuration.text("storage.backend"),
-            source,
-        };
-        match storage {
-            Storage::Memory => {
-                let metadata = Arc::new(MemoryStore::default());
-                Ok(Self { metadata, trust: Arc::new(MemoryTrust::new()), sqlite: None })
-            }
-            Storage::Sqlite(location) => {
-                let store = Arc::new(SqliteStore::open(location).await.map_err(|error| fail(error.into()))?);
-                let trust = keys::open(&store, configuration.environment(), Arc::clone(clock)).await?;
-                Ok(Self { metadata: Arc::clone(&store) as _, trust: Arc::new(trust), sqlite: Some(store) })
-            }
-            Storage::NotYet(backend) => Err(fail(
-                format!("{backend} comes with a later version of this server; use the embedded database, storage.backend sqlite3").into(),
-            )),
-        }
-    }
-
-    fn watch(&self, health: &Health, tasks: &mut JoinSet<()>) {
-        if self.sqlite.is_none() {
-            return;
-        }
-        let store = Arc::clone(&self.metadata);
-        tasks.spawn(health.watch("DB operational", move || {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.check().await.map_err(|error| database_fault(&error)) })
-        }));
-        let trust = Arc::clone(&self.trust);
-        tasks.spawn(health.watch("Trust operational", move || {
-            let trust = Arc::clone(&trust);
-            Box::pin(async move { trust.check().await.map_err(|error| chain(&error)) })
-        }));
-    }
-
-    async fn close(&self) {
-        if let Some(sqlite) = &self.sqlite {
-            sqlite.close().await;
-        }
-    }
-}
-
-/// What the health report says of the database: the text of the Go server when the database answers without the table.
-fn database_fault(error: &StoreError) -> String {
-    match error {
-        StoreError::Database(sqlx::Error::Database(_)) => {
-            "Cannot access table: tuf_files".to_owned()
-        }
-        error => chain(error),
-    }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some libraries repeat the text of the cause in their own.
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// SIGUSR1 and SIGUSR2 change the log level and say so on standard output.
-fn level_signals(log: Telemetry, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
-    let mut raise = signal(SignalKind::user_defined1()).map_err(Failure::Signals)?;
-    let mut lower = signal(SignalKind::user_defined2()).map_err(Failure::Signals)?;
-    tasks.spawn(async move {
-        loop {
-            let up = tokio::select! {
-                _ = raise.recv() => true,
-                _ = lower.recv() => false,
-            };
-            print(&format!("{}\n", log.step(up)));
-        }
-    });
-    Ok(())
-}
-
-/// SIGHUP reads the certificates again; those that the server made itself are renewed in time.
-fn certificate_signals(
-    tls: Option<Arc<Tls>>,
-    own: Option<Arc<DataFolder>>,
-    address: Address,
-    clock: Clock,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), Failure> {
-    let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::Signals)?;
-    tasks.spawn(async move {
-        let mut daily = tokio::time::interval(RENEWAL_CHECK);
-        daily.tick().await;
-        loop {
-            let asked = tokio::select! {
-                _ = hang_up.recv() => true,
-                _ = daily.tick() => false,
-            };
-            let renewed = match own
-                .as_ref()
-                .map(|folder| folder.certificate(&address, clock()))
-            {
-                None => asked,
-                Some(Ok(ca)) => asked || ca.renewed != Renewed::Nothing,
-                Some(Err(error)) => {
-                    tracing::error!("the certificate cannot be renewed: {}", chain(&error));
-                    asked
-                }
-            };
-            // Without TLS there is nothing to read, and the signal must not end the process all the same.
-            match tls.as_ref().filter(|_| renewed).map(|tls| tls.reload()) {
-                None => {}
-                Some(Ok(())) => tracing::info!("read the certificates again"),
-                Some(Err(error)) => {
-                    tracing::error!("the certificates stay as they are: {}", chain(&error));
-                }
-            }
-        }
-    });
-    Ok(())
 }
 
 async fn debug_listener(health: &Health, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
@@ -480,13 +310,12 @@ fn system_time() -> OffsetDateTime {
 }
 
 /// Writes to standard output. If nobody reads it, the server goes on.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 const DEBUG_ADDRESS: &str = "localhost:8080";
-const RENEWAL_CHECK: Duration = Duration::from_secs(12 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

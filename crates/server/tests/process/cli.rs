@@ -30,7 +30,7 @@ fn version_usage_and_unknown_flags() {
     let (status, out, log) = with(&["-nope"]);
     assert_eq!(status, Some(2));
     assert!(
-        log.starts_with("flag provided but not defined: -nope\n  -bootstrap\n"),
+        log.starts_with("flag provided but not defined: -nope\n  -archive file\n"),
         "{log}"
     );
     assert!(
