@@ -41,6 +41,7 @@ pub struct TrustOptions {
     storage: Storage,
     keys: Value,
     token: Option<TokenAuth>,
+    archives: Vec<PathBuf>,
 }
 
 impl Default for TrustOptions {
@@ -50,6 +51,7 @@ impl Default for TrustOptions {
             storage: Storage::Memory,
             keys: json!({"type": "local"}),
             token: None,
+            archives: Vec::new(),
         }
     }
 }
@@ -76,6 +78,13 @@ impl TrustOptions {
         self
     }
 
+    /// Ours only: these trust archives in place of a storage and keys.
+    #[must_use]
+    pub fn archives(mut self, files: &[&Path]) -> Self {
+        self.archives = files.iter().map(|file| (*file).to_owned()).collect();
+        self
+    }
+
     /// Only those who bring a token of this service may do something.
     #[must_use]
     pub fn token(mut self, token: TokenAuth) -> Self {
@@ -91,6 +100,7 @@ pub struct TrustServer {
     address: SocketAddr,
     transport: Transport,
     token: Option<TokenAuth>,
+    archives: Vec<PathBuf>,
     authority: Authority,
     program: PathBuf,
     folder: TempDir,
@@ -153,6 +163,14 @@ impl TrustServer {
         Self::start(program::ours("notary-server")?, options)
     }
 
+    /// Starts our server on trust archives.
+    ///
+    /// # Errors
+    /// When our `notary-server` has not been built or does not start.
+    pub fn ours_of_archives(files: &[&Path]) -> anyhow::Result<Self> {
+        Self::ours_with(&TrustOptions::default().archives(files))
+    }
+
     fn start(program: PathBuf, options: &TrustOptions) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let authority = Authority::new("trust server test CA")?;
@@ -171,11 +189,15 @@ impl TrustServer {
                     },
                     "logging": {"level": "error"},
                 });
+                if !options.archives.is_empty() {
+                    let mut all = config.take();
+                    config = json!({"server": all["server"].take(), "logging": {"level": "info"}});
+                }
                 if let Some(token) = &options.token {
                     config["auth"] = json!({"type": "token", "options": token.options()});
                 }
                 file::write(&folder.path().join("server.json"), config.to_string())?;
-                Ok(server_command(&program, folder.path()))
+                Ok(server_command(&program, folder.path(), &options.archives))
             },
         )?;
         Ok(Self {
@@ -183,6 +205,7 @@ impl TrustServer {
             address,
             transport: options.transport,
             token: options.token.clone(),
+            archives: options.archives.clone(),
             authority,
             program,
             folder,
@@ -195,7 +218,7 @@ impl TrustServer {
     /// When it does not come up again.
     pub fn crash_and_restart(&mut self) -> anyhow::Result<()> {
         self.service.kill();
-        let mut command = server_command(&self.program, self.folder.path());
+        let mut command = server_command(&self.program, self.folder.path(), &self.archives);
         self.service = Service::spawn(
             "notary-server",
             &mut command,
@@ -294,7 +317,7 @@ impl TrustServer {
     }
 }
 
-fn server_command(program: &Path, folder: &Path) -> Command {
+fn server_command(program: &Path, folder: &Path, archives: &[PathBuf]) -> Command {
     let mut command = Command::new(program);
     command
         .arg("-config")
@@ -302,6 +325,9 @@ fn server_command(program: &Path, folder: &Path) -> Command {
         .current_dir(folder)
         .env("HOME", folder)
         .env("XDG_DATA_HOME", folder.join("data"));
+    for archive in archives {
+        command.arg("-archive").arg(archive);
+    }
     command
 }
 
