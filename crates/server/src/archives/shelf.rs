@@ -24,8 +24,8 @@ use crate::gate::Gates;
 
 /// How many repositories are read from files at a time.
 const READS: u32 = 4;
-/// From this size in the file on, a repository is read while no other is.
-const LARGE: u64 = 8 << 20;
+/// From this many bytes on, a repository is read while no other is.
+const LARGE: u64 = 64 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -168,16 +168,16 @@ impl Shelf {
         if let Some(held) = self.cache.get(gun) {
             return Ok(Some(held));
         }
-        let lengths = self.volumes.iter();
-        let lengths = lengths.filter_map(|(_, archive)| Some(archive.entry(gun)?.length));
-        let Some(length) = lengths.reduce(u64::saturating_add) else {
+        let sizes = self.volumes.iter();
+        let sizes = sizes.filter_map(|(_, archive)| Some(archive.entry(gun)?.size));
+        let Some(size) = sizes.reduce(u64::saturating_add) else {
             return Ok(None);
         };
         let _inside = self.gates.enter(gun).await;
         if let Some(held) = self.cache.get(gun) {
             return Ok(Some(held));
         }
-        let share = if length < LARGE { 1 } else { READS };
+        let share = if size < LARGE { 1 } else { READS };
         let reads = Arc::clone(&self.reads).acquire_many_owned(share).await;
         let (shelf, gun) = (Arc::clone(self), gun.clone());
         let read = tokio::task::spawn_blocking(move || {
