@@ -14,6 +14,7 @@ pub mod crawl;
 pub mod error;
 pub mod http;
 pub mod initialize;
+pub mod inventory;
 pub mod layout;
 pub mod policy;
 pub mod probe;

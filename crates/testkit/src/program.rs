@@ -81,10 +81,23 @@ pub const SQLITE3: Program = Program {
     package: "sqlite3",
 };
 
+/// A browser.
+pub const CHROMIUM: Program = Program {
+    name: "chromium",
+    package: "chromium",
+};
+/// What drives the browser.
+pub const CHROMEDRIVER: Program = Program {
+    name: "chromedriver",
+    package: "chromium-driver",
+};
+
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 13] = [
+pub const PEERS: [Program; 15] = [
     BASH,
     BUSYBOX,
+    CHROMEDRIVER,
+    CHROMIUM,
     DOCKER,
     DOCKERD,
     DOCKER_REGISTRY,

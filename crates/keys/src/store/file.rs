@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use signet_tuf::{Gun, KeyId};
 
@@ -15,8 +15,26 @@ use super::{Error, KeyInfo, KeyStore, Problem, Warning, is_valid_role, legacy};
 use crate::keyfile::{self, MAX_BYTES, OpenError, Sealed};
 use crate::pem::{self, Block};
 use crate::private::PrivateKey;
-use crate::prompt::{Passphrases, Retriever, UnlockError};
+use crate::prompt::{Notice, PassphraseError, Passphrases, Prompt, Retriever, UnlockError};
 use crate::signer::Signer;
+
+/// Nobody is asked for a passphrase.
+struct Nobody;
+
+impl Passphrases for Nobody {
+    fn preset(&self, _: &str) -> Option<SecretString> {
+        None
+    }
+
+    fn enter(&self, prompt: &Prompt<'_>) -> Result<SecretString, PassphraseError> {
+        Err(PassphraseError::Unavailable {
+            alias: prompt.alias.to_owned(),
+            source: std::io::Error::from(std::io::ErrorKind::Unsupported),
+        })
+    }
+
+    fn tell(&self, _: Notice) {}
+}
 
 /// The keys in `<trust dir>/private`, one file each, encrypted with a passphrase.
 ///
@@ -56,6 +74,40 @@ impl FileKeyStore {
             slots: Mutex::default(),
             warnings: Mutex::new(warnings),
         }
+    }
+
+    /// The store of a trust directory, for looking only: nothing is migrated, and no passphrase is asked for. `None` where the folder has an
+    /// old layout, whose keys only migrating would show.
+    #[must_use]
+    pub fn look(trust_dir: &Path) -> Option<Self> {
+        let folder = trust_dir.join("private");
+        let is_old = legacy::FOLDERS
+            .iter()
+            .any(|name| folder.join(name).is_dir());
+        (!is_old).then(|| Self {
+            folder,
+            retriever: Arc::new(Retriever::new(Arc::new(Nobody))),
+            iterations: Self::DEFAULT_ITERATIONS,
+            slots: Mutex::default(),
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// Whether a passphrase protects the key's file; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// [`Error`] when the file cannot be read, or holds no key that can be used.
+    pub fn is_encrypted(&self, id: &KeyId) -> Result<Option<bool>, Error> {
+        let Some(blocks) = self.read(id)? else {
+            return Ok(None);
+        };
+        let failed = |source| Error::Open {
+            id: id.clone(),
+            source,
+        };
+        let block = blocks.first().ok_or_else(|| failed(OpenError::NotPem))?;
+        let sealed = keyfile::inspect(block).map_err(failed)?;
+        Ok(Some(!matches!(sealed, Sealed::Open(_))))
     }
 
     /// Sets the iterations of key derivation for files written from now on; at least [`FileKeyStore::MIN_ITERATIONS`].

@@ -2,6 +2,7 @@
 //!
 //! Every one is ready when its constructor returns, and gone when it is dropped.
 
+mod browser;
 mod daemon;
 mod registry;
 mod scripted;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+pub use browser::Browser;
 pub use daemon::{Daemon, DaemonTls};
 pub use registry::{Registry, RegistryOptions};
 pub use scripted::{Received, Reply, ScriptedDaemon};
