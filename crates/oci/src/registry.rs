@@ -198,6 +198,7 @@ impl Registry {
         match response.status() {
             StatusCode::OK => self.read_manifest(response).await,
             StatusCode::NOT_FOUND => Err(RegistryError::NotFound {
+                registry: self.url().to_string(),
                 image: self.image(name),
                 message: self.explanation(response).await,
             }),

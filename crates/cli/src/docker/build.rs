@@ -82,12 +82,17 @@ fn accepted(
     input: &Input,
     used: &[&ImageUse],
     named: &[&Named],
-    answers: BTreeMap<String, Result<Pinned, Failure>>,
+    mut answers: BTreeMap<String, Result<Pinned, Failure>>,
     context: &Context,
 ) -> Result<BTreeMap<String, Pinned>, Failure> {
     let mut pins = BTreeMap::new();
     let mut failed = 0_usize;
-    for (name, answer) in answers {
+    // In the order of the file and then of the flags, as they are read.
+    let names = (used.iter().map(|image| &image.name)).chain(named.iter().map(|named| &named.name));
+    for name in names {
+        let Some(answer) = answers.remove(name) else {
+            continue;
+        };
         let answer = answer.and_then(|pinned| match pinned.written {
             Some(written) if !pinned.is_current() => {
                 let before = name.split('@').next().unwrap_or_default();
@@ -99,16 +104,16 @@ fn accepted(
         });
         match answer {
             Ok(pinned) => {
-                pins.insert(name, pinned);
+                pins.insert(name.clone(), pinned);
             }
             Err(failure) => {
                 failed += 1;
-                let places = used.iter().filter(|image| image.name == name);
+                let places = used.iter().filter(|image| image.name == *name);
                 let places = places.map(|image| format!("{}:{}", input.shown, image.place));
-                let flags = named.iter().filter(|named| named.name == name);
+                let flags = named.iter().filter(|named| named.name == *name);
                 let places = places.chain(flags.map(|named| format!("--{}", named.flag)));
                 let places: Vec<String> = places.collect();
-                let place = format!("{}: {}: ", places.join(", "), visible(&name));
+                let place = format!("{}: {}: ", places.join(", "), visible(name));
                 failure.prefix(&place).print(&context.printer);
             }
         }

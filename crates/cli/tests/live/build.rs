@@ -146,6 +146,10 @@ fn build_starts_nothing_unless_every_image_is_signed() {
             "context/Dockerfile:2:6: IMAGE:unsigned: No valid trust data for unsigned\nnothing is built: not every image is signed\n",
         ),
         (
+            "FROM IMAGE:unsigned\nCOPY --from=IMAGE:absent / /\n",
+            "context/Dockerfile:1:6: IMAGE:unsigned: No valid trust data for unsigned\ncontext/Dockerfile:2:13: IMAGE:absent: No valid trust data for absent\nnothing is built: not every image is signed\n",
+        ),
+        (
             "FROM IMAGE:v1\nCOPY --from=IMAGE:unsigned / /\n",
             "context/Dockerfile:2:13: IMAGE:unsigned: No valid trust data for unsigned\nnothing is built: not every image is signed\n",
         ),

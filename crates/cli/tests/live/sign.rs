@@ -231,7 +231,10 @@ fn what_fails_changes_nothing() {
         .failure(1)
         .unwrap();
     assert!(
-        text.contains("team/app:nosuch is not in the registry"),
+        text.contains(&format!(
+            "team/app:nosuch is not in the registry http://{}/",
+            scene.registry.host()
+        )),
         "{text}"
     );
     assert!(

@@ -63,8 +63,10 @@ pub enum RegistryError {
     #[error("the registry's answer is not a manifest")]
     Malformed(#[source] InvalidManifest),
     /// The registry has no such tag, digest, or repository.
-    #[error("{image} is not in the registry{}", explained(message.as_ref()))]
+    #[error("{image} is not in the registry {registry}{}", explained(message.as_ref()))]
     NotFound {
+        /// Address of the registry.
+        registry: String,
         /// Path of the repository with the tag or digest.
         image: String,
         /// The server's explanation.

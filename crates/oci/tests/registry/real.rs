@@ -146,7 +146,10 @@ async fn what_is_not_there_is_absent() {
     assert_eq!(error.kind(), ErrorKind::Absent);
     assert_eq!(
         error.to_string(),
-        "team/app:nothere is not in the registry: manifest unknown"
+        format!(
+            "team/app:nothere is not in the registry http://{}/: manifest unknown",
+            server.host()
+        )
     );
 
     let other: Reference = format!("{}/other", server.host()).parse().unwrap();
