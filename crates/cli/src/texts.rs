@@ -1,7 +1,7 @@
 //! The original programs' messages, one module per program, and Go's ways of writing values into them.
 
+pub mod archive;
 pub mod docker;
-pub mod notary;
 
 use std::fmt::Write as _;
 

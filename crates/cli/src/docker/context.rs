@@ -18,7 +18,6 @@ use crate::ui::log::Clock;
 use crate::ui::printer::Printer;
 use crate::ui::prompt::Terminal;
 use crate::ui::report::Failure;
-use crate::ui::secrets;
 
 /// The surroundings of a command: who it talks to, where its files are, what time it is.
 #[derive(Debug)]
@@ -97,7 +96,7 @@ impl Context {
     /// When there is no configuration folder.
     pub fn key_files(&self) -> Result<Arc<FileKeyStore>, Failure> {
         let trust_dir = self.trust_dir()?;
-        secrets::keep_out_of_core_dumps();
+        keep_out_of_core_dumps();
         let open = || {
             Arc::new(FileKeyStore::open(
                 &trust_dir,
@@ -131,10 +130,14 @@ impl Context {
             Some(path) if path.as_os_str().is_empty() => {
                 return Err(Failure::new(texts::POLICY_VARIABLE_EMPTY));
             }
-            Some(path) => UserPolicy::Named(path.clone()),
-            None => UserPolicy::Usual(self.trust_dir()?.join("policy.json")),
+            Some(path) => Some(UserPolicy::Named(path.clone())),
+            // Without a home there is no usual place. What needs the folder for more says so itself.
+            None => {
+                let usual = self.trust_dir().map(|folder| folder.join("policy.json"));
+                usual.ok().map(UserPolicy::Usual)
+            }
         };
-        let policy = Policy::load(self.env.machine_policy.as_deref(), Some(&user))
+        let policy = Policy::load(self.env.machine_policy.as_deref(), user.as_ref())
             .map_err(|error| problems::policy_failure(&error))?;
         Ok(self.policy.get_or_init(|| policy))
     }
@@ -163,3 +166,15 @@ impl Context {
         Ok(self.config_dir()?.join("trust"))
     }
 }
+
+/// From here on the process may hold keys and passphrases (security class A7).
+#[cfg(target_os = "linux")]
+fn keep_out_of_core_dumps() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::debug!("core dumps stay possible: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_out_of_core_dumps() {}

@@ -149,7 +149,13 @@ fn answer(wanted: &Wanted, repository: &Repository, context: &Context) -> Result
     };
     let trusted = repository.trusted().ok_or_else(unsigned)?;
     let resolved = match wanted.tag() {
-        Some(tag) => look_up(&wanted.image, trusted, tag, Talk::Warnings, context)?,
+        Some(tag) => look_up(
+            &wanted.image.subject(),
+            trusted,
+            tag,
+            Talk::Warnings,
+            context,
+        )?,
         None => {
             let asked = wanted.digest.as_ref().ok_or_else(unsigned)?;
             let mut refused = None;
@@ -160,7 +166,13 @@ fn answer(wanted: &Wanted, repository: &Repository, context: &Context) -> Result
                 if !is_released(&target.role) || digest != Some(asked.to_string()) {
                     continue;
                 }
-                match look_up(&wanted.image, trusted, &target.name, Talk::Nothing, context) {
+                match look_up(
+                    &wanted.image.subject(),
+                    trusted,
+                    &target.name,
+                    Talk::Nothing,
+                    context,
+                ) {
                     Ok(resolved) if resolved.digest == *asked => {
                         found.get_or_insert(resolved);
                     }
@@ -170,7 +182,7 @@ fn answer(wanted: &Wanted, repository: &Repository, context: &Context) -> Result
             }
             let resolved = found.ok_or_else(|| refused.unwrap_or_else(unsigned))?;
             if resolved.cached {
-                say_until_when(&wanted.image, &resolved, context);
+                say_until_when(&wanted.image.subject(), &resolved, context);
             }
             resolved
         }

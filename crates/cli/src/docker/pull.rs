@@ -106,7 +106,7 @@ async fn all_tags(args: &Args<'_>, image: &Image, context: &Context) -> Result<(
         } else {
             Talk::Nothing
         };
-        tags.push(look_up(image, trusted, &name, talk, context)?);
+        tags.push(look_up(&image.subject(), trusted, &name, talk, context)?);
     }
     if tags.is_empty() {
         return Err(nothing());

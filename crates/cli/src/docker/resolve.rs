@@ -3,9 +3,9 @@
 //! A tag is looked up in `targets/releases`, then in `targets`, as docker's enforcement does; one that only a signer's own role lists is not
 //! released and is refused. Then the policy is asked: which signers must vouch for that very digest, and whether the server must have been asked.
 
-use signet_client::policy::{Shortfall, SignerName, Stated};
+use signet_client::policy::{Demands, Shortfall, SignerName, Stated};
 use signet_client::{Access, Repository};
-use signet_oci::Digest;
+use signet_oci::{Digest, Reference};
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{RoleName, TrustedRepository};
 use time::format_description::well_known::Rfc3339;
@@ -45,6 +45,17 @@ impl Resolved {
     }
 }
 
+/// What is asked about, whoever answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    /// The image as the user named it.
+    pub(super) reference: &'a Reference,
+    /// What the policy demands of it.
+    pub(super) demands: &'a Demands,
+    /// Whether only what is remembered of the trust repository may be used.
+    pub(super) offline: bool,
+}
+
 /// What is said on the way, besides the failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Talk {
@@ -72,7 +83,7 @@ pub(super) async fn resolve(
     let trusted = repository
         .trusted()
         .ok_or_else(|| Failure::new(texts::no_valid_trust_data(tag)))?;
-    look_up(image, trusted, tag, talk, context)
+    look_up(&image.subject(), trusted, tag, talk, context)
 }
 
 /// Reads an image's trust repository, for looking tags up in it.
@@ -106,7 +117,7 @@ pub(super) async fn read(
 
 /// Looks one tag up in what was read.
 pub(super) fn look_up(
-    image: &Image,
+    subject: &Subject<'_>,
     trusted: &TrustedRepository,
     tag: &str,
     talk: Talk,
@@ -130,7 +141,7 @@ pub(super) fn look_up(
         .hashes
         .sha256_hex()
         .ok_or_else(|| Failure::new(texts::NO_SHA256))?;
-    obey(image, trusted, tag, &hex)?;
+    obey(subject, trusted, tag, &hex)?;
     let digest = format!("sha256:{hex}")
         .parse()
         .map_err(|error: signet_oci::digest::InvalidDigest| Failure::new(error.to_string()))?;
@@ -140,7 +151,7 @@ pub(super) fn look_up(
         .format(&Rfc3339)
         .unwrap_or_default();
     let resolved = Resolved {
-        name: image.reference.familiar_name(),
+        name: subject.reference.familiar_name(),
         tag: tag.to_owned(),
         digest,
         size: found.target.length,
@@ -150,14 +161,14 @@ pub(super) fn look_up(
         cached: trusted.is_from_cache(),
     };
     if resolved.cached && talk == Talk::Warnings {
-        say_until_when(image, &resolved, context);
+        say_until_when(subject, &resolved, context);
     }
     Ok(resolved)
 }
 
 /// Whoever uses what is remembered is told how long that is good.
-pub(super) fn say_until_when(image: &Image, resolved: &Resolved, context: &Context) {
-    let said = if image.offline {
+pub(super) fn say_until_when(subject: &Subject<'_>, resolved: &Resolved, context: &Context) {
+    let said = if subject.offline {
         texts::offline_until(&resolved.expires)
     } else {
         texts::valid_until(&resolved.expires)
@@ -167,13 +178,13 @@ pub(super) fn say_until_when(image: &Image, resolved: &Resolved, context: &Conte
 
 /// Holds the answer to the policy.
 fn obey(
-    image: &Image,
+    subject: &Subject<'_>,
     trusted: &TrustedRepository,
     tag: &str,
     sha256: &str,
 ) -> Result<(), Failure> {
-    let name = format!("{}:{tag}", image.reference.familiar_name());
-    if let Some(stated) = &image.demands.fresh
+    let name = format!("{}:{tag}", subject.reference.familiar_name());
+    if let Some(stated) = &subject.demands.fresh
         && trusted.is_from_cache()
     {
         return Err(Failure::new(texts::cached_data_refused(
@@ -181,7 +192,7 @@ fn obey(
             &rule(stated),
         )));
     }
-    for stated in &image.demands.signers {
+    for stated in &subject.demands.signers {
         if let Err(shortfall) = stated.value.check(trusted, tag, sha256) {
             let unusable: Vec<String> = shortfall
                 .asked()
@@ -217,6 +228,6 @@ fn list(signers: &[SignerName]) -> String {
     names.join(", ")
 }
 
-fn rule<T>(stated: &Stated<T>) -> String {
+pub(super) fn rule<T>(stated: &Stated<T>) -> String {
     texts::policy_rule(&stated.file, &stated.scope)
 }

@@ -15,8 +15,9 @@ use signet_tuf::Gun;
 use url::Url;
 
 use super::context::Context;
-use super::login::{self, Login, Refused, TrustLogin};
+use super::login::{Login, Refused, TrustLogin};
 use super::problems;
+use super::resolve::Subject;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
@@ -61,7 +62,7 @@ impl Image {
         };
         let config_dir = context.config_dir()?;
         let tls = tls_options(&config_dir, &server.authority, &reference)?;
-        let login = login::of(context, config_dir, &reference);
+        let login = context.logins.of(context, config_dir, &reference);
         Ok(Self {
             reference,
             gun,
@@ -71,6 +72,15 @@ impl Image {
             server,
             tls,
         })
+    }
+
+    /// What is asked about.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            reference: &self.reference,
+            demands: &self.demands,
+            offline: self.offline,
+        }
     }
 
     /// Opens the trust repository for what a command needs to do. Nothing is sent.

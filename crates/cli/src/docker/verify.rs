@@ -1,16 +1,21 @@
 //! `verify IMAGE[:TAG][@DIGEST]…`: the digests that the signers vouch for. Exit code 0 says that every one is signed, and nothing else does.
+//!
+//! The trust server answers, or what is remembered of it, or an archive. What is asked of the answer is the same.
 
+mod archive;
+
+use archive::Asked;
 use serde::Serialize;
 use signet_client::policy::{Shortfall, SignerName};
 use signet_oci::reference::InvalidReference;
 use signet_oci::{Digest, Reference};
-use signet_tuf::RoleName;
 use signet_tuf::update::Scope;
+use signet_tuf::{RoleName, TrustedRepository};
 
 use super::context::Context;
 use super::overview::is_released;
-use super::resolve::{Resolved, Talk, look_up, read, resolve, say_until_when, unsigned};
-use super::trust::Image;
+use super::resolve::{Resolved, Subject, Talk, look_up, read, say_until_when, unsigned};
+use super::trust::{Image, parse};
 use crate::cobra::parse::Matches;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
@@ -18,6 +23,7 @@ use crate::ui::report::Failure;
 struct Args<'a> {
     images: &'a [String],
     signers: Vec<SignerName>,
+    archive: Option<Asked>,
     offline: bool,
     quiet: bool,
     json: bool,
@@ -48,6 +54,12 @@ struct Verified {
     expires: String,
     /// Whether the server was not asked, so that what is known may not be the newest.
     cached: bool,
+    /// The moment at which that holds, where an archive says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+    /// When the archive captured the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured: Option<String>,
 }
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
@@ -58,6 +70,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let args = Args {
         images: &matches.args,
         signers: signers.collect::<Result<_, _>>()?,
+        archive: Asked::open(matches, context)?,
         offline: matches.is_set("offline"),
         quiet: matches.is_set("quiet"),
         json: match matches.text("format") {
@@ -67,6 +80,11 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         },
     };
     let mut failures = Vec::new();
+    if let Some(archive) = &args.archive
+        && !args.quiet
+    {
+        archive.say_whose_word(context);
+    }
     for typed in args.images {
         match context.block_on(verify(typed, &args, context)) {
             Ok(verified) => print(&verified, &args, context)?,
@@ -113,79 +131,134 @@ async fn verify(typed: &str, args: &Args<'_>, context: &Context) -> Result<Verif
         .map_err(|error: InvalidReference| Failure::new(error.to_string()))?;
     // What is looked up is the tag, or all tags; the digest is compared with what comes of it.
     let name = typed.split('@').next().unwrap_or_default();
+    let tag = parse(name)?.tag().map(|tag| tag.as_str().to_owned());
+    let wanted = Wanted {
+        typed,
+        name,
+        tag: tag.as_deref(),
+        digest: reference.digest(),
+        signers: &args.signers,
+        talk,
+    };
+    let scope = wanted.scope();
+    if let Some(archive) = &args.archive {
+        let proven = archive.read(name, scope, talk, context)?;
+        let verified = wanted.find(&proven.subject(), &proven.trusted, context)?;
+        return Ok(Verified {
+            cached: true,
+            as_of: Some(proven.at.to_string()),
+            captured: Some(proven.captured.to_string()),
+            ..verified
+        });
+    }
     let mut image = Image::find(context, name)?;
     image.offline = args.offline;
-    let (resolved, tags) = match reference.digest() {
-        Some(digest) if image.reference.tag().is_none() => {
-            let mut found = tags_of(typed, &image, digest, talk, args, context).await?;
-            let tags = found.iter().map(|found| found.tag.clone()).collect();
-            (found.swap_remove(0), tags)
-        }
-        digest => {
-            let resolved = resolve(name, &image, talk, context).await?;
-            if let Some(digest) = digest.filter(|digest| **digest != resolved.digest) {
-                let signed = resolved.digest.to_string();
-                let asked = digest.to_string();
-                return Err(Failure::new(texts::signed_with_another_digest(
-                    name, &signed, &asked,
-                )));
-            }
-            (resolved, Vec::new())
-        }
-    };
-    signed_by(&resolved, &args.signers)?;
-    Ok(Verified {
-        name: typed.to_owned(),
-        reference: resolved.pinned(),
-        tag: resolved.tag,
-        tags,
-        digest: resolved.digest.to_string(),
-        size: resolved.size,
-        role: resolved.role.to_string(),
-        signers: resolved.signers,
-        expires: resolved.expires,
-        cached: resolved.cached,
-    })
+    let repository = read(&image, scope, talk, context).await?;
+    let trusted = repository
+        .trusted()
+        .ok_or_else(|| Failure::new(texts::no_trust_data(typed)))?;
+    wanted.find(&image.subject(), trusted, context)
 }
 
-/// The released tags that stand for a digest, at least one, each of which satisfies everything that is demanded of a tag.
-async fn tags_of(
-    typed: &str,
-    image: &Image,
-    digest: &Digest,
+/// What is to be verified.
+struct Wanted<'a> {
+    /// As typed.
+    typed: &'a str,
+    /// The same without the digest.
+    name: &'a str,
+    tag: Option<&'a str>,
+    digest: Option<&'a Digest>,
+    signers: &'a [SignerName],
     talk: Talk,
-    args: &Args<'_>,
-    context: &Context,
-) -> Result<Vec<Resolved>, Failure> {
-    let repository = read(image, Scope::All, talk, context).await?;
-    let nothing = || Failure::new(texts::digest_is_not_signed(typed));
-    let trusted = repository.trusted().ok_or_else(nothing)?;
-    let mut refused = None;
-    let mut found = Vec::new();
-    for target in trusted.list(&[RoleName::releases(), RoleName::targets()]) {
-        let hex = target.target.hashes.sha256_hex();
-        if !is_released(&target.role)
-            || hex.is_none_or(|hex| format!("sha256:{hex}") != digest.to_string())
-        {
-            continue;
-        }
-        let resolved = look_up(image, trusted, &target.name, Talk::Nothing, context)
-            .and_then(|resolved| signed_by(&resolved, &args.signers).map(|()| resolved));
-        match resolved {
-            Ok(resolved) if resolved.digest == *digest => found.push(resolved),
-            Ok(_) => {}
-            Err(failure) => refused = Some(failure),
+}
+
+impl Wanted<'_> {
+    /// What must be known for it.
+    fn scope(&self) -> Scope {
+        match (self.tag, self.digest) {
+            (None, Some(_)) => Scope::All,
+            (tag, _) => Scope::For(tag.unwrap_or("latest").to_owned()),
         }
     }
-    match (found.first(), refused) {
-        (Some(first), _) => {
-            if first.cached && talk == Talk::Warnings {
-                say_until_when(image, first, context);
+
+    /// Finds it in a repository, whoever gave that.
+    fn find(
+        &self,
+        subject: &Subject<'_>,
+        trusted: &TrustedRepository,
+        context: &Context,
+    ) -> Result<Verified, Failure> {
+        let (resolved, tags) = match (self.tag, self.digest) {
+            (None, Some(digest)) => {
+                let mut found = self.tags_of(digest, subject, trusted, context)?;
+                let tags = found.iter().map(|found| found.tag.clone()).collect();
+                (found.swap_remove(0), tags)
             }
-            Ok(found)
+            (tag, digest) => {
+                let tag = tag.unwrap_or("latest");
+                let resolved = look_up(subject, trusted, tag, self.talk, context)?;
+                if let Some(digest) = digest.filter(|digest| **digest != resolved.digest) {
+                    let signed = resolved.digest.to_string();
+                    let asked = digest.to_string();
+                    return Err(Failure::new(texts::signed_with_another_digest(
+                        self.name, &signed, &asked,
+                    )));
+                }
+                (resolved, Vec::new())
+            }
+        };
+        signed_by(&resolved, self.signers)?;
+        Ok(Verified {
+            name: self.typed.to_owned(),
+            reference: resolved.pinned(),
+            tag: resolved.tag,
+            tags,
+            digest: resolved.digest.to_string(),
+            size: resolved.size,
+            role: resolved.role.to_string(),
+            signers: resolved.signers,
+            expires: resolved.expires,
+            cached: resolved.cached,
+            as_of: None,
+            captured: None,
+        })
+    }
+
+    /// The released tags that stand for a digest, at least one, each of which satisfies everything that is demanded of a tag.
+    fn tags_of(
+        &self,
+        digest: &Digest,
+        subject: &Subject<'_>,
+        trusted: &TrustedRepository,
+        context: &Context,
+    ) -> Result<Vec<Resolved>, Failure> {
+        let mut refused = None;
+        let mut found = Vec::new();
+        for target in trusted.list(&[RoleName::releases(), RoleName::targets()]) {
+            let hex = target.target.hashes.sha256_hex();
+            if !is_released(&target.role)
+                || hex.is_none_or(|hex| format!("sha256:{hex}") != digest.to_string())
+            {
+                continue;
+            }
+            let resolved = look_up(subject, trusted, &target.name, Talk::Nothing, context)
+                .and_then(|resolved| signed_by(&resolved, self.signers).map(|()| resolved));
+            match resolved {
+                Ok(resolved) if resolved.digest == *digest => found.push(resolved),
+                Ok(_) => {}
+                Err(failure) => refused = Some(failure),
+            }
         }
-        (None, Some(failure)) => Err(failure),
-        (None, None) => Err(nothing()),
+        match (found.first(), refused) {
+            (Some(first), _) => {
+                if first.cached && self.talk == Talk::Warnings {
+                    say_until_when(subject, first, context);
+                }
+                Ok(found)
+            }
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Err(Failure::new(texts::digest_is_not_signed(self.typed))),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The messages of `docker trust`, in the words of docker 28, and Signet's own beside them.
 
+mod archive;
 mod build;
 mod daemon;
 mod doctor;
@@ -13,6 +14,7 @@ mod removal;
 
 use std::path::Path;
 
+pub use archive::*;
 pub use build::*;
 pub use daemon::*;
 pub use doctor::*;

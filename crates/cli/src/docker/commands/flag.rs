@@ -1,9 +1,9 @@
 //! Flags in the words of the tables.
 
-use super::{Completes, Flag, FlagKind};
+use crate::cobra::{Completes, Flag, FlagKind};
 
 /// A flag without a value.
-pub(crate) const fn switch(
+pub(super) const fn switch(
     name: &'static str,
     shorthand: Option<char>,
     usage: &'static str,
@@ -19,7 +19,7 @@ pub(crate) const fn switch(
 }
 
 /// A flag with a text, of which the last one counts. Files are offered as its value.
-pub(crate) const fn text(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+pub(super) const fn text(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
     Flag {
         kind: FlagKind::Text { default: "" },
         completes: Completes::Files,
@@ -28,29 +28,21 @@ pub(crate) const fn text(name: &'static str, shorthand: Option<char>, usage: &'s
 }
 
 /// A flag that may be given again and again. Files are offered as its value.
-pub(crate) const fn list(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+pub(super) const fn list(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
     Flag {
         kind: FlagKind::List,
         ..text(name, shorthand, usage)
     }
 }
 
-/// A flag with a number.
-pub(crate) const fn int(name: &'static str, usage: &'static str, default: i64) -> Flag {
-    Flag {
-        kind: FlagKind::Int { default },
-        ..switch(name, None, usage)
-    }
-}
-
 impl Flag {
     /// The same with other values on offer.
-    pub(crate) const fn completing(self, completes: Completes) -> Self {
+    pub(super) const fn completing(self, completes: Completes) -> Self {
         Self { completes, ..self }
     }
 
     /// The same, left out by help pages and completion.
-    pub(crate) const fn hidden(self) -> Self {
+    pub(super) const fn hidden(self) -> Self {
         Self {
             hidden: true,
             ..self
