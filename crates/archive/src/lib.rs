@@ -8,8 +8,10 @@
 //! Nothing in an archive is believed: digests tie its members together, [`Archive::check`] recomputes every verdict, and what decides whether
 //! a tag is signed is the update engine on the archived documents. `docs/archive.md` describes the file.
 
+pub mod admission;
 pub mod archive;
 pub mod archived;
+pub mod assemble;
 pub mod bounds;
 mod chain;
 mod check;
@@ -31,8 +33,10 @@ mod strict;
 mod tape;
 pub mod work;
 
+pub use admission::{AdmissionError, Admitted, AdmittedDocument, LeftOut, admit};
 pub use archive::{Archive, ArchiveError, Checked, Entry, Header};
 pub use archived::ArchivedRepository;
+pub use assemble::{Currency, Held, assemble};
 pub use digest::Sha256;
 pub use judge::{Judgement, judge};
 pub use record::{

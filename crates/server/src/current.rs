@@ -19,7 +19,9 @@ use time::{Duration, OffsetDateTime};
 
 use crate::gate::Gates;
 use crate::http::http_date;
-use crate::store::{Commit, Document, MetadataStore, NewDocument, Revision, Sha256, StoreError};
+use crate::store::{
+    Commit, Document, Import, Imported, MetadataStore, NewDocument, Revision, Sha256, StoreError,
+};
 use crate::verified::NO_EPOCH;
 
 /// A document with what an answer needs beside its bytes.
@@ -410,6 +412,14 @@ impl Library {
         ));
         self.views.insert(commit.gun.clone(), Arc::clone(&next));
         Ok(next)
+    }
+
+    /// Takes over a repository with its history. To be called inside the gate, and not to be abandoned half-way.
+    pub(crate) async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
+        let outcome = self.store.import(import).await;
+        // Also after an error: perhaps it was stored nevertheless.
+        self.views.invalidate(import.gun);
+        outcome
     }
 
     /// Deletes a repository. To be called inside the gate, and not to be abandoned half-way.

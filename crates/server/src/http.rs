@@ -7,6 +7,7 @@ mod authorization;
 mod body;
 mod changefeed;
 mod error;
+mod import;
 mod keys;
 mod metadata;
 mod path;

@@ -8,6 +8,7 @@
 //! * `upload` decides what may be stored, with the rules of [`signet_tuf`]; it is one more verifier, whose trust is the
 //!   stored root.
 //! * [`token`] decides whom a request may come from.
+//! * `import` takes over repositories from archives.
 //! * `renewal` signs timestamps and snapshots again before they expire.
 //! * [`archives`] serves what was captured of other servers, and nothing else: it has neither store nor keys.
 //! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
@@ -22,6 +23,7 @@ pub mod trust;
 mod app;
 mod current;
 mod gate;
+mod import;
 mod renewal;
 mod seal;
 mod upload;

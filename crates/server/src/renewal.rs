@@ -36,6 +36,8 @@ enum RenewalError {
 
 /// How long to wait before trying again what failed.
 const RETRY: Duration = Duration::seconds(60);
+/// How long to wait where the server does not hold the keys: a publish with a new root changes that, time alone does not.
+const RETRY_WITHOUT_KEYS: Duration = Duration::hours(1);
 
 impl App {
     /// The current state of a repository, renewed if it is time.
@@ -60,10 +62,20 @@ impl App {
         if !view.is_due(now, self.renewal_margin()) {
             return Ok(view);
         }
+        let mut retry = RETRY;
         match self.renewed(gun, &view, now).await {
             Ok(next) => return Ok(next),
             // The publisher signs the snapshot and still has time for it.
             Err(RenewalError::NotYet) => {}
+            Err(RenewalError::Seal(error @ SealError::KeysMissing { .. })) => {
+                retry = RETRY_WITHOUT_KEYS;
+                tracing::warn!(
+                    %gun,
+                    error = &error as &dyn std::error::Error,
+                    "cannot renew the timestamp of {gun}, whose root lists server keys that are not held here; serving what is stored \
+                     (the owner's `notary takeover` gives it keys of this server)"
+                );
+            }
             Err(error) => tracing::warn!(
                 %gun,
                 error = &error as &dyn std::error::Error,
@@ -72,7 +84,7 @@ impl App {
         }
         // After a failed commit the store may hold more than `view` knows.
         let view = self.library().view_inside(gun).await.unwrap_or(view);
-        view.retry_after(now + RETRY);
+        view.retry_after(now + retry);
         Ok(view)
     }
 

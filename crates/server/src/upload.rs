@@ -12,7 +12,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::rules::RuleError;
-use signet_tuf::{BaseRole, Gun, RoleName, Version};
+use signet_tuf::{BaseRole, Gun, RoleName, Root, Verified, Version};
 use time::OffsetDateTime;
 
 use self::submission::Submission;
@@ -55,6 +55,9 @@ pub(crate) enum UpdateError {
 /// Which rule an update breaks. `Display` is Go's text where Go has one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Rejection {
+    /// A stored repository whose root lists keys of another trust service, or keys that are lost.
+    #[error("{0}: {FOREIGN_KEYS}")]
+    ForeignKeys(Box<Self>),
     #[error("no pre-existing root and no root provided in update.")]
     NoRoot,
     #[error("{0}")]
@@ -88,6 +91,10 @@ pub(crate) enum Rejection {
     #[error("no  timestamp keys exist on the server")]
     TimestampKeyMissing,
 }
+
+/// What to do about a repository whose server keys are not ours.
+const FOREIGN_KEYS: &str = "the root of this repository lists server keys that this server does not hold; \
+    'notary takeover' with the owner's root key gives it keys of this server";
 
 impl App {
     /// Parses the parts of an update.
@@ -184,14 +191,20 @@ impl App {
             } => (body, document, meta),
             AcceptedSnapshot::Draft(draft) => {
                 let version = view.snapshot_floor() + 1;
-                let sealed = seal::snapshot(&signer, draft, version, now).await?;
+                let sealed = match seal::snapshot(&signer, draft, version, now).await {
+                    Ok(sealed) => sealed,
+                    Err(error) => return Err(self.refused_seal(gun, view, &root, error).await),
+                };
                 (sealed.body, sealed.document, sealed.meta)
             }
         };
         documents.push(document);
         let base = view.base();
         let version = base.map_or(0, |revision| revision.version) + 1;
-        let timestamp = seal::timestamp(&signer, meta, version, now).await?;
+        let timestamp = match seal::timestamp(&signer, meta, version, now).await {
+            Ok(timestamp) => timestamp,
+            Err(error) => return Err(self.refused_seal(gun, view, &root, error).await),
+        };
         let sha256 = timestamp.document.sha256;
         let commit = Commit {
             gun,
@@ -206,6 +219,33 @@ impl App {
         };
         self.library().commit(view, &commit, state).await?;
         Ok((version, sha256))
+    }
+}
+
+impl App {
+    /// Why the server's part was not signed. Of a repository that is stored already, a timestamp key that is not held means that it came
+    /// from elsewhere; a snapshot key alone may be the publisher's.
+    async fn refused_seal(
+        &self,
+        gun: &Gun,
+        view: &View,
+        root: &Verified<Root>,
+        error: SealError,
+    ) -> UpdateError {
+        let missing = match UpdateError::from(error) {
+            UpdateError::Rejected(
+                missing @ (Rejection::SnapshotKeyMissing | Rejection::TimestampKeyMissing),
+            ) if view.base().is_some() => missing,
+            other => return other,
+        };
+        for key in root.body().role_keys(BaseRole::Timestamp).keys() {
+            match self.trust().find_key(gun, key.id()).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return missing.into(),
+                Err(error) => return UpdateError::Trust(error),
+            }
+        }
+        Rejection::ForeignKeys(Box::new(missing)).into()
     }
 }
 

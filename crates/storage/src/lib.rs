@@ -10,10 +10,12 @@ use bytes::Bytes;
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
+mod import;
 mod memory;
 mod sql_time;
 mod sqlite;
 
+pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -203,6 +205,13 @@ pub trait MetadataStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Conflict`] when the newest timestamp is not the one of [`Commit::base`], or when any role has a
     /// version at least as high as the new one.
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError>;
+
+    /// Takes over a repository with its history, all or nothing. Never replaces a document, and never adds to a repository that has gone
+    /// another way.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a row that is marked as deleted keeps a version taken.
+    async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError>;
 
     /// Removes every document of a GUN, and records it in the changefeed if there was any. Says whether there was.
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError>;

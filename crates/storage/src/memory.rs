@@ -8,9 +8,10 @@ use data_encoding::HEXLOWER;
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
+use crate::import::{Existing, decide};
 use crate::{
-    Change, ChangeCategory, Commit, Document, MAX_VERSION, MetadataStore, Revision, Sha256,
-    StoreError, Window,
+    Change, ChangeCategory, Commit, Document, Import, Imported, MAX_VERSION, MetadataStore,
+    Revision, Sha256, StoreError, Window,
 };
 
 /// Keeps everything in memory.
@@ -140,6 +141,51 @@ impl MetadataStore for MemoryStore {
             let update = ChangeCategory::Update;
             t.record(commit.gun, new.version, sha256, update, commit.now);
             Ok(())
+        })
+    }
+
+    async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
+        import.check_versions()?;
+        self.write(|t| {
+            let files = t.files.get(import.gun);
+            let existing: Existing = files
+                .into_iter()
+                .flat_map(BTreeMap::values)
+                .flat_map(BTreeMap::values)
+                .map(|d| ((d.role.clone(), d.version), d.sha256))
+                .collect();
+            let added = match decide(&existing, import) {
+                Err(nothing) => return Ok(nothing),
+                Ok(added) => added,
+            };
+            let outcome = Imported::Added {
+                documents: added.len(),
+                before: existing.len(),
+            };
+            if import.dry_run {
+                return Ok(outcome);
+            }
+            let mut is_news = false;
+            let files = t.files.entry(import.gun.clone()).or_default();
+            for new in added {
+                let document = &new.document;
+                is_news |= document.sha256 == import.timestamp.sha256;
+                let versions = files.entry(document.role.clone()).or_default();
+                let document = Document {
+                    role: document.role.clone(),
+                    version: document.version,
+                    sha256: document.sha256,
+                    data: document.data.clone(),
+                    stored_at: new.stored_at,
+                };
+                versions.insert(document.version, document);
+            }
+            if is_news {
+                let (version, update) = (import.timestamp.version, ChangeCategory::Update);
+                let sha256 = HEXLOWER.encode(&import.timestamp.sha256);
+                t.record(import.gun, version, sha256, update, import.now);
+            }
+            Ok(outcome)
         })
     }
 

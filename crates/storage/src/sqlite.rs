@@ -23,8 +23,11 @@ use time::OffsetDateTime;
 
 use self::writer::Writer;
 use crate::sql_time;
-use crate::{Change, Commit, Document, MetadataStore, Sha256, StoreError, Window};
+use crate::{
+    Change, Commit, Document, Import, Imported, MetadataStore, Sha256, StoreError, Window,
+};
 
+mod importer;
 mod writer;
 
 /// Keeps everything in an SQLite file.
@@ -342,6 +345,10 @@ impl MetadataStore for SqliteStore {
 
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
         self.writer.commit(commit).await
+    }
+
+    async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
+        self.writer.import(import).await
     }
 
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {

@@ -37,19 +37,21 @@ fn check_prefix(prefixes: &[String], name: &str, route: &Route) -> Result<(), Ap
     if prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix)) {
         return Ok(());
     }
-    Err(if matches!(route, Route::Update { .. }) {
-        let list = prefixes.join(" ");
-        let detail = format!("Require GUNs with prefix: [{list}]");
-        ApiError::with_detail(ErrorCode::InvalidGun, &detail)
-    } else {
-        ApiError::new(ErrorCode::MetadataNotFound)
-    })
+    Err(
+        if matches!(route, Route::Update { .. } | Route::Import { .. }) {
+            let list = prefixes.join(" ");
+            let detail = format!("Require GUNs with prefix: [{list}]");
+            ApiError::with_detail(ErrorCode::InvalidGun, &detail)
+        } else {
+            ApiError::new(ErrorCode::MetadataNotFound)
+        },
+    )
 }
 
 /// The GUN, if it is one.
 fn parse_gun(name: &str, route: &Route) -> Result<Gun, ApiError> {
     name.parse::<Gun>().map_err(|invalid| {
-        if matches!(route, Route::Update { .. }) {
+        if matches!(route, Route::Update { .. } | Route::Import { .. }) {
             ApiError::with_detail(ErrorCode::InvalidGun, invalid.reason)
         } else {
             ApiError::new(ErrorCode::MetadataNotFound)
@@ -77,6 +79,7 @@ pub(super) fn elsewhere(route: &Route) -> Result<Response, ApiError> {
         | Route::GetKey { .. }
         | Route::RotateKey { .. }
         | Route::Delete { .. }
+        | Route::Import { .. }
         | Route::Changefeed { .. } => Err(ApiError::new(ErrorCode::MetadataNotFound)),
     }
 }

@@ -51,7 +51,13 @@ impl Archives {
                 self.document(&gun, role.as_ref(), &name).await
             }
             (Route::GetKey { role, .. }, Some(gun)) => self.key(&gun, role).await,
-            (Route::Update { .. } | Route::RotateKey { .. } | Route::Delete { .. }, Some(gun)) => {
+            (
+                Route::Update { .. }
+                | Route::RotateKey { .. }
+                | Route::Delete { .. }
+                | Route::Import { .. },
+                Some(gun),
+            ) => {
                 body::discard(request.into_body(), &self.settings().limits).await;
                 Err(self.read_only(&gun))
             }

@@ -57,7 +57,9 @@ impl Route {
         let (gun, actions): (_, &'static [&'static str]) = match self {
             Self::Update { gun } | Self::GetKey { gun, .. } => (gun, &["push", "pull"]),
             Self::Metadata { gun, .. } | Self::Changefeed { gun: Some(gun) } => (gun, &["pull"]),
-            Self::RotateKey { gun, .. } | Self::Delete { gun } => (gun, &["*"]),
+            Self::RotateKey { gun, .. } | Self::Delete { gun } | Self::Import { gun } => {
+                (gun, &["*"])
+            }
             Self::Ping | Self::Changefeed { gun: None } | Self::NotFound => return Some(CATALOG),
             Self::Health
             | Self::Metrics

@@ -47,6 +47,11 @@ pub enum Route {
         /// The repository.
         gun: String,
     },
+    /// `POST /v2/{gun}/_trust/import`: a repository with its history, from an archive.
+    Import {
+        /// The repository.
+        gun: String,
+    },
     /// `GET /v2/[{gun}/]_trust/changefeed`.
     Changefeed {
         /// The repository; all of them without one.
@@ -118,6 +123,8 @@ pub enum Operation {
     GetRoleByHash,
     /// A document by version.
     GetRoleByVersion,
+    /// Taking over a repository from an archive; the Go server has no such thing.
+    Import,
     /// Rotation of a key.
     RotateKey,
     /// An update.
@@ -126,7 +133,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UpdateTuf,
         Self::GetRoleByHash,
         Self::GetRoleByVersion,
@@ -135,6 +142,7 @@ impl Operation {
         Self::RotateKey,
         Self::DeleteTuf,
         Self::Changefeed,
+        Self::Import,
     ];
 
     /// The name in metrics.
@@ -147,6 +155,7 @@ impl Operation {
             Self::GetRole => "GetRole",
             Self::GetRoleByHash => "GetRoleByHash",
             Self::GetRoleByVersion => "GetRoleByVersion",
+            Self::Import => "Import",
             Self::RotateKey => "RotateKey",
             Self::UpdateTuf => "UpdateTUF",
         }
@@ -178,7 +187,9 @@ impl Route {
                 Some(gun) => Self::Update { gun },
                 None => match key_path(&path) {
                     Some((gun, role)) => Self::RotateKey { gun, role },
-                    None => Self::NotFound,
+                    None => {
+                        split(&path, "import").map_or(Self::NotFound, |gun| Self::Import { gun })
+                    }
                 },
             },
             Method::DELETE => {
@@ -224,6 +235,7 @@ impl Route {
             Self::GetKey { .. } => Some(Operation::GetKey),
             Self::RotateKey { .. } => Some(Operation::RotateKey),
             Self::Delete { .. } => Some(Operation::DeleteTuf),
+            Self::Import { .. } => Some(Operation::Import),
             Self::Changefeed { .. } => Some(Operation::Changefeed),
             Self::Ping
             | Self::Health
@@ -244,6 +256,7 @@ impl Route {
             | Self::GetKey { gun, .. }
             | Self::RotateKey { gun, .. }
             | Self::Delete { gun }
+            | Self::Import { gun }
             | Self::Changefeed { gun: Some(gun) } => Some(gun),
             Self::Changefeed { gun: None }
             | Self::Ping
@@ -327,6 +340,9 @@ fn is_role(name: &str) -> bool {
 fn allowed(path: &str) -> &'static str {
     if split(path, "tuf/").is_some() {
         return "POST, DELETE";
+    }
+    if split(path, "import").is_some() {
+        return "POST";
     }
     match Route::of_get(path) {
         Route::Ping | Route::Metadata { .. } | Route::Health => "GET, HEAD",
@@ -509,6 +525,14 @@ mod tests {
                 "/v2/_trust/changefeed",
                 Route::Changefeed { gun: None },
             ),
+            ("GET", "/v2/a/_trust/import", Route::NotFound),
+            (
+                "POST",
+                "/v2/a/_trust/tuf/b/_trust/import",
+                Route::Import {
+                    gun: "a/_trust/tuf/b".to_owned(),
+                },
+            ),
             ("GET", "/metrics", Route::Metrics),
             ("HEAD", "/_notary_server/health", Route::Health),
             ("GET", "/v2/%zz/_trust/changefeed", Route::Malformed),
@@ -519,6 +543,7 @@ mod tests {
         for (path, allow) in [
             ("/v2/", "GET, HEAD"),
             ("/v2/a/_trust/tuf/", "POST, DELETE"),
+            ("/v2/a/_trust/import", "POST"),
             ("/v2/a/_trust/tuf/snapshot.key", "GET, POST"),
         ] {
             assert_eq!(route("PATCH", path), Route::MethodNotAllowed { allow });

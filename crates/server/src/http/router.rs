@@ -10,7 +10,7 @@ use http_body_util::Full;
 use super::admission::{admit, elsewhere};
 use super::error::ApiError;
 use super::path::Route;
-use super::{changefeed, keys, metadata, update};
+use super::{changefeed, import, keys, metadata, update};
 use crate::app::App;
 
 /// An answer. Its body is complete, so that its length is known.
@@ -62,6 +62,7 @@ impl App {
                 Box::pin(keys::rotate(self, &gun, role)).await
             }
             (Route::Delete { .. }, Some(gun)) => Box::pin(metadata::delete(self, gun)).await,
+            (Route::Import { .. }, Some(gun)) => Box::pin(import::import(self, gun, request)).await,
             (Route::Changefeed { .. }, gun) => {
                 let query = request.uri().query().unwrap_or_default();
                 Box::pin(changefeed::read(self, gun.as_ref(), query)).await

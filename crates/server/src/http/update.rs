@@ -117,7 +117,7 @@ fn part_role(file_name: Option<&str>) -> Result<signet_tuf::RoleName, ApiError> 
 }
 
 /// The boundary in the `Content-Type` of a multipart body of any kind.
-fn boundary(content_type: &str) -> Option<String> {
+pub(super) fn boundary(content_type: &str) -> Option<String> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind
         .trim()
@@ -167,7 +167,11 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
         }
         UpdateError::Rejected(rejection) => {
             tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST error validating update");
-            let (name, missing) = match rejection {
+            let kind = match rejection {
+                Rejection::ForeignKeys(missing) => missing,
+                other => other,
+            };
+            let (name, missing) = match kind {
                 Rejection::Root(_)
                 | Rejection::RootStep { .. }
                 | Rejection::TimestampKeyMissing => ("ErrBadRoot", None),
@@ -175,7 +179,7 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
                 Rejection::Snapshot(_) | Rejection::SnapshotJump { .. } => ("ErrBadSnapshot", None),
                 Rejection::SnapshotKeyMissing => ("ErrBadHierarchy", Some("snapshot")),
                 Rejection::NoRoot | Rejection::TargetsMissing => ("ErrValidation", None),
-                Rejection::StoredUnusable { .. } => {
+                Rejection::ForeignKeys(_) | Rejection::StoredUnusable { .. } => {
                     return ApiError::new(ErrorCode::InvalidUpdate);
                 }
             };

@@ -167,7 +167,7 @@ fn counter(
 
 const fn usual_method(operation: Operation) -> &'static Method {
     match operation {
-        Operation::UpdateTuf | Operation::RotateKey => &Method::POST,
+        Operation::Import | Operation::RotateKey | Operation::UpdateTuf => &Method::POST,
         Operation::DeleteTuf => &Method::DELETE,
         Operation::Changefeed
         | Operation::GetKey

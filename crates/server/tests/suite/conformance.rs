@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use signet_server::store::{
-    ChangeCategory, Commit, MemoryStore, MetadataStore, NewDocument, OpenError, Revision,
-    SqliteStore, StoreError, Window,
+    ChangeCategory, Commit, Import, Imported, ImportedDocument, MemoryStore, MetadataStore,
+    NewDocument, OpenError, Revision, SqliteStore, StoreError, Window,
 };
 use signet_tuf::crypto::sha256;
 use signet_tuf::{Gun, RoleName};
@@ -66,6 +66,7 @@ async fn conforms(store: &dyn MetadataStore) {
     stores_what_comes_at_the_same_moment(store).await;
     deletes_exactly_one_gun(store).await;
     lists_and_prunes(store).await;
+    imports_only_what_agrees(store).await;
     store.check().await.unwrap();
 }
 
@@ -331,6 +332,100 @@ async fn lists_and_prunes(store: &dyn MetadataStore) {
     assert_eq!(store.by_version(&a, &timestamp, 3).await.unwrap(), None);
     assert!(store.by_version(&a, &timestamp, 4).await.unwrap().is_some());
     assert_eq!(store.prune(&gun("z/none"), &timestamp, 4).await.unwrap(), 0);
+}
+
+fn import<'a>(gun: &'a Gun, documents: &'a [ImportedDocument], dry_run: bool) -> Import<'a> {
+    Import {
+        gun,
+        documents,
+        timestamp: Revision {
+            version: 2,
+            sha256: sha256(b"t2"),
+        },
+        now: NOW,
+        dry_run,
+    }
+}
+
+async fn imports_only_what_agrees(store: &dyn MetadataStore) {
+    let a = gun("import/a");
+    let at = |day: i64| NOW - Duration::days(day);
+    let imported = |role: &str, version, text: &str, day| ImportedDocument {
+        document: new(role, version, text),
+        stored_at: at(day),
+    };
+    let history = [
+        imported("root", 1, "r1", 9),
+        imported("timestamp", 1, "t1", 9),
+        imported("targets", 4, "four", 5),
+        imported("timestamp", 2, "t2", 5),
+    ];
+    let outcome = store.import(&import(&a, &history, true)).await.unwrap();
+    let (documents, before) = (4, 0);
+    assert_eq!(outcome, Imported::Added { documents, before });
+    assert_eq!(store.newest(&a, &role("root")).await.unwrap(), None);
+    let outcome = store.import(&import(&a, &history, false)).await.unwrap();
+    assert_eq!(outcome, Imported::Added { documents, before });
+    let first = store
+        .by_version(&a, &role("timestamp"), 1)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((&first.data[..], first.stored_at), (&b"t1"[..], at(9)));
+    let changes = store.changes(Some(&a), Window::After(0), 9).await.unwrap();
+    let [change] = &changes[..] else {
+        panic!("{changes:?}")
+    };
+    assert_eq!((change.version, change.created_at), (2, NOW));
+    assert_eq!(
+        change.sha256,
+        data_encoding::HEXLOWER.encode(&sha256(b"t2"))
+    );
+
+    let again = store.import(&import(&a, &history, false)).await.unwrap();
+    assert_eq!(again, Imported::AlreadyThere);
+    let part = store
+        .import(&import(&a, &history[2..], false))
+        .await
+        .unwrap();
+    assert_eq!(part, Imported::AlreadyThere);
+    let mut other = history.clone();
+    other[2] = imported("targets", 4, "another four", 5);
+    let (role_name, version) = (role("targets"), 4);
+    let differs = store.import(&import(&a, &other, false)).await.unwrap();
+    let expected = Imported::Differs {
+        role: role_name.clone(),
+        version,
+    };
+    assert_eq!(differs, expected);
+    // Something new, while something that is there is not known.
+    other[2] = imported("targets", 3, "three", 5);
+    let ahead = store.import(&import(&a, &other, false)).await.unwrap();
+    assert_eq!(
+        ahead,
+        Imported::Ahead {
+            role: role_name,
+            version
+        }
+    );
+    let found = store.by_version(&a, &role("targets"), 3).await.unwrap();
+    assert_eq!(found, None);
+    assert_eq!(
+        store
+            .changes(Some(&a), Window::After(0), 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    for version in [0, i64::from(i32::MAX) + 1] {
+        let outside = [imported("targets", version, "x", 1)];
+        let outcome = store.import(&import(&a, &outside, true)).await;
+        assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
+    }
+    // Updates go on from there.
+    let next = [new("targets", 5, "five"), new("timestamp", 3, "t3")];
+    put(store, "import/a", &next).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod database_keys;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod museum;
 #[cfg(test)]
 mod publisher;

@@ -98,7 +98,7 @@ async fn a_lost_timestamp_key_does_not_take_the_repository_away() {
         let publish = other.post(GUN, &[]).await;
         publish.assert_refused(
             "ErrBadHierarchy",
-            "no snapshot was included in update and server does not hold current snapshot key for repository",
+            "no snapshot was included in update and server does not hold current snapshot key for repository: the root of this repository lists server keys that this server does not hold; 'notary takeover' with the owner's root key gives it keys of this server",
         );
     }
 }
