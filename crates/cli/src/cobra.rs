@@ -5,8 +5,10 @@
 //! three cannot disagree. A general parser was tried on paper first: every usage error would have had to be recomputed beside it.
 
 pub mod complete;
+pub(crate) mod flag;
 pub mod help;
 pub mod parse;
+pub mod plain;
 
 /// One command, or a group of commands.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Command {
     pub usage: &'static str,
     /// One line on what it does.
     pub short: &'static str,
+    /// What it does at length; empty where the line says it all. Docker's pages have none.
+    pub about: &'static str,
     /// Command lines to begin with, one a line; `{}` stands for how the program is called. Empty for docker's own commands, whose pages are
     /// docker's.
     pub examples: &'static str,
@@ -54,8 +58,15 @@ pub struct Flag {
 pub enum FlagKind {
     /// None, or `=true` and `=false` in Go's spellings.
     Bool,
+    /// A number.
+    Int {
+        /// The value when the flag is absent, shown in the help page unless 0.
+        default: i64,
+    },
     /// Text that may be given again and again; commas do not separate.
     List,
+    /// Texts, separated by commas or given again and again; double quotes keep a comma in one text.
+    Strings,
     /// Text; the last one counts.
     Text {
         /// The value when the flag is absent, shown in the help page unless empty.
@@ -103,17 +114,42 @@ pub enum Completes {
     SignerThenRepositories,
 }
 
-impl Command {
-    /// The command's flag of that long name.
-    pub(crate) fn flag(&self, name: &str) -> Option<&'static Flag> {
-        self.flags.iter().find(|flag| flag.name == name)
+/// The flags that may stand with a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flags {
+    /// The command's own.
+    pub(crate) own: &'static [Flag],
+    /// Those that every command of the program takes.
+    pub(crate) global: &'static [Flag],
+    /// Whether they end at the first argument.
+    pub(crate) wrapped: bool,
+}
+
+impl Flags {
+    /// The flag of that long name.
+    pub(crate) fn long(&self, name: &str) -> Option<&'static Flag> {
+        self.all().find(|flag| flag.name == name)
     }
 
-    /// The command's flag of that one-letter name.
-    pub(crate) fn shorthand(&self, letter: char) -> Option<&'static Flag> {
-        self.flags
-            .iter()
-            .find(|flag| flag.shorthand == Some(letter))
+    /// The flag of that one-letter name.
+    pub(crate) fn short(&self, letter: char) -> Option<&'static Flag> {
+        self.all().find(|flag| flag.shorthand == Some(letter))
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static Flag> + use<> {
+        self.own.iter().chain(self.global)
+    }
+}
+
+impl Command {
+    /// The flags that may stand with the command, in a program with these `global` ones.
+    pub(crate) fn flags(&self, global: &'static [Flag]) -> Flags {
+        Flags {
+            own: self.flags,
+            global,
+            wrapped: self.args == Args::Wrapped,
+        }
     }
 
     /// The child of that name.

@@ -41,6 +41,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use commands::ROOT;
+pub(crate) use completion::script as completion_script;
 pub use context::Context;
 
 use crate::cobra::complete::complete;
@@ -110,7 +111,7 @@ fn run(
             }
             let context = Context::new(program, env, start.globals, printer.clone(), clock);
             let known = known::TrustFolder::new(context.trust_dir().ok().as_deref());
-            let completion = complete(&ROOT, &words, descriptions, &known);
+            let completion = complete(&ROOT, &[], &words, descriptions, &known);
             printer.out(&completion.stdout)?;
             printer.err(&completion.stderr);
             return Ok(());
@@ -139,7 +140,7 @@ fn run(
     } else {
         start.globals.log_level.unwrap_or_default()
     };
-    log::start(level, clock, printer);
+    log::start(level, log::Form::Fields, clock, printer);
     let context = Context::new(program, env, start.globals, printer.clone(), clock);
     let result = dispatch(&matches, &context);
     context.log_key_warnings();

@@ -20,6 +20,9 @@
 //! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
 //! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
 //! | `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` | refused by `build`: it could replace images that were checked |
+//! | `NOTARY_ROOT_PASSPHRASE`, `NOTARY_TARGETS_PASSPHRASE`, `NOTARY_SNAPSHOT_PASSPHRASE` | passphrase of the keys of that role, for `notary` |
+//! | `NOTARY_DELEGATION_PASSPHRASE` | passphrase of every other key, for `notary` |
+//! | `NOTARY_AUTH` | user and password for the trust server, for `notary`: base64 of `user:password` |
 //! | `NO_COLOR` | no colours on a terminal |
 //! | `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy` | looked at by `doctor`, which cannot see behind a proxy |
 //! | `PATH` | where credential helpers are found |
@@ -68,6 +71,8 @@ pub struct Environment {
     pub repository_passphrase: Option<SecretString>,
     /// Whether `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` is set.
     pub source_policy: bool,
+    /// What only `notary` looks at.
+    pub notary: NotaryEnvironment,
     /// Whether `NO_COLOR` is set.
     pub no_color: bool,
     /// Whether a proxy stands between this machine and other servers.
@@ -112,6 +117,34 @@ impl DaemonEnvironment {
     }
 }
 
+/// What the environment says to `notary`.
+#[derive(Debug, Default)]
+pub struct NotaryEnvironment {
+    /// `NOTARY_AUTH`.
+    pub auth: Option<SecretString>,
+    /// `NOTARY_ROOT_PASSPHRASE`.
+    pub root_passphrase: Option<SecretString>,
+    /// `NOTARY_TARGETS_PASSPHRASE`.
+    pub targets_passphrase: Option<SecretString>,
+    /// `NOTARY_SNAPSHOT_PASSPHRASE`.
+    pub snapshot_passphrase: Option<SecretString>,
+    /// `NOTARY_DELEGATION_PASSPHRASE`.
+    pub delegation_passphrase: Option<SecretString>,
+}
+
+impl NotaryEnvironment {
+    fn read() -> Self {
+        let secret = |name| text(name).map(SecretString::from);
+        Self {
+            auth: secret("NOTARY_AUTH"),
+            root_passphrase: secret("NOTARY_ROOT_PASSPHRASE"),
+            targets_passphrase: secret("NOTARY_TARGETS_PASSPHRASE"),
+            snapshot_passphrase: secret("NOTARY_SNAPSHOT_PASSPHRASE"),
+            delegation_passphrase: secret("NOTARY_DELEGATION_PASSPHRASE"),
+        }
+    }
+}
+
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
@@ -131,6 +164,7 @@ impl Environment {
             repository_passphrase: text("DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE")
                 .map(SecretString::from),
             source_policy: variable("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY").is_some(),
+            notary: NotaryEnvironment::read(),
             no_color: variable("NO_COLOR").is_some(),
             has_proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
                 .into_iter()

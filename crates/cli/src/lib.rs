@@ -1,13 +1,15 @@
 //! The command lines of Signet: argument parsing, prompts, tables, reports, and the texts of the original programs.
 //!
 //! Rules of trust are asked from `signet-client` and below; nothing here decides whether something is to be trusted. Each program is one
-//! function that its binary calls with the arguments and the clock: [`docker::main`] is `docker-trust`.
+//! function that its binary calls with the arguments and the clock: [`docker::main`] is `docker-trust`, [`notary::main`] is `notary`.
 
 mod archives;
 pub mod cobra;
 pub mod docker;
 pub mod env;
+mod login;
 pub mod moment;
+pub mod notary;
 pub mod plugin;
 pub mod texts;
 pub mod ui;

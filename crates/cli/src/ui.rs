@@ -6,4 +6,5 @@ pub mod printer;
 pub mod progress;
 pub mod prompt;
 pub mod report;
+pub(crate) mod secrets;
 pub mod table;

@@ -79,3 +79,32 @@ fn examples_are_command_lines_that_the_program_takes() {
     });
     assert!(seen >= 2);
 }
+
+#[test]
+fn examples_of_notary_are_command_lines_too() {
+    use signet_cli::cobra::plain::{self, Request};
+    use signet_cli::notary::{GLOBAL_FLAGS, ROOT};
+    let mut seen = 0;
+    visit(&ROOT, "", &mut |command, path| {
+        for line in command
+            .examples
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+        {
+            for words in calls(line) {
+                match plain::parse(&ROOT, &GLOBAL_FLAGS, &words) {
+                    Ok(Request::Run(matches, _)) => {
+                        assert!(matches.words.join(" ").starts_with(path), "{line}");
+                        seen += 1;
+                    }
+                    other => panic!("{path}: {words:?} is not taken: {other:?}"),
+                }
+            }
+        }
+        let has_own_line = command.children.is_empty() && !["help", "version"].contains(&path);
+        if has_own_line && !path.starts_with("completion ") {
+            assert!(!command.examples.is_empty(), "{path} has no examples");
+        }
+    });
+    assert!(seen >= 10);
+}

@@ -1,4 +1,4 @@
-//! A person at a machine: a home folder, a docker configuration, passphrases, and the three programs that work on one trust folder.
+//! A person at a machine: a home folder, a docker configuration, passphrases, and the programs that work on one trust folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub enum Tool {
     DockerTrust,
     /// Go's `notary`.
     Notary,
+    /// Our `notary`; the same arguments.
+    OurNotary,
 }
 
 /// A person with an empty home, who knows one trust server.
@@ -138,7 +140,7 @@ impl User {
         self.home.path().join(below)
     }
 
-    /// The trust folder that all three programs share.
+    /// The trust folder that all these programs share.
     #[must_use]
     pub fn trust_dir(&self) -> PathBuf {
         self.path(".docker/trust")
@@ -158,6 +160,7 @@ impl User {
             Tool::DockerItself => Command::new(DOCKER.find()?),
             Tool::DockerTrust => Command::new(program::ours("docker-trust")?),
             Tool::Notary => Command::new(NOTARY.find()?),
+            Tool::OurNotary => Command::new(program::ours("notary")?),
         };
         command.args(arguments);
         self.dress(&mut command);

@@ -1,7 +1,7 @@
 //! cobra's `__complete` protocol (version 2), which docker and the shell scripts speak.
 
 use super::parse::parse_flags;
-use super::{Args, Command, Completes, Flag, FlagKind};
+use super::{Args, Command, Completes, Flag, FlagKind, Flags};
 
 /// What the shell should do besides offering the candidates: cobra's `ShellCompDirective`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,16 +60,17 @@ pub struct Completion {
     pub stderr: String,
 }
 
-/// Completes the last of `words`, which follow the program's own name.
+/// Completes the last of `words`, which follow the program's own name. Every command of the program takes the `global` flags.
 #[must_use]
 pub fn complete(
     root: &'static Command,
+    global: &'static [Flag],
     words: &[String],
     descriptions: bool,
     known: &dyn Known,
 ) -> Completion {
     let answer = match words.split_last() {
-        Some((last, before)) => answer(root, before, last, known),
+        Some((last, before)) => answer(root, global, before, last, known),
         None => Ok((Vec::new(), Directive::Default)),
     };
     let mut stderr = String::new();
@@ -103,19 +104,29 @@ type Answer = (Vec<Candidate>, Directive);
 /// The candidates for the last word, or cobra's words on why the line before it makes no sense.
 fn answer(
     root: &'static Command,
+    global: &'static [Flag],
     before: &[String],
     last: &str,
     known: &dyn Known,
 ) -> Result<Answer, String> {
     let mut command = root;
     let mut rest = before;
-    while let Some((child, after)) = rest
-        .split_first()
-        .and_then(|(word, after)| Some((command.child(word)?, after)))
-    {
-        command = child;
-        rest = after;
+    let mut rest_of_line = Vec::new();
+    if global.is_empty() {
+        while let Some((child, after)) = rest
+            .split_first()
+            .and_then(|(word, after)| Some((command.child(word)?, after)))
+        {
+            command = child;
+            rest = after;
+        }
+    } else {
+        let found = super::plain::find(root, global, before);
+        command = found.command;
+        rest_of_line.extend(found.rest);
+        rest = &rest_of_line;
     }
+    let flags = command.flags(global);
     let flags_ended = rest.iter().any(|word| word == "--");
     let is_flag = !flags_ended && last.starts_with('-');
 
@@ -134,8 +145,8 @@ fn answer(
     if is_flag {
         if let Some((name, text)) = flag_and_value(last) {
             let flag = match name {
-                Name::Long(name) => command.flag(name),
-                Name::Short(letter) => command.shorthand(letter),
+                Name::Long(name) => flags.long(name),
+                Name::Short(letter) => flags.short(letter),
             };
             let flag = flag.ok_or_else(|| {
                 format!(
@@ -147,14 +158,14 @@ fn answer(
             value = Some((flag, text));
         }
     } else if !flags_ended
-        && let Some(flag) = rest.last().and_then(|word| waiting_flag(command, word))
+        && let Some(flag) = rest.last().and_then(|word| waiting_flag(flags, word))
     {
         value = Some((flag, last));
         rest = rest.split_last().map_or(rest, |(_, before)| before);
     }
 
     let words: Vec<&String> = rest.iter().collect();
-    let line = parse_flags(command, &words).map_err(|problem| {
+    let line = parse_flags(flags, &words).map_err(|problem| {
         format!(
             "Error while parsing flags from args [{}]: {problem}",
             rest.join(" ")
@@ -164,13 +175,13 @@ fn answer(
         // Where no value is needed, cobra has nothing to say about one.
         let completes = match flag.kind {
             FlagKind::Bool => Completes::Files,
-            FlagKind::List | FlagKind::Text { .. } => flag.completes,
+            _ => flag.completes,
         };
         return Ok(offer(completes, 0, "", text, known));
     }
     if is_flag {
         let set: Vec<&str> = line.flags.iter().map(|(name, _)| *name).collect();
-        return Ok((flag_candidates(command, &set, last), Directive::NoFileComp));
+        return Ok((flag_candidates(flags, &set, last), Directive::NoFileComp));
     }
     if command.children.is_empty() {
         let first = line.args.first().map_or("", String::as_str);
@@ -225,23 +236,25 @@ fn flag_and_value(word: &str) -> Option<(Name<'_>, &str)> {
 }
 
 /// The flag whose value is the word after `word`.
-fn waiting_flag(command: &Command, word: &str) -> Option<&'static Flag> {
+fn waiting_flag(flags: Flags, word: &str) -> Option<&'static Flag> {
     if word.contains('=') {
         return None;
     }
     let flag = match word.strip_prefix("--") {
-        Some(long) => command.flag(long),
-        None => command.shorthand(word.strip_prefix('-')?.chars().next_back()?),
+        Some(long) => flags.long(long),
+        None => flags.short(word.strip_prefix('-')?.chars().next_back()?),
     };
     flag.filter(|flag| flag.kind != FlagKind::Bool)
 }
 
 /// The flags that begin like `last`. What can be given once and is given already is not offered again.
-fn flag_candidates(command: &'static Command, set: &[&str], last: &str) -> Vec<Candidate> {
+fn flag_candidates(flags: Flags, set: &[&str], last: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
-    let open =
-        |flag: &&Flag| !flag.hidden && (flag.kind == FlagKind::List || !set.contains(&flag.name));
-    for flag in command.flags.iter().filter(open) {
+    let open = |flag: &&Flag| {
+        let again = matches!(flag.kind, FlagKind::List | FlagKind::Strings);
+        !flag.hidden && (again || !set.contains(&flag.name))
+    };
+    for flag in flags.all().filter(open) {
         let long = format!("--{}", flag.name);
         let short = flag.shorthand.map(|letter| format!("-{letter}"));
         for text in std::iter::once(long)

@@ -49,10 +49,15 @@ pub fn page(command: &Command, path: &str, width: usize) -> String {
 
 /// pflag's `FlagUsagesWrapped`.
 fn flag_usages(flags: &[Flag], columns: usize) -> String {
-    let rows: Vec<(String, String)> = flags.iter().filter(|flag| !flag.hidden).map(row).collect();
+    let rows: Vec<_> = flags.iter().filter(|flag| !flag.hidden).map(row).collect();
+    table(&rows, columns)
+}
+
+/// Two columns, the second wrapped.
+pub(super) fn table(rows: &[(String, String)], columns: usize) -> String {
     let widest = rows.iter().map(|(left, _)| left.len()).max().unwrap_or(0);
     let mut usages = String::new();
-    for (left, right) in &rows {
+    for (left, right) in rows {
         usages.push_str(&format!(
             "{left:<widest$}   {}\n",
             wrap(widest + 3, columns, right)
@@ -61,7 +66,8 @@ fn flag_usages(flags: &[Flag], columns: usize) -> String {
     usages
 }
 
-fn row(flag: &Flag) -> (String, String) {
+/// A flag and what it does.
+pub(super) fn row(flag: &Flag) -> (String, String) {
     let mut left = match flag.shorthand {
         Some(letter) => format!("  -{letter}, --{}", flag.name),
         None => format!("      --{}", flag.name),
@@ -69,7 +75,14 @@ fn row(flag: &Flag) -> (String, String) {
     let mut right = flag.usage.to_owned();
     match flag.kind {
         FlagKind::Bool => {}
+        FlagKind::Int { default } => {
+            left.push_str(" int");
+            if default != 0 {
+                right.push_str(&format!(" (default {default})"));
+            }
+        }
         FlagKind::List => left.push_str(" list"),
+        FlagKind::Strings => left.push_str(" strings"),
         FlagKind::Text { default } => {
             left.push_str(" string");
             if !default.is_empty() {

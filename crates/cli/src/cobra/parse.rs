@@ -1,6 +1,6 @@
 //! From words to a command with its flags and arguments, with pflag's rules and errors.
 
-use super::{Args, Command, Flag, FlagKind, Program};
+use super::{Args, Command, Flag, FlagKind, Flags, Program};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ pub struct Matches {
     pub typed: Vec<String>,
     /// How many of these words are flags and their values, when flags end at the first argument.
     pub flag_words: usize,
-    flags: Vec<(&'static str, String)>,
+    pub(super) global: &'static [Flag],
+    pub(super) flags: Vec<(&'static str, String)>,
 }
 
 impl Matches {
@@ -58,11 +59,32 @@ impl Matches {
     pub fn text(&self, name: &str) -> &str {
         match self.last(name) {
             Some(value) => value,
-            None => match self.command.flag(name).map(|flag| flag.kind) {
+            None => match self.kind(name) {
                 Some(FlagKind::Text { default }) => default,
                 _ => "",
             },
         }
+    }
+
+    /// The value of a flag with a number, or its default.
+    #[must_use]
+    pub fn int(&self, name: &str) -> i64 {
+        match (self.last(name), self.kind(name)) {
+            (Some(value), _) => parse_int(value).unwrap_or_default(),
+            (None, Some(FlagKind::Int { default })) => default,
+            (None, _) => 0,
+        }
+    }
+
+    /// Whether the flag stands in the command line, whatever its value.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.last(name).is_some()
+    }
+
+    fn kind(&self, name: &str) -> Option<FlagKind> {
+        let flag = self.command.flags(self.global).long(name)?;
+        Some(flag.kind)
     }
 
     /// All flags that were given, in their order.
@@ -149,7 +171,7 @@ pub fn parse(
         code: 125,
         unknown_command: None,
     };
-    let line = parse_flags(command, &rest).map_err(flag_error)?;
+    let line = parse_flags(command.flags(&[]), &rest).map_err(flag_error)?;
     if let Some(asked) = line.help {
         return Ok(Request::Help {
             command,
@@ -171,6 +193,7 @@ pub fn parse(
         args: line.args,
         typed: rest.into_iter().cloned().collect(),
         flag_words: line.flag_words,
+        global: &[],
         flags: line.flags,
     }))
 }
@@ -252,12 +275,12 @@ fn plural(count: usize) -> &'static str {
 pub(super) struct Line {
     pub(super) args: Vec<String>,
     pub(super) flags: Vec<(&'static str, String)>,
-    flag_words: usize,
-    help: Option<Asked>,
+    pub(super) flag_words: usize,
+    pub(super) help: Option<Asked>,
 }
 
 /// pflag's `Parse`: flags and arguments in any order, `--` ends the flags.
-pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Result<Line, String> {
+pub(super) fn parse_flags(flags: Flags, words: &[&String]) -> Result<Line, String> {
     let mut line = Line::default();
     let count = words.len();
     let mut words = words.iter();
@@ -266,12 +289,12 @@ pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Resul
             line.flag_words = count - words.len() - 1;
             line.args.extend(words.by_ref().map(|word| (*word).clone()));
         } else if let Some(long) = word.strip_prefix("--") {
-            parse_long(command, &mut line, word, long, &mut words)?;
+            parse_long(flags, &mut line, word, long, &mut words)?;
         } else if let Some(short) = word.strip_prefix('-').filter(|short| !short.is_empty()) {
-            parse_short(command, &mut line, short, &mut words)?;
+            parse_short(flags, &mut line, short, &mut words)?;
         } else {
             line.args.push((*word).clone());
-            if command.args == Args::Wrapped {
+            if flags.wrapped {
                 line.flag_words = count - words.len() - 1;
                 line.args.extend(words.by_ref().map(|word| (*word).clone()));
             }
@@ -281,7 +304,7 @@ pub(super) fn parse_flags(command: &'static Command, words: &[&String]) -> Resul
 }
 
 fn parse_long<'a>(
-    command: &'static Command,
+    flags: Flags,
     line: &mut Line,
     word: &str,
     long: &str,
@@ -300,13 +323,16 @@ fn parse_long<'a>(
         }
         return Ok(());
     }
-    let Some(flag) = command.flag(name) else {
+    let Some(flag) = flags.long(name) else {
         return Err(format!("unknown flag: --{name}"));
     };
     let value = match (value, flag.kind) {
         (Some(value), _) => value.to_owned(),
         (None, FlagKind::Bool) => "true".to_owned(),
-        (None, FlagKind::List | FlagKind::Text { .. }) => match words.next() {
+        (
+            None,
+            FlagKind::Int { .. } | FlagKind::List | FlagKind::Strings | FlagKind::Text { .. },
+        ) => match words.next() {
             Some(value) => (*value).clone(),
             None => return Err(format!("flag needs an argument: --{name}")),
         },
@@ -315,7 +341,7 @@ fn parse_long<'a>(
 }
 
 fn parse_short<'a>(
-    command: &'static Command,
+    flags: Flags,
     line: &mut Line,
     letters: &str,
     words: &mut impl Iterator<Item = &'a &'a String>,
@@ -324,7 +350,7 @@ fn parse_short<'a>(
     while let Some(letter) = rest.chars().next() {
         let after = rest.get(letter.len_utf8()..).unwrap_or_default();
         let given = after.strip_prefix('=').filter(|value| !value.is_empty());
-        if letter == 'h' && command.shorthand('h').is_none() {
+        if letter == 'h' && flags.short('h').is_none() {
             if set_help(given)? {
                 line.help = Some(Asked::Short);
             }
@@ -334,7 +360,7 @@ fn parse_short<'a>(
             rest = after;
             continue;
         }
-        let Some(flag) = command.shorthand(letter) else {
+        let Some(flag) = flags.short(letter) else {
             return Err(format!(
                 "unknown shorthand flag: {} in -{rest}",
                 quote_char(letter)
@@ -362,15 +388,69 @@ fn parse_short<'a>(
 }
 
 fn set(line: &mut Line, flag: &'static Flag, value: String) -> Result<(), String> {
-    if flag.kind == FlagKind::Bool && parse_bool(&value).is_none() {
-        let name = match flag.shorthand {
-            Some(letter) => format!("-{letter}, --{}", flag.name),
-            None => format!("--{}", flag.name),
-        };
-        return Err(invalid_bool(&value, &name));
+    let name = match flag.shorthand {
+        Some(letter) => format!("-{letter}, --{}", flag.name),
+        None => format!("--{}", flag.name),
+    };
+    match flag.kind {
+        FlagKind::Bool if parse_bool(&value).is_none() => return Err(invalid_bool(&value, &name)),
+        FlagKind::Int { .. } if parse_int(&value).is_none() => {
+            return Err(invalid(&value, &name, "Int"));
+        }
+        FlagKind::Strings => {
+            let parts = split_list(&value).map_err(|problem| {
+                format!(
+                    "invalid argument {} for {} flag: {problem}",
+                    crate::texts::quote(&value),
+                    crate::texts::quote(&name)
+                )
+            })?;
+            line.flags
+                .extend(parts.into_iter().map(|part| (flag.name, part)));
+            return Ok(());
+        }
+        _ => {}
     }
     line.flags.push((flag.name, value));
     Ok(())
+}
+
+/// The texts of a list: separated by commas, in double quotes when there are commas in them.
+fn split_list(value: &str) -> Result<Vec<String>, &'static str> {
+    const BARE_QUOTE: &str = "a quote stands inside a text that does not begin with one";
+    const NO_END: &str = "a text in quotes does not end";
+    let mut parts = Vec::new();
+    let mut rest = Some(value).filter(|value| !value.is_empty());
+    while let Some(text) = rest {
+        let Some(quoted) = text.strip_prefix('"') else {
+            let (part, after) = match text.split_once(',') {
+                Some((part, after)) => (part, Some(after)),
+                None => (text, None),
+            };
+            if part.contains('"') {
+                return Err(BARE_QUOTE);
+            }
+            parts.push(part.to_owned());
+            rest = after;
+            continue;
+        };
+        let mut part = String::new();
+        let mut quoted = quoted;
+        rest = loop {
+            let (before, after) = quoted.split_once('"').ok_or(NO_END)?;
+            part.push_str(before);
+            match after.strip_prefix('"') {
+                Some(after) => {
+                    part.push('"');
+                    quoted = after;
+                }
+                None if after.is_empty() => break None,
+                None => break Some(after.strip_prefix(',').ok_or(BARE_QUOTE)?),
+            }
+        };
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 fn set_help(value: Option<&str>) -> Result<bool, String> {
@@ -381,8 +461,12 @@ fn set_help(value: Option<&str>) -> Result<bool, String> {
 }
 
 fn invalid_bool(value: &str, flag: &str) -> String {
+    invalid(value, flag, "Bool")
+}
+
+fn invalid(value: &str, flag: &str, kind: &str) -> String {
     format!(
-        "invalid argument {quoted} for {} flag: strconv.ParseBool: parsing {quoted}: invalid syntax",
+        "invalid argument {quoted} for {} flag: strconv.Parse{kind}: parsing {quoted}: invalid syntax",
         crate::texts::quote(flag),
         quoted = crate::texts::quote(value),
     )
@@ -404,5 +488,29 @@ pub fn parse_bool(text: &str) -> Option<bool> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
+    }
+}
+
+/// A decimal number. Go takes other bases too, which nobody types here.
+fn parse_int(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What pflag makes of these with `encoding/csv`.
+    #[test]
+    fn lists_split_at_commas_outside_quotes() {
+        let split = |text| split_list(text).unwrap();
+        assert_eq!(split("a,b"), ["a", "b"]);
+        assert_eq!(split("\"a,b\",c"), ["a,b", "c"]);
+        assert_eq!(split("\"a\"\"b\""), ["a\"b"]);
+        assert_eq!(split("a,"), ["a", ""]);
+        assert_eq!(split(""), [""; 0]);
+        assert!(split_list("\"a").is_err());
+        assert!(split_list("a\"b").is_err());
+        assert!(split_list("\"a\"b").is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 mod build;
 mod doctor;
-mod flag;
 mod lock;
 mod pull;
 mod push;
@@ -13,6 +12,7 @@ mod verify;
 
 use flag::{list, switch, text};
 
+use crate::cobra::flag;
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
 /// `docker trust`.
@@ -20,6 +20,7 @@ pub static ROOT: Command = Command {
     name: "trust",
     usage: "",
     short: "Manage trust on Docker images",
+    about: "",
     examples: "",
     flags: &[],
     args: Args::Group,
@@ -47,6 +48,7 @@ static COMPLETION: Command = Command {
     name: "completion",
     usage: "bash|zsh|fish|powershell",
     short: "Print a script that makes a shell complete commands, flags and names",
+    about: "",
     examples: "{} completion bash > ~/.local/share/bash-completion/completions/docker-trust\n\
                {} completion zsh > /usr/local/share/zsh/site-functions/_docker-trust\n\
                {} completion fish > ~/.config/fish/completions/docker-trust.fish\n\
@@ -62,6 +64,7 @@ static INSPECT: Command = Command {
     name: "inspect",
     usage: "IMAGE[:TAG] [IMAGE[:TAG]...]",
     short: "Return low-level information about keys and signatures",
+    about: "",
     examples: "",
     flags: &[switch(
         "pretty",
@@ -78,6 +81,7 @@ static KEY: Command = Command {
     name: "key",
     usage: "",
     short: "Manage keys for signing Docker images",
+    about: "",
     examples: "",
     flags: &[],
     args: Args::Group,
@@ -90,6 +94,7 @@ static KEY_GENERATE: Command = Command {
     name: "generate",
     usage: "NAME",
     short: "Generate and load a signing key-pair",
+    about: "",
     examples: "",
     flags: &[text(
         "dir",
@@ -107,6 +112,7 @@ static KEY_LOAD: Command = Command {
     name: "load",
     usage: "[OPTIONS] KEYFILE",
     short: "Load a private key file for signing",
+    about: "",
     examples: "",
     flags: &[Flag {
         name: "name",
@@ -126,6 +132,7 @@ static SIGN: Command = Command {
     name: "sign",
     usage: "IMAGE:TAG",
     short: "Sign an image",
+    about: "",
     examples: "",
     flags: &[
         text(
@@ -147,6 +154,7 @@ static SIGNER: Command = Command {
     name: "signer",
     usage: "",
     short: "Manage entities who can sign Docker images",
+    about: "",
     examples: "",
     flags: &[],
     args: Args::Group,
@@ -160,6 +168,7 @@ static SIGNER_ADD: Command = Command {
     // compat: the usage line of docker's `signer add` ends in a space.
     usage: "OPTIONS NAME REPOSITORY [REPOSITORY...] ",
     short: "Add a signer",
+    about: "",
     examples: "",
     flags: &[list("key", None, "Path to the signer's public key file")],
     args: Args::AtLeast(2),

@@ -18,6 +18,7 @@ use crate::ui::log::Clock;
 use crate::ui::printer::Printer;
 use crate::ui::prompt::Terminal;
 use crate::ui::report::Failure;
+use crate::ui::secrets;
 
 /// The surroundings of a command: who it talks to, where its files are, what time it is.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl Context {
     /// When there is no configuration folder.
     pub fn key_files(&self) -> Result<Arc<FileKeyStore>, Failure> {
         let trust_dir = self.trust_dir()?;
-        keep_out_of_core_dumps();
+        secrets::keep_out_of_core_dumps();
         let open = || {
             Arc::new(FileKeyStore::open(
                 &trust_dir,
@@ -166,15 +167,3 @@ impl Context {
         Ok(self.config_dir()?.join("trust"))
     }
 }
-
-/// From here on the process may hold keys and passphrases (security class A7).
-#[cfg(target_os = "linux")]
-fn keep_out_of_core_dumps() {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::debug!("core dumps stay possible: {error}");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn keep_out_of_core_dumps() {}

@@ -15,7 +15,7 @@ use signet_tuf::Gun;
 use url::Url;
 
 use super::context::Context;
-use super::login::{Login, Refused, TrustLogin};
+use super::login::{self, Login, Refused, TrustLogin};
 use super::problems;
 use super::resolve::Subject;
 use crate::texts::docker as texts;
@@ -62,7 +62,7 @@ impl Image {
         };
         let config_dir = context.config_dir()?;
         let tls = tls_options(&config_dir, &server.authority, &reference)?;
-        let login = context.logins.of(context, config_dir, &reference);
+        let login = login::of(context, config_dir, &reference);
         Ok(Self {
             reference,
             gun,

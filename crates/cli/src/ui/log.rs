@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
+use std::time::Instant;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +14,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::texts::quote;
+use crate::texts::{quote, visible};
 use crate::ui::printer::Printer;
 
 /// The program's clock.
@@ -50,8 +51,18 @@ impl LogLevel {
     }
 }
 
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// As `time="…" level=warning msg="…"`, wherever it goes.
+    Fields,
+    /// The same, but on a terminal as logrus shows it to people: `WARN[0000] …` in colour.
+    People,
+}
+
 /// Starts logging for the rest of the process, through `printer`.
-pub fn start(level: LogLevel, clock: Clock, printer: &Printer) {
+pub fn start(level: LogLevel, form: Form, clock: Clock, printer: &Printer) {
+    let people = (form == Form::People && printer.talks_to_terminal()).then(Instant::now);
     let printer = printer.clone();
     let most = match level {
         LogLevel::Fatal => LevelFilter::OFF,
@@ -65,6 +76,7 @@ pub fn start(level: LogLevel, clock: Clock, printer: &Printer) {
         .with_writer(move || Lines(printer.clone()))
         .event_format(Logrus {
             clock,
+            people,
             fields: level == LogLevel::Debug,
         })
         .finish();
@@ -88,6 +100,8 @@ impl io::Write for Lines {
 
 struct Logrus {
     clock: Clock,
+    /// Since when people watch; `None` for scripts.
+    people: Option<Instant>,
     fields: bool,
 }
 
@@ -108,11 +122,11 @@ where
         }
         let mut parts = Parts::default();
         event.record(&mut parts);
-        writer.write_str(&line(
-            (self.clock)(),
-            *event.metadata().level(),
-            &parts.message,
-        ))?;
+        let level = *event.metadata().level();
+        writer.write_str(&match self.people {
+            Some(start) => people_line(start.elapsed().as_secs(), level, &parts.message),
+            None => line((self.clock)(), level, &parts.message),
+        })?;
         if self.fields {
             writer.write_str(&parts.fields)?;
         }
@@ -134,6 +148,18 @@ fn line(now: OffsetDateTime, level: Level, message: &str) -> String {
         Level::DEBUG | Level::TRACE => "debug",
     };
     format!("time=\"{now}\" level={level} msg={}", value(message))
+}
+
+/// compat: colours also where `TERM` or `NO_COLOR` say otherwise, as logrus does it.
+fn people_line(seconds: u64, level: Level, message: &str) -> String {
+    let (word, color) = match level {
+        Level::ERROR => ("ERRO", 31),
+        Level::WARN => ("WARN", 33),
+        Level::INFO => ("INFO", 36),
+        Level::DEBUG | Level::TRACE => ("DEBU", 37),
+    };
+    let message = visible(message);
+    format!("\x1b[{color}m{word}\x1b[0m[{seconds:04}] {message:<44} ")
 }
 
 /// logrus quotes a value only when it has to.
@@ -171,6 +197,15 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    /// Section 1.3 of the specification of `notary`.
+    #[test]
+    fn people_see_levels_in_colour() {
+        assert_eq!(
+            people_line(3, Level::WARN, "a role has fewer keys than its threshold"),
+            "\x1b[33mWARN\x1b[0m[0003] a role has fewer keys than its threshold     "
+        );
+    }
 
     /// The form of the manual's log lines, as docker 28.2.2 writes them when standard error is no terminal.
     #[test]

@@ -54,6 +54,12 @@ impl Failure {
         &self.text
     }
 
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.code
+    }
+
     /// The advice.
     #[must_use]
     pub fn hints(&self) -> &[String] {

@@ -9,6 +9,7 @@ pub(super) static BUILD: Command = Command {
     name: "build",
     usage: "[OPTIONS] PATH",
     short: "Build an image from signed images only",
+    about: "",
     examples: "\
 # Every FROM, COPY --from and mount must be signed; docker builds from the signed digests
 {} build -t registry.example.com/team/app:1.1 .

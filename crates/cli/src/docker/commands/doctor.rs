@@ -7,6 +7,7 @@ pub(super) static DOCTOR: Command = Command {
     name: "doctor",
     usage: "[OPTIONS] [REPOSITORY]",
     short: "Look for what keeps signing and verifying from working",
+    about: "",
     examples: "\
 # Configuration, keys, policy and trust server; takes two minutes at most, and changes nothing
 {} doctor

@@ -7,6 +7,7 @@ pub(super) static LOCK: Command = Command {
     name: "lock",
     usage: "[OPTIONS] FILE [FILE...]",
     short: "Write the signed digests of images into Dockerfiles and Compose files",
+    about: "",
     examples: "\
 # FROM alpine:3.20 becomes FROM alpine:3.20@sha256:…; run it again to take newer signed digests
 {} lock Dockerfile compose.yaml

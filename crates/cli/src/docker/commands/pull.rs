@@ -7,6 +7,7 @@ pub(super) static PULL: Command = Command {
     name: "pull",
     usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
     short: "Download a signed image from a registry",
+    about: "",
     examples: "\
 {} pull registry.example.com/team/app:1.0
 {} pull --all-tags registry.example.com/team/app",

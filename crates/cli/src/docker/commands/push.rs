@@ -7,6 +7,7 @@ pub(super) static PUSH: Command = Command {
     name: "push",
     usage: "[OPTIONS] NAME[:TAG]",
     short: "Push an image and sign it",
+    about: "",
     examples: "\
 # Push the image through the docker daemon and sign what the registry then has
 {} push registry.example.com/team/app:1.0

@@ -7,6 +7,7 @@ pub(super) static REVOKE: Command = Command {
     name: "revoke",
     usage: "[OPTIONS] IMAGE[:TAG]",
     short: "Remove trust for an image",
+    about: "",
     examples: "",
     flags: &[switch("yes", Some('y'), "Do not prompt for confirmation")],
     args: Args::Exactly(1),

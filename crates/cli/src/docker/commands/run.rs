@@ -10,6 +10,7 @@ pub(super) static RUN: Command = Command {
     name: "run",
     usage: "[OPTIONS] IMAGE[:TAG] [COMMAND] [ARG...]",
     short: "Create and run a new container from a signed image",
+    about: "",
     examples: "\
 {} run --rm -it registry.example.com/team/app:1.0
 {} run -d -p 8080:80 --name web registry.example.com/team/web",
@@ -24,6 +25,7 @@ pub(super) static CREATE: Command = Command {
     name: "create",
     usage: "[OPTIONS] IMAGE[:TAG] [COMMAND] [ARG...]",
     short: "Create a new container from a signed image",
+    about: "",
     examples: "{} create --name web registry.example.com/team/web:1.0",
     flags: CREATE_FLAGS,
     args: Args::Wrapped,

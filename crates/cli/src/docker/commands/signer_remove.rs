@@ -7,6 +7,7 @@ pub(super) static SIGNER_REMOVE: Command = Command {
     name: "remove",
     usage: "[OPTIONS] NAME REPOSITORY [REPOSITORY...]",
     short: "Remove a signer",
+    about: "",
     examples: "",
     flags: &[switch(
         "force",

@@ -7,6 +7,7 @@ pub(super) static VERIFY: Command = Command {
     name: "verify",
     usage: "[OPTIONS] IMAGE[:TAG][@DIGEST] [IMAGE...]",
     short: "Check that a tag is signed and print its digest",
+    about: "",
     examples: "\
 # Deploy what was signed, not what the registry says now
 docker run \"$({} verify registry.example.com/team/app:1.0)\"

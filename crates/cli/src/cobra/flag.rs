@@ -1,9 +1,9 @@
 //! Flags in the words of the tables.
 
-use crate::cobra::{Completes, Flag, FlagKind};
+use super::{Completes, Flag, FlagKind};
 
 /// A flag without a value.
-pub(super) const fn switch(
+pub(crate) const fn switch(
     name: &'static str,
     shorthand: Option<char>,
     usage: &'static str,
@@ -19,7 +19,7 @@ pub(super) const fn switch(
 }
 
 /// A flag with a text, of which the last one counts. Files are offered as its value.
-pub(super) const fn text(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+pub(crate) const fn text(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
     Flag {
         kind: FlagKind::Text { default: "" },
         completes: Completes::Files,
@@ -28,21 +28,29 @@ pub(super) const fn text(name: &'static str, shorthand: Option<char>, usage: &'s
 }
 
 /// A flag that may be given again and again. Files are offered as its value.
-pub(super) const fn list(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+pub(crate) const fn list(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
     Flag {
         kind: FlagKind::List,
         ..text(name, shorthand, usage)
     }
 }
 
+/// A flag with a number.
+pub(crate) const fn int(name: &'static str, usage: &'static str, default: i64) -> Flag {
+    Flag {
+        kind: FlagKind::Int { default },
+        ..switch(name, None, usage)
+    }
+}
+
 impl Flag {
     /// The same with other values on offer.
-    pub(super) const fn completing(self, completes: Completes) -> Self {
+    pub(crate) const fn completing(self, completes: Completes) -> Self {
         Self { completes, ..self }
     }
 
     /// The same, left out by help pages and completion.
-    pub(super) const fn hidden(self) -> Self {
+    pub(crate) const fn hidden(self) -> Self {
         Self {
             hidden: true,
             ..self

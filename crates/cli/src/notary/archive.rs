@@ -1,0 +1,9 @@
+//! `notary archive`.
+
+pub(super) mod create;
+pub(super) mod diff;
+pub(super) mod extract;
+pub(super) mod import;
+pub(super) mod list;
+pub(super) mod show;
+pub(super) mod verify;

@@ -1,0 +1,188 @@
+//! The tables of `archive`.
+
+use crate::cobra::flag::{int, switch, text};
+use crate::cobra::{Args, Command, Completes, Flag};
+
+pub(super) static ARCHIVE: Command = Command {
+    name: "archive",
+    usage: "",
+    short: "Take trust repositories out of a server, and look at what was taken",
+    about: "\
+Takes trust repositories out of a server, with everything that proves them, into one file that verifies itself. What an archive holds can be
+shown, checked and brought to another server when the first one is gone. Only create and import use the network.",
+    examples: "",
+    flags: &[],
+    args: Args::Group,
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[
+        &CREATE, &DIFF, &EXTRACT, &IMPORT, &LIST, &SHOW, &VERIFY,
+    ],
+};
+
+static CREATE: Command = Command {
+    name: "create",
+    usage: "[ GUN ... ] -o FILE",
+    short: "Take repositories out of a trust server into an archive",
+    about: "\
+Fetches the whole root chain of each repository and its current timestamp, snapshot, targets and delegations, verifies them as a client does
+and records them with the verdict. An interrupted run goes on where it was when it is started again.",
+    examples: "\
+# Two repositories of one server
+{} archive create -s https://notary.example.com -o trust.tar.gz example.com/team/app example.com/team/web
+
+# Everything that the server has published, with all older versions it still gives
+{} archive create -s https://notary.example.com --changefeed --history -o trust.tar.gz
+
+# What a docker client knows, without any server
+{} archive create --from-trust-dir ~/.docker/trust -o trust.tar.gz",
+    flags: &[
+        switch(
+            "changefeed",
+            None,
+            "Take every repository that the server's list of changes names",
+        ),
+        text(
+            "from-database",
+            None,
+            "Take repositories out of a server's database instead: a SQLite file or an SQL dump",
+        ),
+        text("from-file", None, "File with a repository's name a line; - for standard input"),
+        text(
+            "from-trust-dir",
+            None,
+            "Take repositories out of the trust folder of a client instead",
+        )
+        .completing(Completes::Folders),
+        switch(
+            "history",
+            None,
+            "Take every older version that the source still gives, too",
+        ),
+        int("jobs", "How many repositories are fetched at a time", 4),
+        text("output", Some('o'), "The archive to write"),
+        switch(
+            "restart",
+            None,
+            "Begin anew instead of going on with an interrupted run",
+        ),
+        text(
+            "sign-key",
+            None,
+            "Private key of the archivist, with which the archive is signed",
+        ),
+    ],
+    args: Args::Any,
+    completes: Completes::Repositories,
+    hidden: false,
+    children: &[],
+};
+
+static DIFF: Command = Command {
+    name: "diff",
+    usage: "OLD NEW",
+    short: "Show what differs between two archives",
+    about: "",
+    examples: "{} archive diff trust-1.tar.gz trust-2.tar.gz",
+    flags: &[FORMAT],
+    args: Args::Exactly(2),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static EXTRACT: Command = Command {
+    name: "extract",
+    usage: "FILE [ GUN ... ] -o FOLDER",
+    short: "Write the documents of an archive as files",
+    about: "",
+    examples: "{} archive extract trust.tar.gz example.com/team/app -o app",
+    flags: &[
+        FORMAT,
+        text(
+            "output",
+            Some('o'),
+            "Folder to write into, which must not exist yet",
+        )
+        .completing(Completes::Folders),
+    ],
+    args: Args::AtLeast(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static IMPORT: Command = Command {
+    name: "import",
+    usage: "FILE [ GUN ... ] --into DATABASE|URL",
+    short: "Bring the repositories of an archive to a trust server",
+    about: "",
+    examples: "\
+# Into the database of a server that is not running
+{} archive import trust.tar.gz --into /var/lib/notary/server.db
+
+# Through a running server
+{} archive import trust.tar.gz --into https://notary.example.com",
+    flags: &[text(
+        "into",
+        None,
+        "SQLite file of a server of ours, or the address of one",
+    )],
+    args: Args::AtLeast(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static LIST: Command = Command {
+    name: "list",
+    usage: "FILE",
+    short: "List the repositories of an archive with their verdicts",
+    about: "",
+    examples: "{} archive list trust.tar.gz",
+    flags: &[FORMAT],
+    args: Args::Exactly(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static SHOW: Command = Command {
+    name: "show",
+    usage: "FILE GUN",
+    short: "Show what an archive has of a repository",
+    about: "",
+    examples: "{} archive show trust.tar.gz example.com/team/app",
+    flags: &[FORMAT],
+    args: Args::Exactly(2),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+static VERIFY: Command = Command {
+    name: "verify",
+    usage: "FILE",
+    short: "Check every byte of an archive, and every verdict in it",
+    about: "",
+    examples: "\
+{} archive verify trust.tar.gz
+
+# Signed by an archivist whose public key is at hand
+{} archive verify trust.tar.gz --key archivist.pub",
+    flags: &[
+        FORMAT,
+        text(
+            "key",
+            None,
+            "Public key of the archivist who must have signed",
+        ),
+    ],
+    args: Args::Exactly(1),
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
+const FORMAT: Flag =
+    text("format", None, "Print 'json'").completing(Completes::OneOf(&["json", "text"]));

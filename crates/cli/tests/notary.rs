@@ -1,0 +1,197 @@
+//! What Go's `notary` says to a command line, against what ours says.
+
+#![expect(clippy::unwrap_used, reason = "a test fails loudly")]
+
+use std::path::Path;
+use std::process::Command;
+
+use signet_testkit::program::NOTARY;
+
+/// Exit code, standard output and standard error.
+fn run(program: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(program)
+        .args(words)
+        .env_clear()
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn ours(words: &[&str]) -> (Option<i32>, String, String) {
+    run(Path::new(env!("CARGO_BIN_EXE_notary")), words)
+}
+
+fn gos(words: &[&str]) -> (Option<i32>, String, String) {
+    run(&NOTARY.find().unwrap(), words)
+}
+
+/// Lines that mean the same to both programs (specification, sections 1.2 and 1.4).
+#[test]
+fn wrong_lines_are_refused_in_gos_words() {
+    for words in [
+        &["bogus"][..],
+        &["versio"],
+        &["vresion"],
+        &["VERSION"],
+        &["--bogus"],
+        &["--bogus", "x", "unheard-of"],
+        &["version", "-V"],
+        &["version", "--version"],
+        &["--version", "version"],
+        &["version", "--version=x"],
+        &["version", "-s"],
+        &["version", "--server"],
+        &["-c"],
+        &["-vc"],
+        &["version", "--tlscacert"],
+        &["-v=x", "version"],
+        &["version", "--verbose=x"],
+        &["version", "--=x"],
+        &["version", "---x"],
+        &["-D", "--trustDir", "x", "bogus"],
+        &["-s=x", "bogus"],
+        &["-s", "version", "bogus"],
+        &["a%2fb"],
+    ] {
+        let go = gos(words);
+        let mut expected = go.clone();
+        if words == ["a%2fb"] {
+            // Q1: a per cent sign in a name is one.
+            assert!(go.1.contains("%!"), "{}", go.1);
+            expected.1 = "\n* fatal: unknown command \"a%2fb\" for \"notary\"\n".to_owned();
+        }
+        assert_eq!(ours(words), expected, "{words:?}");
+    }
+}
+
+/// The lines of a page without the words that are the program's own: headings, synopses, and each flag up to its description.
+fn structure(page: &str) -> Vec<String> {
+    page.lines()
+        .skip_while(|line| *line != "Usage:")
+        .filter(|line| {
+            !line.starts_with("  ")
+                || line.starts_with("  notary")
+                || line.trim_start().starts_with('-')
+        })
+        .map(|line| {
+            let flag = line.trim_start().starts_with('-');
+            let end = line.trim_start().find("   ").filter(|_| flag);
+            let indent = line.len() - line.trim_start().len();
+            end.and_then(|end| line.get(..indent + end))
+                .unwrap_or(line)
+                .to_owned()
+        })
+        .collect()
+}
+
+/// Section 1.5: the same headings, synopses and flags in the same order.
+#[test]
+fn pages_are_laid_out_as_gos() {
+    for words in [
+        &[][..],
+        &["--help"],
+        &["-h"],
+        &["help"],
+        &["version", "--help"],
+    ] {
+        let (go, our) = (gos(words), ours(words));
+        assert_eq!((our.0, &our.2), (go.0, &go.2), "{words:?}");
+        assert_eq!(structure(&our.1), structure(&go.1), "{words:?}");
+        assert!(structure(&our.1).len() > 10, "{words:?}");
+        assert_eq!(our.1.starts_with("Usage:"), go.1.starts_with("Usage:"));
+    }
+    let first = |(code, out, _): (Option<i32>, String, String)| {
+        (
+            code,
+            out.lines().take(3).map(str::to_owned).collect::<Vec<_>>(),
+        )
+    };
+    for words in [&["help", "bogus"][..], &["help", "bogus", "x"]] {
+        assert_eq!(first(ours(words)), first(gos(words)), "{words:?}");
+    }
+}
+
+/// Section 1.6: scripts take the answers apart by these words.
+#[test]
+fn versions_have_gos_labels() {
+    let labels = |text: &str| -> Vec<String> {
+        let text = text.replace(", ", "\n");
+        let lines = text.lines();
+        lines
+            .map(|line| {
+                line.split(": ")
+                    .next()
+                    .unwrap()
+                    .trim_end()
+                    .trim_end_matches(':')
+                    .to_owned()
+            })
+            .collect()
+    };
+    for words in [&["version"][..], &["--version"]] {
+        let (go, our) = (gos(words), ours(words));
+        assert_eq!((our.0, &our.2), (go.0, &go.2));
+        assert_eq!(labels(&our.1), labels(&go.1), "{words:?}");
+        assert!(our.1.contains(env!("CARGO_PKG_VERSION")));
+    }
+}
+
+/// A word that is no command of `archive` must not look like success to a script; Go's groups show their page then.
+#[test]
+fn groups_of_ours_refuse_unknown_commands() {
+    assert_eq!(
+        ours(&["archive", "verfy"]),
+        (
+            Some(1),
+            "\n* fatal: unknown command \"verfy\" for \"notary archive\"\n\nDid you mean this?\n\tverify\n\n".to_owned(),
+            String::new()
+        )
+    );
+    let (code, out, _) = ours(&["archive"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        out.contains("\nAvailable Commands:\n  create      "),
+        "{out}"
+    );
+    let (code, out, _) = ours(&["archive", "verify"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        out.starts_with("Usage:\n  notary archive verify FILE [flags]\n"),
+        "{out}"
+    );
+    assert!(out.ends_with("\n\n* fatal: Must specify FILE\n"), "{out}");
+}
+
+/// The shells' scripts ask for this.
+#[test]
+fn completes_commands_and_flags_of_both_kinds() {
+    let completed = |words: &[&str]| ours(words).1;
+    assert_eq!(
+        completed(&["__completeNoDesc", "-s", "x", "archive", "-d", "y", "v"]),
+        "verify\n:4\n"
+    );
+    assert_eq!(
+        completed(&["__completeNoDesc", "archive", "verify", "--k"]),
+        "--key\n:4\n"
+    );
+    assert_eq!(
+        completed(&["__completeNoDesc", "archive", "verify", "--trust"]),
+        "--trustDir\n:4\n"
+    );
+    for shell in ["bash", "fish", "powershell", "zsh"] {
+        let (code, script, _) = ours(&["completion", shell]);
+        assert_eq!(code, Some(0));
+        assert!(
+            script.contains("notary") && !script.contains("docker"),
+            "{shell}"
+        );
+    }
+}
