@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
+use signet_tuf::update::MAX_ROOT_CHAIN;
 use signet_tuf::{Gun, Received, RoleName, Root, Verified, Version};
 
 use crate::shelf::Shelf;
 use crate::{RootChain, Sha256};
+
+/// Most documents of one version that are tried. A server has one.
+const MAX_SAME_VERSION: usize = 16;
 
 /// The roots that are linked to the current one, by digest.
 pub(crate) struct Roots {
@@ -29,7 +33,9 @@ impl Roots {
         let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
         for (document, bytes) in shelf.all(&role) {
             let same = by_version.entry(document.version).or_default();
-            same.push((document.sha256, bytes));
+            if same.len() < MAX_SAME_VERSION {
+                same.push((document.sha256, bytes));
+            }
         }
         let candidates = |version| by_version.get(&version).map_or(&[][..], Vec::as_slice);
         let mut roots = Self {
@@ -44,9 +50,10 @@ impl Roots {
         roots.go_down(gun, &current, candidates);
         let mut above = current.clone();
         roots.linked.insert(digest, current);
-        while let Some((digest, next)) = candidates(above.version().saturating_add(1))
-            .iter()
-            .find_map(|(digest, bytes)| Some((*digest, verify(gun, bytes, Some(&above)).ok()?)))
+        while above.version().saturating_sub(last) < MAX_ROOT_CHAIN
+            && let Some((digest, next)) = candidates(above.version().saturating_add(1))
+                .iter()
+                .find_map(|(digest, bytes)| Some((*digest, verify(gun, bytes, Some(&above)).ok()?)))
         {
             roots.linked.insert(digest, next.clone());
             above = next;
@@ -62,6 +69,10 @@ impl Roots {
     ) {
         let mut upper = current.clone();
         while self.chain.first > 1 {
+            if self.chain.last.saturating_sub(self.chain.first) >= MAX_ROOT_CHAIN {
+                self.chain.gap = Some(format!("more than {MAX_ROOT_CHAIN} roots"));
+                return;
+            }
             let version = self.chain.first - 1;
             let mut refused = None;
             let mut found = None;

@@ -58,7 +58,13 @@ impl Archive {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             let (results, done) = mpsc::channel();
-            let bytes = scope.spawn(|| self.check_bytes(&stop));
+            let bytes = scope.spawn(|| {
+                let result = self.check_bytes(&stop);
+                if result.is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                result
+            });
             for _ in 0..threads.clamp(1, THREADS) {
                 let results = results.clone();
                 let (next, stop, room) = (&next, &stop, &room);

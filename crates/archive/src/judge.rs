@@ -45,7 +45,11 @@ pub fn judge(
     };
     if let Some(roots) = &roots {
         verdict.roots = Some(roots.chain.clone());
-        if let (Ok(_), Some(reason)) = (&trusted, &roots.broken) {
+        let holds = matches!(
+            verdict.state,
+            State::Trusted | State::Degraded | State::Expired
+        );
+        if let (true, Some(reason)) = (holds, &roots.broken) {
             // Whoever trusted the older root would refuse the newer one.
             verdict = Verdict {
                 roots: verdict.roots,
@@ -217,7 +221,7 @@ fn over(
             rules::verify_root(received, gun, then, None, Some(pinning)).ok()?;
             Some(Over {
                 role,
-                reason: format!("the certificate of root ended to be valid at {end}"),
+                reason: format!("root certificate expired at {}", Moment::of(end)),
                 certificate: Some(end),
             })
         }

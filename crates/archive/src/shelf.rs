@@ -38,6 +38,17 @@ impl<'a> Shelf<'a> {
         Some(bytes)
     }
 
+    /// What the source gave for this digest: the document that has it, or other bytes, which whoever asked for it will refuse.
+    pub(crate) fn given(&self, role: &RoleName, digest: &Sha256) -> Option<&'a Bytes> {
+        self.get(role, digest).or_else(|| {
+            let path = MetadataPath::Checksum(role.clone(), digest.to_string());
+            match self.outcomes.get(path.to_string().as_str())? {
+                Outcome::Found { sha256 } => self.get(role, sha256),
+                _ => None,
+            }
+        })
+    }
+
     /// The current document of a role.
     pub(crate) fn current(&self, role: &RoleName) -> Option<(Sha256, &'a Bytes)> {
         let digest = self.repository.record.current.get(role)?;
@@ -65,7 +76,7 @@ impl<'a> Shelf<'a> {
             MetadataPath::Current(role) => self.current(role).map(|(_, bytes)| bytes),
             MetadataPath::Checksum(role, hex) => {
                 let digest: Option<Sha256> = hex.parse().ok();
-                digest.and_then(|digest| self.get(role, &digest))
+                digest.and_then(|digest| self.given(role, &digest))
             }
             MetadataPath::Version(role, version) => self.version(role, *version),
         };

@@ -59,8 +59,10 @@ impl Fault {
 #[derive(Clone)]
 struct Held {
     digest: Sha256,
+    /// What the snapshot said of it.
+    meta: FileMeta,
     /// The document whose keys it was checked against.
-    parent: Sha256,
+    parent: Option<Sha256>,
     document: Rc<Verified<Targets>>,
 }
 
@@ -109,8 +111,8 @@ pub(crate) struct Examiner<'a> {
     bytes: u64,
     /// The state before: its neighbours share most documents with it.
     before: BTreeMap<RoleName, Held>,
-    /// What came of the last snapshot, which many timestamps may name.
-    last: Option<(Sha256, Option<Fault>)>,
+    /// What came of the last snapshot, which many timestamps may name: its root, where everything below the timestamp holds.
+    last: Option<(Sha256, Result<Verified<Root>, Fault>)>,
 }
 
 impl<'a> Examiner<'a> {
@@ -144,28 +146,21 @@ impl<'a> Examiner<'a> {
     pub(crate) fn holds(&mut self, timestamp: &Bytes) -> Result<(), Fault> {
         let snapshot_role = RoleName::snapshot();
         let (received, snapshot) = self.timestamp(timestamp)?;
-        let again = match &self.last {
-            Some((digest, fault)) if *digest == snapshot => Some(fault.clone()),
-            _ => None,
-        };
-        if let Some(fault) = again {
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
-            // Everything below the timestamp is known; its own signatures and what it says of the snapshot are not.
-            let (body, root) = self.snapshot_and_root(&snapshot)?;
+        if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == snapshot) {
+            let root = known.clone()?;
             let verified = self.verify_timestamp(received, &root)?;
-            return check(verified.body().snapshot(), &snapshot_role, body.raw());
+            let bytes = self.snapshot(&snapshot)?;
+            return check(verified.body().snapshot(), &snapshot_role, bytes);
         }
         match self.examine_received(received, snapshot) {
             Ok(standing) => {
                 self.before = standing.targets;
-                self.last = Some((snapshot, None));
+                self.last = Some((snapshot, Ok(standing.root)));
                 Ok(())
             }
             Err((fault, below)) => {
                 if below {
-                    self.last = Some((snapshot, Some(fault.clone())));
+                    self.last = Some((snapshot, Err(fault.clone())));
                 }
                 Err(fault)
             }
@@ -202,17 +197,24 @@ impl<'a> Examiner<'a> {
             .map_err(|error| Fault::rule(&RoleName::timestamp(), error))
     }
 
+    /// The bytes of the snapshot with this digest, which count as read.
+    fn snapshot(&mut self, wanted: &Sha256) -> Result<&'a Bytes, Fault> {
+        let role = RoleName::snapshot();
+        let bytes = self
+            .shelf
+            .given(&role, wanted)
+            .ok_or_else(|| Fault::missing(&role, wanted))?;
+        self.spend(&role, bytes)?;
+        Ok(bytes)
+    }
+
     /// The snapshot with this digest, verified by the linked root that it names.
     fn snapshot_and_root(
         &mut self,
         wanted: &Sha256,
     ) -> Result<(Verified<Snapshot>, Verified<Root>), Fault> {
         let (role, root_role) = (RoleName::snapshot(), RoleName::root());
-        let bytes = self
-            .shelf
-            .get(&role, wanted)
-            .ok_or_else(|| Fault::missing(&role, wanted))?;
-        self.spend(&role, bytes)?;
+        let bytes = self.snapshot(wanted)?;
         let received = Received::<Snapshot>::parse(&role, bytes.clone())
             .map_err(|error| Fault::rule(&role, error))?;
         let meta = received.unverified().meta.get("root");
@@ -225,6 +227,7 @@ impl<'a> Examiner<'a> {
                 Fault::other(&root_role, reason)
             }
         })?;
+        self.spend(&root_role, root.raw())?;
         let verified = rules::verify_snapshot(received, root.body())
             .map_err(|error| Fault::rule(&role, error))?;
         check(verified.body().meta.get("root"), &root_role, root.raw())?;
@@ -307,33 +310,36 @@ impl<'a> Examiner<'a> {
             .ok_or_else(|| Fault::other(role, "the snapshot names it without SHA-256"))?;
         let bytes = self
             .shelf
-            .get(role, &wanted)
+            .given(role, &wanted)
             .ok_or_else(|| Fault::missing(role, &wanted))?;
         if u64::try_from(meta.length).ok() < Some(bytes.len() as u64) {
             return Err(Fault::other(role, "it is longer than the snapshot says"));
         }
-        let (keys, parent) = match role.parent() {
-            None => (
-                standing.root.body().role_keys(BaseRole::Targets),
-                Sha256::of(standing.root.raw()),
-            ),
+        let above = match role.parent() {
+            None => None,
             Some(parent) => {
-                let parent = standing
-                    .targets
-                    .get(&parent)
-                    .ok_or_else(|| Fault::rule(role, RuleError::NotDelegated(role.clone())))?;
-                let keys = rules::delegation_keys(parent.document.body(), role)
-                    .map_err(|error| Fault::rule(role, error))?;
-                (keys, parent.digest)
+                let parent = standing.targets.get(&parent);
+                Some(
+                    parent
+                        .ok_or_else(|| Fault::rule(role, RuleError::NotDelegated(role.clone())))?,
+                )
             }
         };
-        let known = self.before.get(role);
-        let known = known.filter(|held| held.digest == wanted && held.parent == parent);
-        if let Some(held) = known.cloned() {
-            // Its digests were checked by its bytes; SHA-512 may be listed differently in each snapshot.
-            check(Some(meta), role, bytes)?;
-            return Ok(Ok(held));
+        let parent = above.map_or_else(
+            || digest(standing.snapshot.body().meta.get("root")),
+            |above| Some(above.digest),
+        );
+        let known = self.before.get(role).filter(|held| {
+            held.digest == wanted && held.parent == parent && held.meta.hashes == meta.hashes
+        });
+        if let Some(held) = known {
+            return Ok(Ok(held.clone()));
         }
+        let keys = match above {
+            None => standing.root.body().role_keys(BaseRole::Targets),
+            Some(above) => rules::delegation_keys(above.document.body(), role)
+                .map_err(|error| Fault::rule(role, error))?,
+        };
         self.spend(role, bytes)?;
         check(Some(meta), role, bytes)?;
         let received = Received::<Targets>::parse(role, bytes.clone())
@@ -357,6 +363,7 @@ impl<'a> Examiner<'a> {
             .map_err(|error| Fault::rule(role, error))?;
         Ok(Ok(Held {
             digest: wanted,
+            meta: meta.clone(),
             parent,
             document: Rc::new(document),
         }))

@@ -1,10 +1,7 @@
 //! Tests of the archive: what is written is read again, everything else is refused.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests fail loudly"
-)]
+#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
 mod round_trip;
 mod support;
+mod verdicts;

@@ -132,8 +132,17 @@ pub(crate) fn pack(folder: &Path, repositories: &[ArchivedRepository]) -> PathBu
     path
 }
 
+/// Takes a document out of a repository.
+pub(crate) fn without(repository: &mut ArchivedRepository, digest: &Sha256) {
+    let record = &mut repository.record;
+    record
+        .documents
+        .retain(|document| document.sha256 != *digest);
+    record.current.retain(|_, current| current != digest);
+    repository.objects.remove(digest);
+}
+
 /// The digests of a repository's documents of a role by version.
-#[expect(dead_code)]
 pub(crate) fn digests(repository: &ArchivedRepository, role: &str) -> BTreeMap<i64, Sha256> {
     let role: RoleName = role.parse().unwrap();
     let documents = repository.documents(&role);
