@@ -199,6 +199,9 @@ pub(crate) fn read(
     entry: &Entry,
 ) -> Result<ArchivedRepository, ArchiveError> {
     let place = shown(&entry.gun);
+    if entry.size > largest_content(entry.length) {
+        return Err(damaged(place, "it is compressed more than archives are"));
+    }
     let mut member = Member::open(file, place.clone(), (at, entry.length), entry.size)?;
     let folder = folder(&entry.gun);
     let size = member.header(&folder, RECORD)?;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
+mod forge;
+mod hostile;
 mod round_trip;
 mod support;
 mod verdicts;

@@ -1,0 +1,654 @@
+//! Archives that are damaged, or made to harm. The museum of `security.md` as far as it is about a file.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use signet_archive::{Archive, ArchivedRepository, Sha256};
+
+use crate::forge::{Forged, Piece, SEAL, gzip, members, refusal, seal, stream, verdict_on};
+use crate::support::{demo, empty, folder, pack, rsa};
+
+/// The bytes of an archive of `repositories`.
+fn archive(repositories: &[ArchivedRepository]) -> Vec<u8> {
+    let folder = folder();
+    std::fs::read(pack(folder.path(), repositories)).unwrap()
+}
+
+/// A small archive, with one document.
+fn small() -> Vec<u8> {
+    let mut repository = empty("a");
+    crate::support::put(&mut repository, "root", "{}".into(), true);
+    archive(&[repository])
+}
+
+fn forged() -> Forged {
+    Forged::of(&archive(&[empty("docker.io/library/a"), rsa()]))
+}
+
+#[test]
+fn the_forge_makes_the_same_bytes() {
+    let original = archive(&[demo(), empty("a"), rsa()]);
+    assert_eq!(Forged::of(&original).build(), original);
+    verdict_on(&original).unwrap();
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let original = small();
+    verdict_on(&original).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for bit in 0..original.len() * 8 {
+        let mut bytes = original.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(file.path(), &bytes).unwrap();
+        let found = Archive::open(file.path()).and_then(|archive| archive.check(&mut |_| ()));
+        assert!(
+            found.is_err(),
+            "bit {bit} of {} is not found",
+            original.len() * 8
+        );
+    }
+}
+
+#[test]
+fn flipped_bits_of_a_large_archive_are_found() {
+    let original = archive(&[demo(), rsa()]);
+    let mut bit = 0;
+    while bit < original.len() * 8 {
+        let mut bytes = original.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(verdict_on(&bytes).is_err(), "bit {bit}");
+        // Any step that is prime to eight meets all bits of a byte.
+        bit += 1013;
+    }
+}
+
+#[test]
+fn every_truncation_is_found() {
+    let original = small();
+    for length in 0..original.len() {
+        let reason = refusal(&original[..length]);
+        assert!(reason.contains("the seal"), "{length}: {reason}");
+    }
+}
+
+#[test]
+fn nothing_may_follow_or_go_before() {
+    let original = small();
+    for more in [&b"\0"[..], &gzip(b"", 6), &original] {
+        let behind = [&original, more].concat();
+        let reason = refusal(&behind);
+        assert!(reason.contains("the seal"), "{reason}");
+        let before = [more, &original].concat();
+        assert!(refusal(&before).contains("another length"));
+    }
+}
+
+#[test]
+fn seals_with_other_lengths_are_refused() {
+    let original = small();
+    let content = &original[..original.len() - SEAL];
+    for head in [0, 1, content.len() as u64, u64::MAX, u64::MAX - 1, 1 << 63] {
+        let mut bytes = content.to_vec();
+        seal(&mut bytes, head);
+        refusal(&bytes);
+    }
+    for length in [
+        0,
+        u64::MAX,
+        content.len() as u64 - 1,
+        content.len() as u64 + 74,
+    ] {
+        let mut bytes = original.clone();
+        let at = bytes.len() - 26;
+        bytes[at..at + 8].copy_from_slice(&length.to_le_bytes());
+        assert!(refusal(&bytes).contains("another length"));
+    }
+}
+
+#[test]
+fn a17_what_inflates_without_end_is_refused_at_once() {
+    let begun = Instant::now();
+    let zeros = vec![0_u8; 16 << 20];
+    // A record, a document, the index and the end of the stream, each far larger than its compressed form.
+    let mut bomb = forged();
+    bomb.sections[0][0].set(&zeros[..]);
+    assert!(refusal(&bomb.build()).contains("docker.io/library/a"));
+    let mut bomb = forged();
+    bomb.sections[0].push(Piece::new("x", &zeros));
+    assert!(refusal(&bomb.build()).contains("compressed more"));
+    let mut bomb = forged();
+    bomb.index_text = Some(zeros.clone());
+    assert!(refusal(&bomb.build()).contains("index.jsonl"));
+    let mut bomb = forged();
+    bomb.header_text = Some(zeros.clone());
+    refusal(&bomb.build());
+    let mut bomb = forged();
+    bomb.ending = Some(gzip(&zeros, 6));
+    assert!(refusal(&bomb.build()).contains("the ending"));
+    // Sizes that are only announced cost nothing.
+    for size in [1 << 30, 1 << 40, u64::MAX] {
+        let mut bomb = forged();
+        bomb.honest = false;
+        bomb.entries[0].size = size;
+        let index: Vec<String> = bomb
+            .entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).unwrap() + "\n")
+            .collect();
+        bomb.header.index = Sha256::of(index.concat().as_bytes());
+        refusal(&bomb.build());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn only_plain_files_in_their_place_exist() {
+    use tar::EntryType;
+    type Change = Box<dyn Fn(&mut Piece)>;
+    let kind =
+        |kind: EntryType| -> Change { Box::new(move |piece| piece.header.set_entry_type(kind)) };
+    let renamed = |name: &'static str| -> Change {
+        Box::new(move |piece| {
+            let ustar = piece.header.as_ustar_mut().unwrap();
+            ustar.prefix.fill(0);
+            ustar.name.fill(0);
+            ustar.name[..name.len()].copy_from_slice(name.as_bytes());
+        })
+    };
+    let changes: Vec<Change> = vec![
+        kind(EntryType::Symlink),
+        kind(EntryType::Link),
+        kind(EntryType::Directory),
+        kind(EntryType::Char),
+        kind(EntryType::Fifo),
+        kind(EntryType::GNUSparse),
+        kind(EntryType::GNULongName),
+        kind(EntryType::GNULongLink),
+        kind(EntryType::XHeader),
+        kind(EntryType::XGlobalHeader),
+        kind(EntryType::Continuous),
+        Box::new(|piece| piece.header.as_old_mut().linkflag = [0]),
+        renamed("../../etc/passwd"),
+        renamed("/etc/passwd"),
+        renamed("guns"),
+        renamed("record.json"),
+        Box::new(|piece| piece.header.set_mode(0o4755)),
+        Box::new(|piece| piece.header.set_uid(1)),
+        Box::new(|piece| piece.header.set_gid(1)),
+        Box::new(|piece| piece.header.set_mtime(1)),
+        Box::new(|piece| piece.header.set_username("root").unwrap()),
+        Box::new(|piece| piece.header.set_groupname("root").unwrap()),
+        Box::new(|piece| piece.header.set_device_major(1).unwrap()),
+        Box::new(|piece| piece.header.set_link_name("x").unwrap()),
+        // The size in base 256, and with spaces.
+        Box::new(|piece| {
+            let size = piece.content.len() as u64;
+            let field = &mut piece.header.as_old_mut().size;
+            field.fill(0);
+            field[0] = 0x80;
+            field[4..].copy_from_slice(&size.to_be_bytes());
+        }),
+        Box::new(|piece| {
+            let size = format!("{:>11o} ", piece.content.len());
+            piece
+                .header
+                .as_old_mut()
+                .size
+                .copy_from_slice(size.as_bytes());
+        }),
+        Box::new(|piece| piece.header.as_ustar_mut().unwrap().pad[0] = 1),
+        Box::new(|piece| piece.header.as_ustar_mut().unwrap().version = *b" \0"),
+    ];
+    let original = forged();
+    for (number, change) in changes.iter().enumerate() {
+        for at in 0..2 {
+            let mut forged = original.clone();
+            let piece = &mut forged.sections[1][at];
+            change(piece);
+            piece.header.set_cksum();
+            let reason = refusal(&forged.build());
+            assert!(
+                reason.contains("where it belongs"),
+                "{number}/{at}: {reason}"
+            );
+        }
+    }
+    // A size that is another than what follows.
+    for size in [0, 1, 1 << 32, (1 << 33) - 1] {
+        for at in 0..2 {
+            let mut forged = original.clone();
+            forged.sections[1][at].header.set_size(size);
+            forged.sections[1][at].header.set_cksum();
+            refusal(&forged.build());
+        }
+    }
+    // A checksum that is not the header's.
+    let mut forged = original.clone();
+    forged.sections[1][0].header.as_old_mut().cksum[0] ^= 1;
+    assert!(refusal(&forged.build()).contains("where it belongs"));
+    // Padding that is not empty.
+    let mut sections = original.clone();
+    sections.level = 0;
+    let mut file = sections.build();
+    let text = b"\"verdict\":";
+    let at = file.windows(text.len()).position(|w| w == text).unwrap();
+    let end = at + file[at..].iter().position(|byte| *byte == 0).unwrap();
+    file[end] = b'x';
+    refusal(&file);
+}
+
+#[test]
+fn nothing_unlisted_and_nothing_twice() {
+    let original = forged();
+    let with = |change: &dyn Fn(&mut Vec<Piece>)| {
+        let mut forged = original.clone();
+        change(&mut forged.sections[1]);
+        refusal(&forged.build())
+    };
+    // Twice, left out, in another order, one more.
+    for change in [
+        &(|section: &mut Vec<Piece>| section.insert(1, section[1].clone())) as &dyn Fn(&mut Vec<Piece>),
+        &|section| section.push(section[1].clone()),
+        &|section| section.insert(0, section[0].clone()),
+        &|section| drop(section.remove(1)),
+        &|section| drop(section.remove(0)),
+        &|section| section.swap(1, 2),
+        &|section| section.swap(0, 1),
+        &|section| section.push(Piece::new("guns/x", b"")),
+        &|section| section.clear(),
+    ] {
+        with(change);
+    }
+    // A document with other bytes, as long as the listed one or not.
+    with(&|section| section[1].content[0] ^= 1);
+    with(&|section| {
+        let longer = [&section[1].content[..], b" "].concat();
+        section[1].set(longer);
+    });
+}
+
+#[test]
+fn the_index_is_in_order_and_says_what_is_there() {
+    let original = Forged::of(&archive(&[empty("a"), empty("b"), empty("c")]));
+    let with = |change: &dyn Fn(&mut Forged)| {
+        let mut forged = original.clone();
+        change(&mut forged);
+        refusal(&forged.build())
+    };
+    let swapped = with(&|forged| {
+        forged.entries.swap(0, 1);
+        forged.sections.swap(0, 1);
+    });
+    assert!(swapped.contains("not in order"), "{swapped}");
+    let twice = with(&|forged| {
+        forged.entries.insert(1, forged.entries[0].clone());
+        forged.sections.insert(1, forged.sections[0].clone());
+    });
+    assert!(twice.contains("not in order"), "{twice}");
+    // Another repository's part under a name, with every digest computed anew.
+    let other = with(&|forged| forged.sections.swap(0, 1));
+    assert!(other.contains("where it belongs"), "{other}");
+    let renamed = with(&|forged| {
+        let mut record = forged.sections[1][0].clone();
+        record.header = forged.sections[0][0].header.clone();
+        record.resize();
+        forged.sections[0][0] = record;
+    });
+    assert!(renamed.contains("not what the index says"), "{renamed}");
+    for name in [
+        "",
+        "../a",
+        "a//b",
+        "/a",
+        "a/..",
+        "A\u{1b}[2J",
+        "a\\b",
+        "a*",
+        &"x".repeat(256),
+    ] {
+        let reason = with(&|forged| forged.entries[0].gun = name.to_owned());
+        assert!(reason.contains("invalid repository name"), "{reason}");
+        assert!(!reason.contains('\u{1b}'));
+    }
+    with(&|forged| drop(forged.sections.pop()));
+    with(&|forged| drop(forged.entries.pop()));
+    let count = with(&|forged| {
+        let index = forged.entries.iter();
+        let index: Vec<String> = index
+            .map(|e| serde_json::to_string(e).unwrap() + "\n")
+            .collect();
+        forged.header.index = Sha256::of(index.concat().as_bytes());
+        forged.honest = false;
+        forged.header.repositories = 2;
+    });
+    assert!(
+        count.contains("more repositories than announced"),
+        "{count}"
+    );
+    let count = with(&|forged| {
+        forged.honest = false;
+        forged.header.repositories = u64::MAX;
+    });
+    assert!(count.contains("too many repositories"), "{count}");
+    // What a line says of the record is true.
+    with(&|forged| forged.entries[0].state = signet_archive::State::Trusted);
+    with(&|forged| forged.entries[0].captured = crate::support::moment("2020-01-01T00:00:00Z"));
+    with(&|forged| forged.header.sources.clear());
+    for change in [
+        &(|forged: &mut Forged| forged.entries[0].length = u64::MAX) as &dyn Fn(&mut Forged),
+        &|forged| forged.entries[1].length = 0,
+        &|forged| forged.entries[2].length -= 1,
+        &|forged| forged.entries[0].size += 1,
+        &|forged| forged.entries[0].size -= 512,
+    ] {
+        let mut forged = original.clone();
+        forged.honest = false;
+        change(&mut forged);
+        let index = forged.entries.iter();
+        let index: Vec<String> = index
+            .map(|e| serde_json::to_string(e).unwrap() + "\n")
+            .collect();
+        forged.header.index = Sha256::of(index.concat().as_bytes());
+        refusal(&forged.build());
+    }
+}
+
+#[test]
+fn a24_texts_have_one_form() {
+    let original = forged();
+    let record = original.sections[1][0].text();
+    let digest = &record[record.find("\"sha256\":\"").unwrap() + 10..][..64];
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let nested = format!("{{\"gun\":{deep},");
+    for (from, to) in [
+        ("{\"gun\":", " {\"gun\":"),
+        ("{\"gun\":", "{\"gun\":\"x\",\"gun\":"),
+        ("{\"gun\":", "{\"extra\":1,\"gun\":"),
+        ("{\"gun\":", "{\"verdict\":null,\"gun\":"),
+        ("{\"gun\":", &nested),
+        ("\"role\":\"root\"", "\"role\":null"),
+        ("\"role\":\"root\"", "\"role\":\"ROOT\""),
+        ("\"role\":\"root\"", "\"role\":\"\\u0072oot\""),
+        ("\"version\":1,", "\"version\":1.0,"),
+        ("\"version\":1,", "\"version\":-1,"),
+        ("\"version\":1,", "\"version\":99999999999999999999,"),
+        ("\"version\":1,", "\"version\":1,\"published\":null,"),
+        ("\"requests\":[]", "\"requests\":null"),
+        ("\"requests\":[]", "\"changes\":[],\"requests\":[]"),
+        (
+            "\"requests\":[]",
+            "\"requests\":[{\"path\":\"root\",\"at\":\"2026-11-22T19:44:21Z\",\"result\":\"absent\",\"status\":1}]",
+        ),
+        ("19:44:21Z", "19:44:21.0Z"),
+        ("19:44:21Z", "19:44:21+00:00"),
+        ("2026-11-22", "10000-11-22"),
+        (digest, &digest.to_uppercase()),
+        (digest, &digest[..62]),
+        (digest, &format!("sha256:{digest}")),
+        (digest, &format!("../{}", &digest[3..])),
+    ] {
+        assert!(record.contains(from), "{from}");
+        let mut forged = original.clone();
+        forged.sections[1][0].set(record.replacen(from, to, 1));
+        let reason = refusal(&forged.build());
+        assert!(
+            reason.starts_with("registry.example.com/signet/rsa: "),
+            "{reason}"
+        );
+        assert!(reason.len() < 1000);
+    }
+    let text = members(&original.build())[0][512..].to_vec();
+    let text = String::from_utf8(text).unwrap();
+    let header = text.split_once('\n').unwrap().0;
+    for (from, to) in [
+        ("{\"signatures\"", "{ \"signatures\""),
+        ("{\"signatures\":[]", "{\"signatures\":[],\"signatures\":[]"),
+        ("{\"signatures\":[]", "{\"signatures\":null"),
+        ("\"format\":1", "\"format\":2"),
+        ("\"format\":1", "\"format\":1,\"format\":1"),
+        ("signet-archive", "Targets"),
+        ("\"created\"", "\"extra\":0,\"created\""),
+    ] {
+        assert!(header.contains(from), "{from}");
+        let mut forged = original.clone();
+        forged.header_text = Some((header.replacen(from, to, 1) + "\n").into());
+        let reason = refusal(&forged.build());
+        assert!(reason.starts_with("archive.json: "), "{reason}");
+    }
+    let mut forged = original.clone();
+    forged.header_text = Some(header.into());
+    assert!(refusal(&forged.build()).contains("does not end its line"));
+}
+
+#[test]
+fn a9_a_lying_verdict_is_found() {
+    let original = forged();
+    let record = original.sections[1][0].text();
+    for (from, to) in [
+        ("\"tags\":2", "\"tags\":3"),
+        ("\"proven\":4", "\"proven\":5"),
+        ("\"first\":1", "\"first\":2"),
+        ("\"valid_until\":\"2026", "\"valid_until\":\"2036"),
+        ("\"version\":2", "\"version\":1"),
+    ] {
+        assert!(record.contains(from), "{from}");
+        let mut forged = original.clone();
+        // The last of them: that of the verdict, or of one document.
+        let at = record.rfind(from).unwrap();
+        let changed = format!("{}{to}{}", &record[..at], &record[at + from.len()..]);
+        forged.sections[1][0].set(changed);
+        let reason = refusal(&forged.build());
+        let found = ["verdict does not hold", "another version", "not in order"];
+        assert!(found.iter().any(|text| reason.contains(text)), "{reason}");
+    }
+}
+
+#[test]
+fn a18_a_file_that_changes_while_it_is_open_is_noticed() {
+    use std::os::unix::fs::FileExt;
+    let bytes = archive(&[empty("a"), rsa()]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let open = Archive::open(file.path()).unwrap();
+    let entry = &open.entries()[1];
+    open.read(entry).unwrap();
+    // The seal, one byte of the part, the end of the file.
+    let at = bytes.len() as u64 - 40;
+    file.as_file().write_all_at(b"xx", at).unwrap();
+    assert!(open.check(&mut |_| ()).is_err());
+    std::fs::write(file.path(), &bytes).unwrap();
+    open.check(&mut |_| ()).unwrap();
+    let middle = bytes.len() as u64 / 2;
+    file.as_file().write_all_at(b"xxxx", middle).unwrap();
+    assert!(open.read(entry).is_err());
+    std::fs::write(file.path(), &bytes).unwrap();
+    file.as_file().set_len(middle).unwrap();
+    assert!(open.read(entry).is_err());
+    // A line that is not of this archive gives nothing.
+    std::fs::write(file.path(), &bytes).unwrap();
+    let mut other = entry.clone();
+    other.record = Sha256::of(b"");
+    assert!(open.read(&other).is_err());
+}
+
+#[test]
+fn what_is_no_archive_is_refused_with_a_reason() {
+    for bytes in [&b""[..], b"x", &[0; 74], &[0; 10_000], &gzip(b"x", 6)] {
+        assert!(refusal(bytes).contains("no archive"));
+    }
+    let folder = folder();
+    assert!(Archive::open(folder.path()).is_err());
+    assert!(Archive::open(&folder.path().join("missing")).is_err());
+    // A plain tar.gz of somebody else, sealed by somebody who knows how.
+    let mut other = gzip(&stream(&[Piece::new("a", b"x")]), 6);
+    let head = other.len() as u64;
+    seal(&mut other, head);
+    assert!(refusal(&other).contains("archive.json is not where it belongs"));
+}
+
+#[test]
+fn members_have_plain_headers() {
+    let parts = forged().parts();
+    let rebuild = |part: usize, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut parts = parts.clone();
+        let before = parts[part].len();
+        change(&mut parts[part]);
+        assert_eq!(parts[part].len(), before);
+        let content: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(content > 0);
+        let head = parts[0].len() as u64;
+        let mut file = parts.concat();
+        let original = forged().build();
+        file.extend_from_slice(&original[file.len()..original.len() - SEAL]);
+        seal(&mut file, head);
+        file
+    };
+    for part in 0..3 {
+        // Flags, a moment, a system; the ninth byte is free within gzip's values.
+        for (at, value) in [
+            (2, 0),
+            (3, 1),
+            (3, 2),
+            (3, 8),
+            (4, 1),
+            (7, 1),
+            (8, 1),
+            (9, 3),
+        ] {
+            refusal(&rebuild(part, &|bytes| bytes[at] = value));
+        }
+        // The check sum and the size at the end.
+        for back in 1..=8 {
+            refusal(&rebuild(part, &|bytes| {
+                let at = bytes.len() - back;
+                bytes[at] ^= 1;
+            }));
+        }
+    }
+}
+
+/// One change that somebody might try.
+#[derive(Clone, Debug)]
+enum Attempt {
+    Byte(usize, u8),
+    Cut(usize, usize),
+    Copy(usize, usize, usize),
+    Text(usize, &'static str),
+}
+
+impl Attempt {
+    fn on(&self, bytes: &mut Vec<u8>) {
+        let length = bytes.len().max(1);
+        match *self {
+            Self::Byte(at, value) => {
+                if let Some(byte) = bytes.get_mut(at % length) {
+                    *byte = value;
+                }
+            }
+            Self::Cut(at, count) => {
+                let at = at % length;
+                let end = (at + count).min(bytes.len());
+                bytes.drain(at.min(end)..end);
+            }
+            Self::Copy(from, count, to) => {
+                let from = from % length;
+                let piece = bytes[from.min(bytes.len())..(from + count).min(bytes.len())].to_vec();
+                let to = (to % length).min(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            Self::Text(at, text) => {
+                let at = (at % length).min(bytes.len());
+                bytes.splice(at..at, text.bytes());
+            }
+        }
+    }
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let texts = prop::sample::select(vec![
+        "null",
+        "[]",
+        "{}",
+        "\"",
+        ",",
+        "-1",
+        "1e400",
+        "18446744073709551616",
+        "\\u0000",
+        "../",
+        "\n",
+    ]);
+    prop_oneof![
+        (any::<usize>(), any::<u8>()).prop_map(|(at, value)| Attempt::Byte(at, value)),
+        (any::<usize>(), 1..600_usize).prop_map(|(at, count)| Attempt::Cut(at, count)),
+        (any::<usize>(), 1..600_usize, any::<usize>())
+            .prop_map(|(from, count, to)| Attempt::Copy(from, count, to)),
+        (any::<usize>(), texts).prop_map(|(at, text)| Attempt::Text(at, text)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whoever can compute every digest and the seal makes archives that are refused, or that hold; none stops the program.
+    #[test]
+    fn nothing_that_is_sealed_stops_the_program(
+        which in 0..6_usize,
+        attempts in prop::collection::vec(attempt(), 1..4),
+    ) {
+        static ORIGINAL: std::sync::LazyLock<Forged> = std::sync::LazyLock::new(forged);
+        let mut forged = ORIGINAL.clone();
+        let change = |bytes: &mut Vec<u8>| attempts.iter().for_each(|attempt| attempt.on(bytes));
+        let bytes = match which {
+            // A record or a document, with digests and sizes as they then are.
+            0 | 1 => {
+                let piece = &mut forged.sections[which][0];
+                let mut content = piece.content.clone();
+                change(&mut content);
+                piece.set(content);
+                forged.build()
+            }
+            2 => {
+                let index: Vec<String> = forged.entries.iter()
+                    .map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect();
+                let mut index = index.concat().into_bytes();
+                change(&mut index);
+                forged.index_text = Some(index);
+                forged.build()
+            }
+            3 => {
+                let header = serde_json::to_string(&forged.header).unwrap();
+                let mut text = format!("{{\"signatures\":[],\"signed\":{header}}}\n").into_bytes();
+                change(&mut text);
+                forged.header_text = Some(text);
+                forged.build()
+            }
+            // The stream of a part, whatever it then is.
+            4 => {
+                let mut content = stream(&forged.sections[1]);
+                change(&mut content);
+                let part = gzip(&content, 6);
+                let mut parts = forged.parts();
+                forged.entries[1].length = part.len() as u64;
+                forged.entries[1].size = content.len() as u64;
+                parts[2] = part;
+                let head = parts[0].len() as u64;
+                let mut file = parts.concat();
+                file.extend_from_slice(&gzip(&[0; 10240], 6));
+                seal(&mut file, head);
+                file
+            }
+            // The file, sealed again.
+            _ => {
+                let mut file = forged.build();
+                file.truncate(file.len() - SEAL);
+                let head = forged.parts()[0].len() as u64;
+                change(&mut file);
+                seal(&mut file, head);
+                file
+            }
+        };
+        let _ = verdict_on(&bytes);
+    }
+}
