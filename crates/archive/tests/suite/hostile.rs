@@ -228,7 +228,7 @@ fn only_plain_files_in_their_place_exist() {
     forged.sections[1][0].header.as_old_mut().cksum[0] ^= 1;
     assert!(refusal(&forged.build()).contains("where it belongs"));
     // Padding that is not empty.
-    let mut sections = original.clone();
+    let mut sections = original;
     sections.level = 0;
     let mut file = sections.build();
     let text = b"\"verdict\":";
@@ -248,7 +248,8 @@ fn nothing_unlisted_and_nothing_twice() {
     };
     // Twice, left out, in another order, one more.
     for change in [
-        &(|section: &mut Vec<Piece>| section.insert(1, section[1].clone())) as &dyn Fn(&mut Vec<Piece>),
+        &(|section: &mut Vec<Piece>| section.insert(1, section[1].clone()))
+            as &dyn Fn(&mut Vec<Piece>),
         &|section| section.push(section[1].clone()),
         &|section| section.insert(0, section[0].clone()),
         &|section| drop(section.remove(1)),
@@ -416,7 +417,7 @@ fn a24_texts_have_one_form() {
         let reason = refusal(&forged.build());
         assert!(reason.starts_with("archive.json: "), "{reason}");
     }
-    let mut forged = original.clone();
+    let mut forged = original;
     forged.header_text = Some(header.into());
     assert!(refusal(&forged.build()).contains("does not end its line"));
 }

@@ -142,6 +142,18 @@ pub(crate) fn without(repository: &mut ArchivedRepository, digest: &Sha256) {
     repository.objects.remove(digest);
 }
 
+/// Makes the state of an earlier timestamp the current one, and forgets later timestamps.
+pub(crate) fn rewind(repository: &mut ArchivedRepository, version: i64) {
+    let timestamps = digests(repository, "timestamp");
+    let mut view = repository.as_of(&timestamps[&version]).unwrap();
+    for (later, digest) in timestamps {
+        if later > version {
+            without(&mut view, &digest);
+        }
+    }
+    *repository = view;
+}
+
 /// The digests of a repository's documents of a role by version.
 pub(crate) fn digests(repository: &ArchivedRepository, role: &str) -> BTreeMap<i64, Sha256> {
     let role: RoleName = role.parse().unwrap();
