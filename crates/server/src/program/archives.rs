@@ -1,5 +1,6 @@
 //! Serving archives: opening them, opening them again, and saying what they amount to.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -170,21 +171,28 @@ pub(super) fn report(archives: &Archives) -> Value {
 pub(super) struct Gauges {
     archives: Weak<Archives>,
     clock: Clock,
+    /// That of the first series: the registry tells collectors apart by what they describe.
+    described: Desc,
 }
 
 impl Gauges {
-    pub(super) fn new(archives: &Arc<Archives>, clock: Clock) -> Self {
-        Self {
+    /// The series of these archives.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] when the name of a series is none, which a test excludes.
+    pub(super) fn new(archives: &Arc<Archives>, clock: Clock) -> prometheus::Result<Self> {
+        let (name, help) = ARCHIVES;
+        Ok(Self {
             archives: Arc::downgrade(archives),
             clock,
-        }
+            described: Desc::new(name.to_owned(), help.to_owned(), Vec::new(), HashMap::new())?,
+        })
     }
 }
 
 impl Collector for Gauges {
     fn desc(&self) -> Vec<&Desc> {
-        // Unchecked, as the library calls it: the names are constants.
-        Vec::new()
+        vec![&self.described]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -193,11 +201,7 @@ impl Collector for Gauges {
         };
         let (volumes, now) = (archives.volumes(), (self.clock)());
         let mut families = vec![
-            gauge(
-                "notary_server_archives",
-                "Archives that are served.",
-                volumes.len(),
-            ),
+            gauge(ARCHIVES.0, ARCHIVES.1, volumes.len()),
             gauge(
                 "notary_server_archive_repositories",
                 "Repositories in archives.",
@@ -261,5 +265,6 @@ fn gauge(name: &str, help: &str, value: usize) -> MetricFamily {
     family
 }
 
+const ARCHIVES: (&str, &str) = ("notary_server_archives", "Archives that are served.");
 /// What is soon, in the summary.
 const SOON: Duration = Duration::days(30);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
-use signet_server::{Clock, Settings};
+use signet_server::{Archives, Clock, Settings};
 use signet_service::config::{Configuration, Environment};
 use signet_service::health::Health;
 use signet_service::listen::Address;
@@ -31,6 +31,14 @@ use super::quickstart::{self, DataFolder, Offer, QuickstartError};
 use super::signals;
 use super::stores::Stores;
 
+/// What is served.
+enum Source {
+    /// What is published here.
+    Stores(Stores),
+    /// What was captured elsewhere. They are open before anybody can connect: that may take a moment, or fail.
+    Archives(Arc<Archives>),
+}
+
 /// Runs the server until a signal ends it. Gives the exit status.
 pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let clock: Clock = Arc::new(system_time);
@@ -53,7 +61,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     for key in configuration.unknown_keys(config::KNOWN_KEYS) {
         tracing::warn!("the configuration has a key that means nothing to this server: {key}");
     }
-    let stores = if flags.archives.is_empty() {
+    let source = if flags.archives.is_empty() {
         let stores = Stores::configured(&configuration, flags.switches.bootstrap, &clock).await?;
         if flags.switches.bootstrap {
             stores.close().await;
@@ -63,10 +71,17 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             ));
             return Ok(0);
         }
-        Some(stores)
+        Source::Stores(stores)
     } else {
         archives::check(&flags, &configuration)?;
-        None
+        let settings = Settings {
+            max_age: config::max_age(&configuration)?,
+            gun_prefixes: gun_prefixes.clone(),
+            auth: auth::auth(&configuration)?,
+            limits: config::bounds(&configuration)?.requests,
+        };
+        let files = flags.archives.clone();
+        Source::Archives(archives::open(files, settings, Arc::clone(&clock)).await?)
     };
 
     let max_age = config::max_age(&configuration)?;
@@ -92,28 +107,28 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         .and_then(|listener| listener.local_addr().ok())
         .map_or(0, |address| address.port());
     let auth = auth::auth(&configuration)?;
-    let offer = offer(&flags);
     if !flags.switches.debug {
         // Keys are in memory: no core dumps, and no other process of this user looks in.
         protect_memory();
     }
 
-    let settings = Settings {
-        max_age,
-        gun_prefixes,
-        auth,
-        limits: bounds.requests.clone(),
-    };
     let metrics = Arc::new(Metrics::new(Instant::now())?);
-    let service = match &stores {
-        Some(stores) => {
+    let service = match &source {
+        Source::Stores(stores) => {
             stores.watch(&health, &mut tasks);
+            let settings = Settings {
+                max_age,
+                gun_prefixes,
+                auth,
+                limits: bounds.requests.clone(),
+            };
             Service::Repositories(stores.serve(settings, Arc::clone(&clock)))
         }
-        None => {
-            let archives = archives::open(flags.archives, settings, Arc::clone(&clock)).await?;
-            metrics.add(Box::new(Gauges::new(&archives, Arc::clone(&clock))))?;
-            Service::Archives(archives)
+        Source::Archives(archives) => {
+            metrics.add(Box::new(Gauges::new(archives, Arc::clone(&clock))?))?;
+            let tell = folder.is_some().then_some(print as fn(&str));
+            archives::watch(archives, tell, Arc::clone(&clock), &mut tasks)?;
+            Service::Archives(Arc::clone(archives))
         }
     };
     signals::level_signals(log.clone(), &mut tasks)?;
@@ -127,10 +142,6 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         Arc::clone(&clock),
         &mut tasks,
     )?;
-    if let Service::Archives(archives) = &service {
-        let tell = folder.is_some().then_some(print as fn(&str));
-        archives::watch(archives, tell, Arc::clone(&clock), &mut tasks)?;
-    }
     let mut ends = EndSignals::install().map_err(Failure::Signals)?;
 
     tracing::info!("Starting Server");
@@ -142,7 +153,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         Some(Ok(chosen)) if address.port() == 0 => tracing::info!("Starting on {chosen}"),
         _ => tracing::info!("Starting on {address_text}"),
     }
-    if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port, offer)) {
+    if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port, offer(&flags))) {
         print(&welcome);
     }
     let status = serve_until_signal(&mut ends, &bounds, |shutdown| {
@@ -156,7 +167,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     })
     .await;
     tasks.shutdown().await;
-    if let Some(stores) = stores {
+    if let Source::Stores(stores) = source {
         stores.close().await;
     }
     // The next server may have the folder now.

@@ -1,6 +1,8 @@
 //! The program as its operators see it: command line, configuration, signals, TLS, files, logs.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod limits;

@@ -1,10 +1,13 @@
 //! Token authentication of the running program, over TLS.
 
+use std::ffi::OsString;
+
 use serde_json::{Value, json};
 use signet_testkit::certificate::Authority;
 use signet_testkit::http::{Client, Response};
 use signet_testkit::mint::{Certified, TokenKey, certificate_pem};
 
+use super::archives;
 use super::support::{Folder, MEMORY, Server, run, wait_for};
 
 const GUN: &str = "registry.example.com/a/b";
@@ -19,6 +22,11 @@ struct Guarded {
 
 impl Guarded {
     fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// Starts with arguments that may name files in its folder.
+    fn start_with(arguments: impl FnOnce(&Folder) -> Vec<OsString>) -> Self {
         let folder = Folder::new();
         let authority = Authority::new("test").unwrap();
         let identity = authority.issue().unwrap();
@@ -41,7 +49,9 @@ impl Guarded {
             "repositories":{{"gun_prefixes":["registry.example.com/"]}},
             "auth":{{"type":"token","options":{{{OPTIONS}}}}}"#
         );
-        let server = Server::start(folder.configured(&keys));
+        let mut command = folder.configured(&keys);
+        command.args(arguments(&folder));
+        let server = Server::start(command);
         let client = Client::tls(server.address().parse().unwrap(), &authority.pem()).unwrap();
         Self {
             server,
@@ -52,10 +62,14 @@ impl Guarded {
     }
 
     fn token(&self, actions: &Value) -> String {
+        self.token_for(GUN, actions)
+    }
+
+    fn token_for(&self, gun: &str, actions: &Value) -> String {
         let header = json!({"typ": "JWT", "alg": "ES256", "kid": self.key.id()});
         let claims = json!({
             "iss": "auth.example.com", "sub": "alice\nlevel=fatal", "aud": "notary-server", "exp": 4_000_000_000_u32,
-            "access": [{"type": "repository", "name": GUN, "actions": actions}],
+            "access": [{"type": "repository", "name": gun, "actions": actions}],
         });
         self.key.sign(&header, &claims).unwrap()
     }
@@ -164,5 +178,28 @@ fn a_start_without_what_authentication_needs_ends_with_the_reason() {
             (code, &last["level"], &last["msg"]),
             (Some(1), &json!("fatal"), &json!(message))
         );
+    }
+}
+
+#[test]
+fn archives_are_read_with_a_token_only() {
+    let guarded =
+        Guarded::start_with(|folder| vec!["-archive".into(), archives::archive(folder).into()]);
+    let root = archives::file("root");
+    let all = format!("/v2/{}/_trust/tuf/", archives::GUN);
+    let reader = guarded.token_for(archives::GUN, &json!(["pull"]));
+    let owner = guarded.token_for(archives::GUN, &json!(["*"]));
+    for (method, path, token, status) in [
+        ("GET", &root, None, 401),
+        ("POST", &all, None, 401),
+        ("POST", &all, Some(&reader), 401),
+        ("DELETE", &all, Some(&reader), 401),
+        ("GET", &root, Some(&reader), 200),
+        ("POST", &all, Some(&owner), 400),
+        ("DELETE", &all, Some(&owner), 400),
+        ("GET", &root, Some(&reader), 200),
+    ] {
+        let answer = guarded.ask(method, path, token.map(String::as_str));
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     }
 }

@@ -1,6 +1,10 @@
 //! The service in process: requests go in, answers come out, no sockets.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod conformance;
