@@ -14,7 +14,11 @@ mod keys;
 #[cfg(test)]
 mod making;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod round_trip;
+#[cfg(test)]
+mod sealed;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]

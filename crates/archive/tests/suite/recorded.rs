@@ -1,0 +1,341 @@
+//! Verdicts on the recorded client runs, against what the Go client made of the same documents.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use signet_archive::{ArchivedRepository, Outcome, Request, State, judge};
+use signet_tuf::{
+    Answer, Cached, Fetch, FirstUse, Floors, MetadataPath, Mode, RoleName, Scope, Step,
+    TrustPinning, Update, update::Refusal,
+};
+
+use crate::support::{NOW, data, empty, moment, put};
+
+#[derive(Deserialize)]
+struct Cases {
+    now: String,
+    gun: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    #[serde(default)]
+    cache: BTreeMap<String, File>,
+    server: Server,
+    #[serde(default)]
+    config: Config,
+    v2_status: Option<u16>,
+    go: Vec<GoRun>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Server {
+    Files(BTreeMap<String, File>),
+    Unreachable(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct File {
+    blob: Option<String>,
+    #[serde(default)]
+    pad_spaces_before_last_byte: usize,
+    #[serde(default)]
+    chunked: bool,
+    content_length_header: Option<u64>,
+    status: Option<u16>,
+    #[serde(default)]
+    drop_connection: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Config {
+    #[serde(default)]
+    trust_pinning: Pinning,
+}
+
+#[derive(Default, Deserialize)]
+struct Pinning {
+    #[serde(default)]
+    certs: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    ca: BTreeMap<String, String>,
+    #[serde(default)]
+    disable_tofu: bool,
+}
+
+#[derive(Deserialize)]
+struct GoRun {
+    cmd: Vec<String>,
+    stdout: String,
+    stderr: String,
+}
+
+impl File {
+    fn bytes(&self) -> Option<Bytes> {
+        let path = data("attacks/blobs").join(self.blob.as_ref()?);
+        let mut bytes = fs::read(path).unwrap();
+        if let Some(last) = bytes.pop() {
+            bytes.extend(std::iter::repeat_n(b' ', self.pad_spaces_before_last_byte));
+            bytes.push(last);
+        }
+        Some(bytes.into())
+    }
+
+    fn answer(&self, max_bytes: u64) -> Answer {
+        match self.status {
+            _ if self.drop_connection => return Answer::Unreachable("EOF".to_owned()),
+            Some(404) => return Answer::Absent,
+            Some(status) => {
+                let message = None;
+                return Answer::Refused(Refusal { status, message });
+            }
+            None => {}
+        }
+        let mut bytes = self.bytes().unwrap();
+        if self.chunked {
+            bytes.truncate(usize::try_from(max_bytes).unwrap());
+        } else if self.content_length_header.unwrap_or(bytes.len() as u64) > max_bytes {
+            return Answer::TooLarge;
+        }
+        Answer::Bytes(bytes)
+    }
+}
+
+impl Case {
+    fn serve(&self, fetch: &Fetch) -> Answer {
+        let Server::Files(files) = &self.server else {
+            return Answer::Unreachable("client is offline".to_owned());
+        };
+        let file = files.get(fetch.path.role().as_str());
+        file.map_or(Answer::Absent, |file| file.answer(fetch.max_bytes))
+    }
+
+    /// What somebody who asks like a client, and then for the rest, takes home.
+    fn capture(&self, gun: &str) -> ArchivedRepository {
+        let mut repository = empty(gun);
+        let mut update = Update::new(
+            repository.record.gun.clone(),
+            moment(NOW).time(),
+            Mode::Read,
+            Scope::All,
+            TrustPinning::default(),
+            Cached::default(),
+            Floors::default(),
+        );
+        while let Ok(step) = update.step() {
+            let fetch = match step {
+                Step::Fetch(fetch) => fetch,
+                Step::Done(_) => break,
+                _ => continue,
+            };
+            let answer = self.serve(&fetch);
+            note(&mut repository, &fetch.path, &answer);
+            update.answer(answer);
+        }
+        // What a client does not ask for, because it has seen enough.
+        if let Server::Files(files) = &self.server {
+            for (role, file) in files {
+                let usable = file.status.is_none() && !file.drop_connection && !file.chunked;
+                let usable = usable && file.content_length_header.is_none();
+                let Some(bytes) = file.bytes().filter(|_| usable) else {
+                    continue;
+                };
+                let parsed: Result<RoleName, _> = role.parse();
+                if parsed.is_ok_and(|role| !repository.record.current.contains_key(&role)) {
+                    put(&mut repository, role, bytes, true);
+                }
+            }
+        }
+        repository
+    }
+}
+
+fn note(repository: &mut ArchivedRepository, path: &MetadataPath, answer: &Answer) {
+    let outcome = match answer {
+        Answer::Bytes(bytes) => {
+            let current = matches!(path, MetadataPath::Current(_));
+            put(repository, path.role().as_str(), bytes.clone(), current);
+            let sha256 = signet_archive::Sha256::of(bytes);
+            Outcome::Found { sha256 }
+        }
+        Answer::Absent => Outcome::Absent,
+        Answer::Refused(refusal) => Outcome::Refused {
+            status: refusal.status,
+        },
+        Answer::TooLarge => Outcome::TooLarge,
+        Answer::Unreachable(reason) => Outcome::Unreachable {
+            reason: reason.clone(),
+        },
+    };
+    repository.record.requests.push(Request {
+        path: path.to_string(),
+        at: moment(NOW),
+        outcome,
+    });
+}
+
+/// What Go's words amount to.
+fn state_of(run: &GoRun) -> State {
+    let skipped = run.stderr.contains("Error getting targets/");
+    let classes = [
+        (" expired at ", State::Expired),
+        ("trust data unavailable", State::Incomplete),
+        ("does not have trust data for", State::Absent),
+        ("client is offline", State::Unreachable),
+        ("unable to reach trust server", State::Refused),
+        ("you are not authorized", State::Refused),
+        ("trust server rejected operation", State::Refused),
+    ];
+    match run.stdout.split_once("* fatal: ") {
+        Some((_, error)) => {
+            let class = classes.iter().find(|(text, _)| error.contains(text));
+            class.map_or(State::Untrusted, |(_, state)| *state)
+        }
+        // Go crashed: whatever it was, it was no trust.
+        None if run.stdout.is_empty() => State::Untrusted,
+        None if skipped => State::Degraded,
+        None => State::Trusted,
+    }
+}
+
+/// Where our verdict is another than Go's words, and why.
+const OTHERS: &[(&str, State, &str)] = &[
+    (
+        "dg-404-root-name",
+        State::Incomplete,
+        "a missing delegation is not a missing repository",
+    ),
+    (
+        "dg-x509-same-key-twice",
+        State::Degraded,
+        "one key counts once",
+    ),
+    (
+        "rt-cert-expired",
+        State::Expired,
+        "its signatures hold, only the certificate's time is over",
+    ),
+    (
+        "rt-keytype-raw-label",
+        State::Untrusted,
+        "a certificate under the label of a bare key is no root key",
+    ),
+    (
+        "rt-same-key-two-certs",
+        State::Untrusted,
+        "one key counts once",
+    ),
+    (
+        "sn-length-minus-one",
+        State::Untrusted,
+        "a negative length is no bound",
+    ),
+    (
+        "tg-invalid-utf8",
+        State::Untrusted,
+        "documents have one reading",
+    ),
+    (
+        "ts-base64-newline",
+        State::Untrusted,
+        "documents have one reading",
+    ),
+    (
+        "ts-case-variant-member",
+        State::Trusted,
+        "names of members are exact",
+    ),
+    (
+        "ts-dup-member",
+        State::Untrusted,
+        "documents have one reading",
+    ),
+    (
+        "ts-key-public-newline",
+        State::Untrusted,
+        "documents have one reading",
+    ),
+    (
+        "ts-keys-case-insensitive",
+        State::Untrusted,
+        "names of members are exact",
+    ),
+    (
+        "pin-ca-eku-codesigning",
+        State::Trusted,
+        "code signing is what root keys are for",
+    ),
+    (
+        "pin-ca-selfsigned-leaf",
+        State::Trusted,
+        "code signing is what root keys are for",
+    ),
+];
+
+fn pinning(config: &Pinning) -> TrustPinning {
+    let ca = config.ca.iter();
+    TrustPinning {
+        certs: config.certs.clone(),
+        ca: ca
+            .map(|(gun, path)| (gun.clone(), fs::read(data("attacks").join(path)).ok()))
+            .collect(),
+        first_use: if config.disable_tofu {
+            FirstUse::Deny
+        } else {
+            FirstUse::Allow
+        },
+    }
+}
+
+#[test]
+fn verdicts_are_what_the_go_client_says() {
+    let text = fs::read(data("attacks/cases.json")).unwrap();
+    let file: Cases = serde_json::from_slice(&text).unwrap();
+    assert_eq!(file.now, NOW);
+    let mut others: Vec<_> = OTHERS.iter().collect();
+    let (mut judged, mut problems) = (0, Vec::new());
+    for case in &file.cases {
+        let Some(run) = case
+            .go
+            .first()
+            .filter(|run| run.cmd[0] == "list" && run.cmd.len() == 2)
+        else {
+            continue;
+        };
+        if !case.cache.is_empty() || case.v2_status.is_some() {
+            continue;
+        }
+        let repository = case.capture(&file.gun);
+        let pinning = pinning(&case.config.trust_pinning);
+        let judgement = judge(&repository, moment(NOW).time(), &pinning);
+        let verdict = judgement.verdict;
+        let other = others.iter().position(|(id, ..)| *id == case.id);
+        let (wanted, is_other) = match other {
+            Some(at) => (others.swap_remove(at).1, true),
+            None => (state_of(run), false),
+        };
+        if verdict.state != wanted {
+            problems.push(format!("{}: {wanted}, not {verdict:?}", case.id));
+        } else if is_other {
+            assert_ne!(state_of(run), wanted, "{}: Go says the same", case.id);
+        } else if matches!(wanted, State::Trusted | State::Degraded) {
+            let empty = run.stdout.contains("No targets present");
+            let rows = run.stdout.lines().skip(2).filter(|line| !line.is_empty());
+            let tags = if empty { 0 } else { rows.count() as u64 };
+            if verdict.tags != tags {
+                problems.push(format!("{}: {tags} tags, not {verdict:?}", case.id));
+            }
+        }
+        let usable = matches!(verdict.state, State::Trusted | State::Degraded);
+        assert_eq!(judgement.trusted.is_ok(), usable, "{}", case.id);
+        judged += 1;
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(others.is_empty(), "no such case: {others:?}");
+    assert_eq!(judged, 259);
+}
