@@ -12,7 +12,7 @@ use crate::chain::Roots;
 use crate::record::{History, UnusableRole};
 use crate::shelf::Shelf;
 use crate::standing::{Examiner, Fault, Standing};
-use crate::{ArchivedRepository, Moment, State, Verdict};
+use crate::{ArchivedRepository, Moment, Outcome, State, Verdict};
 
 /// Longest reason in a verdict, in characters. Reasons may quote documents.
 const MAX_REASON: usize = 400;
@@ -173,19 +173,36 @@ fn of_fault(fault: Fault) -> Verdict {
     blank(state, fault.role, &fault.reason)
 }
 
-/// No root came: either the source does not know the repository, or a root that others name is not there.
+/// No root came: the source does not know the repository, or something kept it from answering, or a root that others name is not there.
 fn no_trust_data(shelf: &Shelf<'_>) -> (State, String) {
     let record = &shelf.repository.record;
     let role = RoleName::root();
-    let said = shelf.said_absent(&MetadataPath::Current(role.clone()));
     if record.current.contains_key(&role) {
         let reason = "the root that the snapshot names is missing";
-        (State::Incomplete, reason.to_owned())
-    } else if said || record.documents.is_empty() {
-        let reason = "the source does not know the repository";
-        (State::Absent, reason.to_owned())
-    } else {
-        (State::Incomplete, "its root is missing".to_owned())
+        return (State::Incomplete, reason.to_owned());
+    }
+    let asked = shelf.said_absent(&MetadataPath::Current(role));
+    match shelf.hindrance() {
+        // Silence about one document and the lack of another do not add up to a repository that is not there.
+        Some(Outcome::Refused { status }) if record.documents.is_empty() || !asked => {
+            let reason = format!("the source answered with status {status}");
+            return (State::Refused, reason);
+        }
+        Some(Outcome::Unreachable { reason }) if record.documents.is_empty() || !asked => {
+            return (State::Unreachable, reason.clone());
+        }
+        _ => {}
+    }
+    let absent = "the source does not know the repository".to_owned();
+    let claim = &record.verdict;
+    match claim.state {
+        _ if asked => (State::Absent, absent),
+        _ if !record.documents.is_empty() => (State::Incomplete, "its root is missing".to_owned()),
+        // Nothing is there that could be asked: the record's word stands.
+        State::Refused | State::Unreachable => {
+            (claim.state, claim.reason.clone().unwrap_or_default())
+        }
+        _ => (State::Absent, absent),
     }
 }
 

@@ -70,6 +70,17 @@ impl<'a> Shelf<'a> {
         matches!(outcome, Some(Outcome::Absent))
     }
 
+    /// What kept the source from answering, where something did: the last refusal or silence.
+    pub(crate) fn hindrance(&self) -> Option<&'a Outcome> {
+        let requests = self.repository.record.requests.iter().rev();
+        requests.map(|request| &request.outcome).find(|outcome| {
+            matches!(
+                outcome,
+                Outcome::Refused { .. } | Outcome::Unreachable { .. }
+            )
+        })
+    }
+
     /// Answers an update with the documents; where there is none, as the source did.
     pub(crate) fn answer(&self, fetch: &Fetch) -> Answer {
         let found = match &fetch.path {

@@ -480,6 +480,20 @@ fn a_lying_verdict_is_found() {
 }
 
 #[test]
+fn a_lying_version_is_found() {
+    // Nothing else depends on what the record says of the current timestamp's version.
+    let mut forged = forged();
+    let record = forged.sections[1][0].text();
+    let (from, to) = (
+        "\"role\":\"timestamp\",\"version\":5",
+        "\"role\":\"timestamp\",\"version\":9",
+    );
+    assert!(record.contains(from));
+    forged.sections[1][0].set(record.replacen(from, to, 1));
+    assert!(refusal(&forged.build()).contains("another version"));
+}
+
+#[test]
 fn a18_a_file_that_changes_while_it_is_open_is_noticed() {
     use std::os::unix::fs::FileExt;
     let bytes = archive(&[empty("a"), rsa()]);

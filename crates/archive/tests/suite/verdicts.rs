@@ -8,7 +8,7 @@ use signet_archive::{ArchivedRepository, Outcome, Request, State, judge};
 use signet_tuf::{RoleName, TrustPinning};
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{NOW, data, demo, digests, moment, put, rsa, without};
+use crate::support::{NOW, data, demo, digests, empty, moment, put, rsa, without};
 
 fn verdict(repository: &ArchivedRepository, at: OffsetDateTime) -> signet_archive::Verdict {
     judge(repository, at, &TrustPinning::default()).verdict
@@ -226,4 +226,55 @@ fn a_view_of_the_past_is_what_clients_saw_then() {
     }
     let snapshot = digests(&repository, "snapshot")[&13];
     assert!(repository.as_of(&snapshot).is_none());
+}
+
+#[test]
+fn silence_is_not_absence() {
+    let asked = |outcomes: &[(&str, Outcome)]| {
+        let mut repository = empty("a");
+        for (path, outcome) in outcomes {
+            repository.record.requests.push(Request {
+                path: (*path).to_owned(),
+                at: moment(NOW),
+                outcome: outcome.clone(),
+            });
+        }
+        verdict(&repository, moment(NOW).time())
+    };
+    let refused = Outcome::Refused { status: 503 };
+    let silent = Outcome::Unreachable {
+        reason: "connection refused".to_owned(),
+    };
+    let absent = || ("root", Outcome::Absent);
+    for (outcomes, state) in [
+        (
+            vec![("timestamp", Outcome::Absent), absent()],
+            State::Absent,
+        ),
+        (vec![("timestamp", silent.clone())], State::Unreachable),
+        (vec![("timestamp", refused.clone())], State::Refused),
+        (
+            vec![("timestamp", refused.clone()), absent()],
+            State::Refused,
+        ),
+        (
+            vec![("timestamp", silent.clone()), absent()],
+            State::Unreachable,
+        ),
+        (vec![("root", refused)], State::Refused),
+        (vec![("root", silent)], State::Unreachable),
+    ] {
+        assert_eq!(asked(&outcomes).state, state, "{outcomes:?}");
+    }
+    // Without any request the record's own word stands.
+    for state in [State::Absent, State::Refused, State::Unreachable] {
+        let mut repository = empty("a");
+        repository.record.verdict.state = state;
+        assert_eq!(verdict(&repository, moment(NOW).time()).state, state);
+    }
+    // Documents without a root are no repository that is not there.
+    let mut repository = demo();
+    repository.record.current.remove(&RoleName::root());
+    let verdict = verdict(&repository, moment(NOW).time());
+    assert_eq!(verdict.state, State::Incomplete);
 }
