@@ -55,7 +55,7 @@ fn escape(text: &mut String, letter: char) {
 }
 
 /// Whether a letter has a shape of its own and leaves the others alone: no control, no line or paragraph separator, no direction mark.
-fn is_printable(letter: char) -> bool {
+pub(crate) fn is_printable(letter: char) -> bool {
     !letter.is_control()
         && !matches!(letter,
             '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'

@@ -150,11 +150,35 @@ fn send_and_read(stream: &mut (impl Read + Write), message: &[u8]) -> anyhow::Re
     stream.write_all(message)?;
     stream.flush()?;
     let mut raw = Vec::new();
-    match stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut raw) {
-        // A peer that closes without TLS's farewell: whether the answer is complete, its length tells.
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error.into()),
-        _ => Ok(raw),
+    let mut stream = stream.take(MAX_RESPONSE_BYTES);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match stream.read(&mut part) {
+            Ok(0) => return Ok(raw),
+            Ok(length) => raw.extend_from_slice(&part[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // A peer that closes without TLS's farewell: whether the answer is complete, its length tells.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(raw),
+            Err(error) => return Err(error.into()),
+        }
+        // Some servers keep the connection although they were asked to close it.
+        if is_whole(&raw) {
+            return Ok(raw);
+        }
     }
+}
+
+/// Whether a body of announced length has arrived.
+fn is_whole(raw: &[u8]) -> bool {
+    let Some((head, rest)) = split_head(raw) else {
+        return false;
+    };
+    let headers = parse_headers(head.lines().skip(1));
+    let length = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+    length.is_some_and(|length| length > 0 && rest.len() >= length)
 }
 
 /// Splits raw bytes, read to the end of the connection, into a response.

@@ -1,9 +1,11 @@
 //! What `notary` says.
 
 mod login;
+mod report;
 mod server;
 
 pub use login::*;
+pub use report::*;
 pub use server::*;
 
 use super::quote;

@@ -17,6 +17,9 @@ use super::key::{self, Strength};
 use super::look::{Seen, state_of};
 use super::model::{Captured, Certificate, Holder, Inventory, Key, Renewer, Role, RootTrust, Tag};
 
+/// Nanoseconds of a day.
+const DAY: i128 = 86_400_000_000_000;
+
 /// What kind of source a repository was read from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SourceKind {
@@ -290,8 +293,12 @@ fn roles(
             Some(BaseRole::Snapshot) if ids.iter().any(held_by_server) => Renewer::Server,
             _ => Renewer::Person,
         };
+        // From the exact moments: what ended a fraction of a second ago is over.
+        let days_left = expires.as_ref().and_then(|expires| {
+            let left = (expires.moment() - at).whole_nanoseconds();
+            i64::try_from(left.div_euclid(DAY)).ok()
+        });
         let expires = expires.as_ref().and_then(moment);
-        let seconds = expires.map(|expires| (expires.time() - at).whole_seconds());
         let listing = |tag: &&Tag| tag.roles.iter().any(|role| role == name);
         all.push(Role {
             name: name.to_owned(),
@@ -300,7 +307,7 @@ fn roles(
             keys: ids,
             paths: entry.paths.clone(),
             expires,
-            days_left: seconds.map(|seconds| seconds.div_euclid(86_400)),
+            days_left,
             renewed_by,
             usable: problem.is_none(),
             problem,

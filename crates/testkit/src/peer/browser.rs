@@ -56,12 +56,17 @@ impl Browser {
         }}});
         let answer = call(&client, "POST", "/session", &wanted)?;
         let session = answer["sessionId"].as_str().context("no session")?;
-        Ok(Self {
+        let browser = Self {
             _driver: service,
             client,
             session: session.to_owned(),
             _folder: folder,
-        })
+        };
+        // Away from the browser's own start page, and from what that asked for.
+        browser.call("url", &json!({"url": "about:blank"}))?;
+        browser.requests()?;
+        browser.log()?;
+        Ok(browser)
     }
 
     fn call(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -141,9 +146,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // The driver ends its browser; what is left of either goes with the group.
         let path = format!("/session/{}", self.session);
-        if let Err(error) = call(&self.client, "DELETE", &path, &Value::Null) {
-            eprintln!("the browser did not end by itself: {error:#}");
-        }
+        drop(call(&self.client, "DELETE", &path, &Value::Null));
     }
 }
 
