@@ -293,12 +293,13 @@ async fn nothing_can_be_changed() {
     let unknown = "this server is a read-only archive, and this repository is not in it: nothing can be published here";
     for (gun, message) in [(GUN, known), (OTHER, unknown)] {
         for (method, name) in [
-            ("POST", ""),
-            ("POST", "timestamp.key"),
-            ("POST", "snapshot.key"),
-            ("DELETE", ""),
+            ("POST", "tuf/"),
+            ("POST", "tuf/timestamp.key"),
+            ("POST", "tuf/snapshot.key"),
+            ("POST", "import"),
+            ("DELETE", "tuf/"),
         ] {
-            let path = format!("/v2/{gun}/_trust/tuf/{name}");
+            let path = format!("/v2/{gun}/_trust/{name}");
             let refused = served.call(method, &path, body.clone()).await;
             assert_eq!(refused.code(), "READ_ONLY", "{method} {name}");
             // The form of which Go's clients show the text.
