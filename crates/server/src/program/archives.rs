@@ -60,16 +60,11 @@ pub(super) fn watch(
             let now = clock();
             tokio::select! {
                 found = surveying => {
-                    if let Ok(Some(survey)) = found {
-                        let text = summary(archives.repositories(), &survey, now);
-                        if survey.contradictions + survey.damaged + survey.unnamed > 0 || survey.expired(now) > 0 {
-                            tracing::warn!("{text}");
-                        } else {
-                            tracing::info!("{text}");
-                        }
-                        if let Some(tell) = tell {
-                            tell(&format!("{text}\n"));
-                        }
+                    match found {
+                        Ok(Some(survey)) => conclude(&archives, &survey, now, tell),
+                        // Opened again meanwhile.
+                        Ok(None) => {}
+                        Err(error) => tracing::error!("the archives could not be read to their end: {error}"),
                     }
                     hang_up.recv().await;
                 }
@@ -79,6 +74,20 @@ pub(super) fn watch(
         }
     });
     Ok(())
+}
+
+/// Logs what the archives amount to.
+fn conclude(archives: &Archives, survey: &Survey, now: OffsetDateTime, tell: Option<fn(&str)>) {
+    let text = summary(archives.repositories(), survey, now);
+    let refused = survey.contradictions + survey.damaged + survey.unnamed;
+    if refused > 0 || survey.expired(now) > 0 {
+        tracing::warn!("{text}");
+    } else {
+        tracing::info!("{text}");
+    }
+    if let Some(tell) = tell {
+        tell(&format!("{text}\n"));
+    }
 }
 
 /// Opens the files again, until it is known whether they can be used.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use signet_archive::{ArchivedRepository, Document, Moment, Record, Source, State, Verdict, Work};
 use signet_service::files;
+use signet_testkit::program::FAKETIME;
 use signet_tuf::RoleName;
 use time::macros::datetime;
 
@@ -216,6 +218,39 @@ fn health_and_metrics_tell_what_is_served() {
     }
     assert!(metrics.contains("\nnotary_server_archive_expired_repositories "));
     assert!(metrics.contains("\nnotary_server_http_requests_total{"));
+}
+
+#[test]
+fn expiry_is_in_the_summary_the_metrics_and_once_in_the_log() {
+    let folder = Folder::new();
+    let path = archive(&folder);
+    // The recorded timestamp was valid for two weeks.
+    let then = "@2027-01-01 00:00:00";
+    let mut library = Command::new(FAKETIME.find().unwrap());
+    // The program itself is started without the command, which would outlive the signals that it gets.
+    library.args(["-f", then, "printenv", "LD_PRELOAD"]);
+    let mut later = folder.configured(ADDRESS);
+    later
+        .arg("-archive")
+        .arg(&path)
+        .env("LD_PRELOAD", run(library).1.trim())
+        .env("FAKETIME", then)
+        .env("TZ", "UTC");
+    let mut server = Server::start(later);
+    server.await_log("as of their capture: 1 trusted. Expired by now: 1\"");
+    assert!(
+        server
+            .get("/metrics")
+            .1
+            .contains("\nnotary_server_archive_expired_repositories 1\n")
+    );
+    for name in ["timestamp", "root", "timestamp"] {
+        assert_eq!(server.get(&file(name)).0, 200);
+    }
+    let log = server.log();
+    let told = format!("{GUN} is asked for, and its timestamp was valid until 2026-12-06T");
+    assert_eq!(log.matches(&told).count(), 1, "{log}");
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
