@@ -166,8 +166,9 @@ pub enum Outcome {
 }
 
 /// One question to the source, in the order in which they were asked.
+///
+/// Serde cannot refuse unknown members beside flattened ones. Who reads records compares them with what would be written, which does.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct Request {
     /// What was asked for, as a name below `_trust/tuf/` without `.json`: `root`, `2.root`, `targets/releases.<sha256>`.
     pub path: String,
@@ -431,5 +432,41 @@ mod roles {
             .into_iter()
             .map(|(role, digest)| Ok((role.parse().map_err(serde::de::Error::custom)?, digest)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strict;
+
+    #[test]
+    fn requests_are_read_as_they_were_written() {
+        let sha256 = Sha256::of(b"x");
+        for (outcome, written) in [
+            (
+                Outcome::Found { sha256 },
+                format!(r#""result":"found","sha256":"{sha256}"}}"#),
+            ),
+            (Outcome::Absent, r#""result":"absent"}"#.to_owned()),
+            (
+                Outcome::Refused { status: 500 },
+                r#""result":"refused","status":500}"#.to_owned(),
+            ),
+            (Outcome::TooLarge, r#""result":"too-large"}"#.to_owned()),
+            (
+                Outcome::Unreachable {
+                    reason: "gone".to_owned(),
+                },
+                r#""result":"unreachable","reason":"gone"}"#.to_owned(),
+            ),
+        ] {
+            let text = format!(r#"{{"path":"2.root","at":"2026-11-23T12:00:00Z",{written}"#);
+            let request: Request = strict::read(text.as_bytes()).unwrap();
+            assert_eq!(request.outcome, outcome);
+            assert_eq!(strict::write(&request).unwrap(), text.as_bytes());
+            let more = text.replace("\"at\"", "\"more\":1,\"at\"");
+            assert!(strict::read::<Request>(more.as_bytes()).is_err(), "{more}");
+        }
     }
 }

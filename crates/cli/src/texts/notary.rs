@@ -1,9 +1,13 @@
 //! What `notary` says.
 
+mod archive;
+mod archive_diff;
 mod login;
 mod report;
 mod server;
 
+pub use archive::*;
+pub use archive_diff::*;
 pub use login::*;
 pub use report::*;
 pub use server::*;

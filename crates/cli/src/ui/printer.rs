@@ -75,6 +75,17 @@ impl Printer {
 #[derive(Debug)]
 pub struct Busy(Arc<Life>);
 
+impl Busy {
+    /// Says something else from now on.
+    pub fn say(&self, label: &str) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // On a terminal only there is something to replace.
+        if let Some(said) = &mut state.label {
+            label.clone_into(said);
+        }
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.clear().label = None;

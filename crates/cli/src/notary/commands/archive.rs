@@ -1,7 +1,7 @@
 //! The tables of `archive`.
 
-use crate::cobra::flag::{int, switch, text};
-use crate::cobra::{Args, Command, Completes, Flag};
+use crate::cobra::flag::{int, list, switch, text};
+use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
 pub(super) static ARCHIVE: Command = Command {
     name: "archive",
@@ -82,8 +82,16 @@ static DIFF: Command = Command {
     name: "diff",
     usage: "OLD NEW",
     short: "Show what differs between two archives",
-    about: "",
-    examples: "{} archive diff trust-1.tar.gz trust-2.tar.gz",
+    about: "\
+Compares what two archives have of each repository: states, roles with their keys, versions and thresholds, and tags. What must not happen is
+marked as an alarm: documents that became older, two documents of one version, and whatever a client refuses that knows the older state.
+
+The exit code is 0 when nothing differs, 1 when something does, and 2 when an archive cannot be read.",
+    examples: "\
+{} archive diff trust-1.tar.gz trust-2.tar.gz
+
+# Only the alarms
+{} archive diff --format json trust-1.tar.gz trust-2.tar.gz | jq -c 'select(.alarms)'",
     flags: &[FORMAT],
     args: Args::Exactly(2),
     completes: Completes::Files,
@@ -93,18 +101,35 @@ static DIFF: Command = Command {
 
 static EXTRACT: Command = Command {
     name: "extract",
-    usage: "FILE [ GUN ... ] -o FOLDER",
+    usage: "FILE [ GUN ... ] -C FOLDER",
     short: "Write the documents of an archive as files",
-    about: "",
-    examples: "{} archive extract trust.tar.gz example.com/team/app -o app",
+    about: "\
+Writes the documents of all repositories, or of those that are named, as files below a folder. Files that are there and different are not
+replaced. The layout objects has every document by its digest, with the record of each repository. The layout trust-dir is what docker and
+notary keep in their trust folder, so that they can list what was signed while it is valid; it has the repositories that were trusted when
+they were captured.",
+    examples: "\
+# Everything that there is of one repository
+{} archive extract trust.tar.gz example.com/team/app -C app
+
+# A trust folder from which Go's notary lists without a server
+{} archive extract trust.tar.gz --layout trust-dir -C trust",
     flags: &[
+        switch(
+            "all",
+            None,
+            "Put repositories that are not trusted into a trust folder, too",
+        ),
+        text("directory", Some('C'), "Folder to write into").completing(Completes::Folders),
         FORMAT,
-        text(
-            "output",
-            Some('o'),
-            "Folder to write into, which must not exist yet",
-        )
-        .completing(Completes::Folders),
+        Flag {
+            name: "layout",
+            shorthand: None,
+            kind: FlagKind::Text { default: "objects" },
+            usage: "How the files lie: objects or trust-dir",
+            completes: Completes::OneOf(&["objects", "trust-dir"]),
+            hidden: false,
+        },
     ],
     args: Args::AtLeast(1),
     completes: Completes::Files,
@@ -138,9 +163,28 @@ static LIST: Command = Command {
     name: "list",
     usage: "FILE",
     short: "List the repositories of an archive with their verdicts",
-    about: "",
-    examples: "{} archive list trust.tar.gz",
-    flags: &[FORMAT],
+    about: "\
+Lists the repositories with the verdicts that their documents give for the moment of capture. What the archive records is compared with that,
+and not believed.",
+    examples: "\
+{} archive list trust.tar.gz
+
+# What needs a look
+{} archive list --state untrusted --state incomplete trust.tar.gz",
+    flags: &[
+        FORMAT,
+        list("state", None, "Only repositories in this state")
+            .completing(Completes::OneOf(&[
+                "absent",
+                "degraded",
+                "expired",
+                "incomplete",
+                "refused",
+                "trusted",
+                "unreachable",
+                "untrusted",
+            ])),
+    ],
     args: Args::Exactly(1),
     completes: Completes::Files,
     hidden: false,
@@ -151,7 +195,9 @@ static SHOW: Command = Command {
     name: "show",
     usage: "FILE GUN",
     short: "Show what an archive has of a repository",
-    about: "",
+    about: "\
+Shows the verdict, the roles with their keys, the chain of roots, the tags with digests and signers, the documents, and what the source was
+asked for and answered.",
     examples: "{} archive show trust.tar.gz example.com/team/app",
     flags: &[FORMAT],
     args: Args::Exactly(2),
@@ -164,19 +210,21 @@ static VERIFY: Command = Command {
     name: "verify",
     usage: "FILE",
     short: "Check every byte of an archive, and every verdict in it",
-    about: "",
+    about: "\
+Reads the whole file: every byte must be as it was written, every document must have the digest that its record names, and every verdict must
+be what the documents give for the moment of capture. The exit code is 1, with the place and the reason, when anything is not.",
     examples: "\
 {} archive verify trust.tar.gz
 
 # Signed by an archivist whose public key is at hand
-{} archive verify trust.tar.gz --key archivist.pub",
+{} archive verify trust.tar.gz --archivist archivist.pub",
     flags: &[
-        FORMAT,
         text(
-            "key",
+            "archivist",
             None,
-            "Public key of the archivist who must have signed",
+            "Public key that must have signed the archive",
         ),
+        FORMAT,
     ],
     args: Args::Exactly(1),
     completes: Completes::Files,
