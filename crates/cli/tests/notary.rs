@@ -179,8 +179,8 @@ fn completes_commands_and_flags_of_both_kinds() {
         "verify\n:4\n"
     );
     assert_eq!(
-        completed(&["__completeNoDesc", "archive", "verify", "--k"]),
-        "--key\n:4\n"
+        completed(&["__completeNoDesc", "archive", "verify", "--a"]),
+        "--archivist\n:4\n"
     );
     assert_eq!(
         completed(&["__completeNoDesc", "archive", "verify", "--trust"]),
