@@ -182,6 +182,48 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_many_describes_those_that_need_attention() {
+        let page = |repositories: usize| {
+            let mut spool = super::super::spool::Spool::new().unwrap();
+            for number in 0..repositories {
+                let severity = if number == 7 { "warning" } else { "note" };
+                let inventory = serde_json::json!({
+                    "gun": format!("r.example/{number}"), "source": "", "at": "2026-11-23T04:00:00Z", "state": "trusted",
+                    "reason": null, "captured": null, "trust": null, "root_version": 1, "valid_until": null,
+                    "roles": [], "keys": [], "tags": [],
+                    "findings": [{"severity": severity, "code": "first-use", "subject": "", "text": "", "advice": ""}],
+                });
+                spool
+                    .push(&serde_json::from_value(inventory).unwrap())
+                    .unwrap();
+            }
+            let heading = Heading {
+                generated: signet_archive::Moment::of(
+                    time::macros::datetime!(2026-11-23 04:00 UTC),
+                ),
+                program: "test".to_owned(),
+                sources: vec!["test".to_owned()],
+            };
+            let mut out = Vec::new();
+            write(&heading, &spool.finish().unwrap(), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (few, many) = (page(500), page(501));
+        for (page, rows, described) in [(few, 500, 500), (many, 501, 1)] {
+            assert_eq!(page.matches("<tr data-f=").count(), rows);
+            assert_eq!(
+                page.matches("<details class=\"repository\"").count(),
+                described
+            );
+            assert_eq!(
+                page.matches("href=\"#r").count(),
+                described + 2,
+                "and two links to the table"
+            );
+        }
+    }
+
+    #[test]
     fn numbers_are_grouped() {
         for (number, text) in [
             (0, "0"),

@@ -65,7 +65,7 @@ fn totals(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         [
             "Signers".to_owned(),
             summary.signers.to_string(),
-            String::new(),
+            "distinct names".to_owned(),
         ],
         [
             "Keys".to_owned(),

@@ -2,15 +2,16 @@
 
 use std::io::{self, Write};
 
-use signet_client::inventory::Inventory;
+use signet_client::inventory::{Inventory, Severity};
 
 use super::tables::key_id;
 use super::{badge, esc, name};
 use crate::notary::report::words::{self, day};
 use crate::notary::report::{Gathered, paths, signers};
 
-/// How many repositories have all of their details on the page; beyond, only those with errors or warnings have.
-const MOST: u64 = 3000;
+/// With how many repositories all have their details on the page; with more, only those with errors or warnings have. A browser takes seconds
+/// for a page that has everything about thousands.
+const MOST: u64 = 500;
 /// How many tags of one repository are on the page.
 const MOST_TAGS: usize = 25;
 /// How many rows other tables of one repository have.
@@ -18,18 +19,24 @@ const MOST_ROWS: usize = 100;
 
 pub(super) fn write(gathered: &Gathered, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"<section id=\"details\"><h2>Details</h2>\n")?;
-    let many = gathered.summary.repositories > MOST;
-    if many {
-        out.write_all(b"<p class=\"remark\">There are too many repositories for one page: only those with errors or warnings are described. The CSV and JSON forms have all.</p>\n")?;
+    if gathered.summary.repositories > MOST {
+        writeln!(
+            out,
+            "<p class=\"remark\">Of more than {MOST} repositories only those with errors or warnings are described here; the CSV and JSON forms have all.</p>"
+        )?;
     }
     for (number, inventory) in gathered.inventories()?.enumerate() {
         let inventory = inventory?;
-        let is_serious = inventory.worst() > Some(signet_client::inventory::Severity::Note);
-        if !many || is_serious {
+        if has_details(gathered, &inventory) {
             repository(number, &inventory, out)?;
         }
     }
     out.write_all(b"</section>\n")
+}
+
+/// Whether a repository has details on the page.
+pub(super) fn has_details(gathered: &Gathered, inventory: &Inventory) -> bool {
+    gathered.summary.repositories <= MOST || inventory.worst() > Some(Severity::Note)
 }
 
 fn repository(number: usize, inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use signet_client::inventory::{Inventory, Severity};
 
-use super::{badge, esc, grouped, name};
+use super::{badge, details, esc, grouped, name};
 use crate::notary::report::Gathered;
 use crate::notary::report::words::{self, day};
 
@@ -69,12 +69,19 @@ pub(super) fn repositories(gathered: &Gathered, out: &mut dyn Write) -> io::Resu
           <th scope=\"col\">Next renewal by people</th><th scope=\"col\" class=\"n\">Findings</th></tr></thead><tbody>\n",
     )?;
     for (number, inventory) in gathered.inventories()?.enumerate() {
-        repository(number, &inventory?, out)?;
+        let inventory = inventory?;
+        let shown = name(&inventory.gun);
+        let shown = if details::has_details(gathered, &inventory) {
+            format!("<a href=\"#r{number}\">{shown}</a>")
+        } else {
+            shown
+        };
+        repository(&shown, &inventory, out)?;
     }
     out.write_all(b"</tbody></table></div></section>\n")
 }
 
-fn repository(number: usize, inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
+fn repository(shown: &str, inventory: &Inventory, out: &mut dyn Write) -> io::Result<()> {
     let tags = inventory.tag_names();
     let due = inventory
         .roles
@@ -123,11 +130,10 @@ fn repository(number: usize, inventory: &Inventory, out: &mut dyn Write) -> io::
     let hidden: Vec<&str> = hidden.into_iter().collect();
     writeln!(
         out,
-        "<tr data-f=\"{}\"><th scope=\"row\"><a href=\"#r{number}\">{}</a></th><td>{}</td><td class=\"n\" data-v=\"{tags}\">{}</td>\
+        "<tr data-f=\"{}\"><th scope=\"row\">{shown}</th><td>{}</td><td class=\"n\" data-v=\"{tags}\">{}</td>\
          <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"w\">{}</td><td class=\"w\" data-v=\"{}\">{}</td><td data-v=\"{}\">{}</td>\
          <td class=\"n\" data-v=\"{}\">{badges}</td></tr>",
         esc(&hidden.join(" ")),
-        name(&inventory.gun),
         badge(inventory.state.as_str()),
         grouped(tags as u64),
         inventory.signers().count(),
