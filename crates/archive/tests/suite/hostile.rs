@@ -110,6 +110,44 @@ fn seals_with_other_lengths_are_refused() {
 }
 
 #[test]
+fn sizes_are_exact_also_where_their_sum_is() {
+    let original = Forged::of(&archive(&[empty("a"), empty("b")]));
+    let with = |change: &dyn Fn(&mut Forged)| {
+        let mut forged = original.clone();
+        forged.honest = false;
+        change(&mut forged);
+        let index = forged.entries.iter();
+        let index: Vec<String> = index
+            .map(|entry| serde_json::to_string(entry).unwrap() + "\n")
+            .collect();
+        forged.header.index = Sha256::of(index.concat().as_bytes());
+        refusal(&forged.build())
+    };
+    for (more, less) in [(0, 1), (1, 0)] {
+        let reason = with(&|forged| {
+            forged.entries[more].size += 512;
+            forged.entries[less].size -= 512;
+        });
+        assert!(reason.starts_with("a: "), "{reason}");
+    }
+    let reason = with(&|forged| forged.entries[0].size += 10240);
+    assert!(reason.contains("smaller than the index says"), "{reason}");
+    let reason = with(&|forged| forged.header.repositories = 3);
+    assert!(
+        reason.contains("not the one that the header names"),
+        "{reason}"
+    );
+    // A whole record of the stream that the index does not count.
+    let reason = with(&|forged| {
+        let more = Piece::new("x", &[0; 10240 - 512]);
+        forged.sections[0].push(more);
+        let part = gzip(&stream(&forged.sections[0]), 6);
+        forged.entries[0].length = part.len() as u64;
+    });
+    assert!(reason.contains("more in it than is listed"), "{reason}");
+}
+
+#[test]
 fn the_ending_is_empty_and_of_the_right_length() {
     let original = forged();
     let parts = original.parts();

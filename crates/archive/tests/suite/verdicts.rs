@@ -60,6 +60,18 @@ fn what_is_only_too_old_is_expired_and_nothing_worse() {
         (now.valid_until, now.tags, &now.roots, &now.history)
     );
 
+    // Later the delegations are over, too, and do not count any more.
+    let over = verdict(&repository, later + Duration::days(1200));
+    assert_eq!(over.state, State::Expired);
+    let roles: Vec<String> = over
+        .unusable
+        .iter()
+        .map(|role| role.role.to_string())
+        .collect();
+    assert_eq!(roles, ["targets/alice", "targets/releases"]);
+    assert!(over.tags > 0 && over.tags < now.tags, "{over:?}");
+    assert_eq!(over.history, now.history);
+
     // Years later the root's certificate is over as well.
     let much_later = later + Duration::days(20 * 365);
     let then = verdict(&repository, much_later);
@@ -204,8 +216,11 @@ fn earlier_states_are_judged_by_their_own_documents() {
     let text = String::from_utf8(repository.objects[&digest].to_vec()).unwrap();
     let changed = text.replacen("\"expires\":\"2026", "\"expires\":\"2027", 1);
     assert_ne!(changed, text);
-    without(&mut repository, &digest);
     put(&mut repository, "timestamp", changed.into(), false);
+    // Beside the true one, which names the same snapshot, and in its place.
+    let history = verdict(&repository, at).history.unwrap();
+    assert_eq!((history.states, history.proven), (12, 11));
+    without(&mut repository, &digest);
     let history = verdict(&repository, at).history.unwrap();
     assert_eq!((history.states, history.proven), (11, 10));
     let unproven: Vec<_> = history.unproven.keys().collect();
@@ -226,6 +241,25 @@ fn a_view_of_the_past_is_what_clients_saw_then() {
     }
     let snapshot = digests(&repository, "snapshot")[&13];
     assert!(repository.as_of(&snapshot).is_none());
+}
+
+#[test]
+fn an_older_state_under_a_newer_root_is_no_state() {
+    // Somebody who serves an old snapshot beside the current root mixes what never was together.
+    let mut repository = demo();
+    let oldest = digests(&repository, "timestamp")[&1];
+    let view = repository.as_of(&oldest).unwrap();
+    let root = RoleName::root();
+    assert_ne!(view.record.current[&root], repository.record.current[&root]);
+    for (role, digest) in view.record.current {
+        if role != root {
+            repository.record.current.insert(role, digest);
+        }
+    }
+    for days in [0, 400] {
+        let found = verdict(&repository, moment(NOW).time() + Duration::days(days));
+        assert_eq!(found.state, State::Untrusted, "{days}: {found:?}");
+    }
 }
 
 #[test]
