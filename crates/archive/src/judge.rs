@@ -143,7 +143,7 @@ fn of_error(
             .and_then(|roots| stands(shelf, roots, at).map_err(Some));
         return match standing {
             Ok(standing) => expired(&standing, over),
-            Err(Some(fault)) => of_fault(fault),
+            Err(Some(fault)) => of_fault(shelf, fault),
             Err(None) => blank(State::Untrusted, Some(over.role), &over.reason),
         };
     }
@@ -164,13 +164,22 @@ fn of_error(
     blank(state, role, &reason)
 }
 
-fn of_fault(fault: Fault) -> Verdict {
-    let state = if fault.missing {
-        State::Incomplete
-    } else {
-        State::Untrusted
+fn of_fault(shelf: &Shelf<'_>, fault: Fault) -> Verdict {
+    let outcome = fault.missing.as_ref().map(|path| shelf.outcome(path));
+    let (state, reason) = match outcome {
+        None => (State::Untrusted, fault.reason),
+        Some(Some(Outcome::Refused { status })) => (State::Refused, told(*status)),
+        Some(Some(Outcome::Unreachable { reason })) => (State::Unreachable, reason.clone()),
+        Some(Some(Outcome::TooLarge)) => (State::Untrusted, "it is too large".to_owned()),
+        Some(None | Some(Outcome::Absent | Outcome::Found { .. })) => {
+            (State::Incomplete, fault.reason)
+        }
     };
-    blank(state, fault.role, &fault.reason)
+    blank(state, fault.role, &reason)
+}
+
+fn told(status: u16) -> String {
+    format!("the source answered with status {status}")
 }
 
 /// No root came: the source does not know the repository, or something kept it from answering, or a root that others name is not there.
@@ -185,8 +194,7 @@ fn no_trust_data(shelf: &Shelf<'_>) -> (State, String) {
     match shelf.hindrance() {
         // Silence about one document and the lack of another do not add up to a repository that is not there.
         Some(Outcome::Refused { status }) if record.documents.is_empty() || !asked => {
-            let reason = format!("the source answered with status {status}");
-            return (State::Refused, reason);
+            return (State::Refused, told(*status));
         }
         Some(Outcome::Unreachable { reason }) if record.documents.is_empty() || !asked => {
             return (State::Unreachable, reason.clone());
@@ -276,17 +284,15 @@ fn expired(standing: &Standing, over: Over) -> Verdict {
 /// Whether the current state holds but for the time.
 fn stands(shelf: &Shelf<'_>, roots: &Roots, at: OffsetDateTime) -> Result<Standing, Fault> {
     let role = RoleName::timestamp();
-    let (_, timestamp) = shelf.current(&role).ok_or_else(|| Fault {
-        role: Some(role),
-        reason: "timestamp is missing".to_owned(),
-        missing: true,
-    })?;
+    let (_, timestamp) = shelf
+        .current(&role)
+        .ok_or_else(|| Fault::lacks(MetadataPath::Current(role)))?;
     let standing = Examiner::new(shelf, roots, Some(at)).examine(timestamp)?;
     if standing.root.version() < roots.chain.last {
         return Err(Fault {
             role: Some(RoleName::snapshot()),
             reason: "the snapshot names an older root than the current one".to_owned(),
-            missing: false,
+            missing: None,
         });
     }
     Ok(standing)

@@ -42,7 +42,7 @@ impl<'a> Shelf<'a> {
     pub(crate) fn given(&self, role: &RoleName, digest: &Sha256) -> Option<&'a Bytes> {
         self.get(role, digest).or_else(|| {
             let path = MetadataPath::Checksum(role.clone(), digest.to_string());
-            match self.outcomes.get(path.to_string().as_str())? {
+            match self.outcome(&path)? {
                 Outcome::Found { sha256 } => self.get(role, sha256),
                 _ => None,
             }
@@ -66,8 +66,12 @@ impl<'a> Shelf<'a> {
 
     /// Whether the source said that it has no such thing.
     pub(crate) fn said_absent(&self, path: &MetadataPath) -> bool {
-        let outcome = self.outcomes.get(path.to_string().as_str());
-        matches!(outcome, Some(Outcome::Absent))
+        matches!(self.outcome(path), Some(Outcome::Absent))
+    }
+
+    /// What came of the last question for this.
+    pub(crate) fn outcome(&self, path: &MetadataPath) -> Option<&'a Outcome> {
+        self.outcomes.get(path.to_string().as_str()).copied()
     }
 
     /// What kept the source from answering, where something did: the last refusal or silence.
@@ -105,7 +109,7 @@ impl<'a> Shelf<'a> {
     }
 
     fn unanswered(&self, path: &MetadataPath) -> Answer {
-        match self.outcomes.get(path.to_string().as_str()) {
+        match self.outcome(path) {
             None | Some(Outcome::Absent | Outcome::Found { .. }) => Answer::Absent,
             Some(Outcome::Refused { status }) => Answer::Refused(Refusal {
                 status: *status,

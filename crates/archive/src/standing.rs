@@ -10,8 +10,8 @@ use bytes::Bytes;
 use signet_tuf::rules::{self, RuleError};
 use signet_tuf::update::{MAX_ROLES, MAX_TIMESTAMP_BYTES};
 use signet_tuf::{
-    BaseRole, Expiry, FileMeta, Received, RoleName, Root, Snapshot, Targets, Timestamp, Verified,
-    VerifyError, lookup,
+    BaseRole, Expiry, FileMeta, MetadataPath, Received, RoleName, Root, Snapshot, Targets,
+    Timestamp, Verified, VerifyError, lookup,
 };
 use time::OffsetDateTime;
 
@@ -25,8 +25,8 @@ use crate::{Sha256, UnusableRole};
 pub(crate) struct Fault {
     pub(crate) role: Option<RoleName>,
     pub(crate) reason: String,
-    /// A document that others name is not there.
-    pub(crate) missing: bool,
+    /// The document that others name, where it is not there.
+    pub(crate) missing: Option<MetadataPath>,
 }
 
 impl Fault {
@@ -34,7 +34,7 @@ impl Fault {
         Self {
             role: Some(role.clone()),
             reason: error.into().to_string(),
-            missing: false,
+            missing: None,
         }
     }
 
@@ -42,15 +42,19 @@ impl Fault {
         Self {
             role: Some(role.clone()),
             reason: reason.into(),
-            missing: false,
+            missing: None,
         }
     }
 
     fn missing(role: &RoleName, digest: &Sha256) -> Self {
+        Self::lacks(MetadataPath::Checksum(role.clone(), digest.to_string()))
+    }
+
+    pub(crate) fn lacks(path: MetadataPath) -> Self {
         Self {
-            role: Some(role.clone()),
-            reason: format!("{role}.{digest} is missing"),
-            missing: true,
+            role: Some(path.role().clone()),
+            reason: format!("{path} is missing"),
+            missing: Some(path),
         }
     }
 }
@@ -144,13 +148,12 @@ impl<'a> Examiner<'a> {
 
     /// Whether the state of this timestamp holds.
     pub(crate) fn holds(&mut self, timestamp: &Bytes) -> Result<(), Fault> {
-        let snapshot_role = RoleName::snapshot();
         let (received, snapshot) = self.timestamp(timestamp)?;
         if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == snapshot) {
             let root = known.clone()?;
             let verified = self.verify_timestamp(received, &root)?;
             let bytes = self.snapshot(&snapshot)?;
-            return check(verified.body().snapshot(), &snapshot_role, bytes);
+            return check_snapshot(&verified, bytes);
         }
         match self.examine_received(received, snapshot) {
             Ok(standing) => {
@@ -245,12 +248,7 @@ impl<'a> Examiner<'a> {
         let timestamp = self
             .verify_timestamp(received, &root)
             .map_err(|fault| (fault, false))?;
-        check(
-            timestamp.body().snapshot(),
-            &RoleName::snapshot(),
-            snapshot.raw(),
-        )
-        .map_err(|fault| (fault, false))?;
+        check_snapshot(&timestamp, snapshot.raw()).map_err(|fault| (fault, false))?;
         let mut standing = Standing {
             root,
             timestamp: timestamp.expires().clone(),
@@ -306,15 +304,18 @@ impl<'a> Examiner<'a> {
         role: &RoleName,
         meta: &FileMeta,
     ) -> Result<Result<Held, String>, Fault> {
-        let wanted = digest(Some(meta))
-            .ok_or_else(|| Fault::other(role, "the snapshot names it without SHA-256"))?;
-        let bytes = self
-            .shelf
-            .given(role, &wanted)
-            .ok_or_else(|| Fault::missing(role, &wanted))?;
-        if u64::try_from(meta.length).ok() < Some(bytes.len() as u64) {
-            return Err(Fault::other(role, "it is longer than the snapshot says"));
-        }
+        let (wanted, bytes) = match digest(Some(meta)) {
+            Some(wanted) => {
+                let bytes = self.shelf.given(role, &wanted);
+                (wanted, bytes.ok_or_else(|| Fault::missing(role, &wanted))?)
+            }
+            // As the engine: what is listed by SHA-512 alone is asked for by its role.
+            None => self
+                .shelf
+                .current(role)
+                .ok_or_else(|| Fault::lacks(MetadataPath::Current(role.clone())))?,
+        };
+        check_length(meta, role, bytes)?;
         let above = match role.parent() {
             None => None,
             Some(parent) => {
@@ -380,4 +381,21 @@ fn check(meta: Option<&FileMeta>, role: &RoleName, bytes: &Bytes) -> Result<(), 
     meta.hashes
         .check(role.as_str(), bytes)
         .map_err(|error| Fault::rule(role, error))
+}
+
+/// Whether `bytes` are the snapshot that a timestamp names.
+fn check_snapshot(timestamp: &Verified<Timestamp>, bytes: &Bytes) -> Result<(), Fault> {
+    let role = RoleName::snapshot();
+    let meta = timestamp.body().snapshot();
+    check(meta, &role, bytes)?;
+    meta.map_or(Ok(()), |meta| check_length(meta, &role, bytes))
+}
+
+/// A client takes no more of a document than its parent says.
+fn check_length(meta: &FileMeta, role: &RoleName, bytes: &Bytes) -> Result<(), Fault> {
+    if u64::try_from(meta.length).is_ok_and(|length| length >= bytes.len() as u64) {
+        Ok(())
+    } else {
+        Err(Fault::other(role, "it is longer than its parent says"))
+    }
 }
