@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 pub use commands::{GLOBAL_FLAGS, ROOT};
 pub use context::Context;
+use server::Server;
 
 use crate::cobra::complete::complete;
 use crate::cobra::parse::Matches;

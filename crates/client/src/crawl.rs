@@ -4,6 +4,7 @@
 //! * [`capture`] takes one repository: whatever a verifier could want, whether or not it verifies, and an account of what was asked.
 //! * [`run`] does that for many repositories, a bounded number at a time.
 //! * [`names`] finds repositories in the server's changefeed.
+//! * [`TrustFolder`] takes repositories out of a client's trust folder instead.
 //! * [`Collector`] makes the record of a repository; other sources than servers fill it, too.
 //!
 //! The server is not trusted with anything: what it sends is bounded in size, number and time, what is asked for follows from documents only as
@@ -15,6 +16,7 @@ mod history;
 mod line;
 mod many;
 mod repository;
+mod trust_folder;
 mod walk;
 
 pub use collect::Collector;
@@ -22,3 +24,4 @@ pub use feed::{Names, names};
 pub use line::{CrawlError, Line, Patience};
 pub use many::run;
 pub use repository::{Capture, CaptureOptions, capture};
+pub use trust_folder::TrustFolder;

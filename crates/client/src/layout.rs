@@ -32,6 +32,12 @@ pub struct FileError {
 }
 
 impl FileError {
+    /// Everything about it in one text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{self}: {}", self.source)
+    }
+
     pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {

@@ -6,6 +6,7 @@
 mod answer;
 mod authorize;
 mod changes;
+mod import;
 mod login;
 mod retry_after;
 mod upload;
@@ -24,6 +25,7 @@ use url::Url;
 pub use answer::Validation;
 pub use authorize::{Access, AuthorizationError, Authorizer, Challenge};
 pub use changes::{FeedEntry, MAX_FEED_BYTES};
+pub use import::ImportAnswer;
 pub use retry_after::RetryAfter;
 pub use upload::Part;
 

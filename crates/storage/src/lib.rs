@@ -10,13 +10,17 @@ use bytes::Bytes;
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
+mod dump;
 mod import;
 mod memory;
+mod reader;
 mod sql_time;
 mod sqlite;
 
+pub use dump::DumpError;
 pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
+pub use reader::{DatabaseReader, Engine, ReadError, StoredRow};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// SHA-256 of a document's bytes.

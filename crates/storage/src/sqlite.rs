@@ -77,8 +77,8 @@ const READERS: u32 = 4;
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-const CREATE_TUF_FILES: &str = r#"CREATE TABLE "tuf_files" ("id" integer primary key autoincrement,"created_at" datetime,"updated_at" datetime,"deleted_at" datetime,"gun" varchar(255) NOT NULL,"role" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"data" longblob NOT NULL)"#;
-const CREATE_CHANGEFEED: &str = r#"CREATE TABLE "changefeed" ("id" integer primary key autoincrement not null,"created_at" datetime,"gun" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"category" varchar(20) NOT NULL)"#;
+pub(crate) const CREATE_TUF_FILES: &str = r#"CREATE TABLE "tuf_files" ("id" integer primary key autoincrement,"created_at" datetime,"updated_at" datetime,"deleted_at" datetime,"gun" varchar(255) NOT NULL,"role" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"data" longblob NOT NULL)"#;
+pub(crate) const CREATE_CHANGEFEED: &str = r#"CREATE TABLE "changefeed" ("id" integer primary key autoincrement not null,"created_at" datetime,"gun" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"category" varchar(20) NOT NULL)"#;
 
 /// What to create where it is missing: a table, and the statements that make it. The indexes come with their tables
 /// only, so that a database that another program made keeps its schema.
@@ -204,7 +204,7 @@ fn parse_location(location: &str) -> Result<PathBuf, OpenError> {
     Ok(path.into())
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

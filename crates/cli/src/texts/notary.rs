@@ -2,12 +2,14 @@
 
 mod archive;
 mod archive_diff;
+mod import;
 mod login;
 mod report;
 mod server;
 
 pub use archive::*;
 pub use archive_diff::*;
+pub use import::*;
 pub use login::*;
 pub use report::*;
 pub use server::*;

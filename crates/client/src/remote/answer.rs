@@ -56,7 +56,7 @@ pub(super) fn refusal(status: u16, body: &[u8], retry_after: Option<RetryAfter>)
 }
 
 /// Server text never reaches a terminal with control characters in it (security, principle 6).
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

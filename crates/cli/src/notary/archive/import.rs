@@ -1,10 +1,148 @@
-//! `notary archive import`.
+//! `notary archive import`: the repositories of an archive, with their history, into a trust server of ours.
 
+mod outcome;
+mod target;
+
+use std::path::Path;
+
+use signet_archive::{Archive, Entry, State, judge};
+use signet_tuf::{Gun, TrustPinning};
+
+use self::outcome::{Outcome, Result as Told, Summary};
+use self::target::Target;
+use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
-use crate::texts::notary as texts;
+use crate::texts::{notary as texts, quote, visible};
 use crate::ui::report::Failure;
 
-pub(in crate::notary) fn run(_matches: &Matches, _context: &Context) -> Result<(), Failure> {
-    Err(Failure::new(texts::not_there("archive import")))
+pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
+    let [file, guns @ ..] = matches.args.as_slice() else {
+        return context.wrong_arguments(texts::IMPORT_FILE_MISSING);
+    };
+    let is_json = match matches.text("format") {
+        "" | "text" => false,
+        "json" => true,
+        other => return Err(Failure::new(texts::unknown_format(other))),
+    };
+    let into = matches.text("into");
+    if into.is_empty() {
+        return context.wrong_arguments(texts::IMPORT_INTO_MISSING);
+    }
+    let path = Path::new(file);
+    let archive = archives::open(path)?;
+    let entries = select(&archive, file, guns)?;
+    let dry_run = matches.is_set("dry-run");
+    let mut summary = Summary::new(file, into, dry_run);
+    let imported = context.block_on(async {
+        let mut target = Target::open(into, matches.is_set("create"), dry_run, context).await?;
+        let outcome = all(&archive, path, &entries, &mut target, &mut |told: Told| {
+            if !is_json {
+                context.printer.out(&told.line(dry_run))?;
+            }
+            summary.add(told);
+            Ok(())
+        })
+        .await;
+        target.close().await;
+        outcome
+    });
+    if is_json {
+        context.printer.out(&summary.json()?)?;
+    } else {
+        context.printer.out(&summary.text())?;
+    }
+    imported?;
+    if summary.refused > 0 {
+        let hint = texts::see_show(file);
+        return Err(Failure::new(texts::import_refused(summary.refused)).hint(hint));
+    }
+    Ok(())
+}
+
+/// The lines of the index that are wanted: all, or those that are named.
+fn select<'a>(
+    archive: &'a Archive,
+    file: &str,
+    guns: &[String],
+) -> Result<Vec<&'a Entry>, Failure> {
+    if guns.is_empty() {
+        return Ok(archive.entries().iter().collect());
+    }
+    let mut entries: Vec<&Entry> = Vec::new();
+    for name in guns {
+        let gun: Gun = name
+            .parse()
+            .map_err(|error: signet_tuf::InvalidGun| Failure::new(error.to_string()))?;
+        let entry = archive.entry(&gun).ok_or_else(|| {
+            Failure::new(crate::texts::archive::not_archived(gun.as_str(), file))
+                .hint(crate::texts::archive::see_list(file))
+        })?;
+        if !entries.iter().any(|other| other.gun == entry.gun) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// Imports one repository after the other. What is wrong with one is told and does not keep the others back; what is wrong with the target
+/// ends the command.
+async fn all(
+    archive: &Archive,
+    path: &Path,
+    entries: &[&Entry],
+    target: &mut Target,
+    tell: &mut impl FnMut(Told) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for entry in entries {
+        let gun = entry.gun.clone();
+        let outcome = match one(archive, path, entry, target).await {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                return Err(failure.and(&texts::import_stopped(&visible(&gun))));
+            }
+        };
+        tell(Told { gun, outcome })?;
+    }
+    Ok(())
+}
+
+async fn one(
+    archive: &Archive,
+    path: &Path,
+    entry: &Entry,
+    target: &mut Target,
+) -> Result<Outcome, Failure> {
+    let repository = archive
+        .read(entry)
+        .map_err(|error| archives::unusable(path, &error))?;
+    // The recorded verdict is a claim.
+    let captured = repository.record.captured.time();
+    let verdict = judge(&repository, captured, &TrustPinning::default()).verdict;
+    match verdict.state {
+        State::Trusted | State::Degraded | State::Expired => {}
+        State::Absent | State::Refused | State::Unreachable => {
+            return Ok(Outcome::Nothing(verdict.state));
+        }
+        State::Untrusted | State::Incomplete => {
+            let mut reason = verdict.state.to_string();
+            if let Some(role) = &verdict.role {
+                reason.push_str(&format!(", {role}"));
+            }
+            if let Some(why) = &verdict.reason {
+                reason.push_str(&format!(": {why}"));
+            }
+            return Ok(Outcome::Refused(reason));
+        }
+    }
+    target.import(&repository).await
+}
+
+/// Names of roles and repositories as they are shown.
+fn shown(text: &str) -> String {
+    if text.chars().any(char::is_whitespace) {
+        quote(text)
+    } else {
+        visible(text)
+    }
 }

@@ -141,18 +141,31 @@ static IMPORT: Command = Command {
     name: "import",
     usage: "FILE [ GUN ... ] --into DATABASE|URL",
     short: "Bring the repositories of an archive to a trust server",
-    about: "",
+    about: "\
+Loads repositories with their history into a trust server of Signet: into the database of one that is stopped, or through one that runs. Every
+repository is verified first; those that do not hold are refused by name, expired ones are taken as they are. Nothing that is there is ever
+replaced, so the same command can be given again, and goes on where it was interrupted.
+
+Until 'notary takeover' has given a repository keys of the new server, it can be read as before and not published to.",
     examples: "\
 # Into the database of a server that is not running
 {} archive import trust.tar.gz --into /var/lib/notary/server.db
 
 # Through a running server
-{} archive import trust.tar.gz --into https://notary.example.com",
-    flags: &[text(
-        "into",
-        None,
-        "SQLite file of a server of ours, or the address of one",
-    )],
+{} archive import trust.tar.gz --into https://notary.example.com
+
+# Only what would be done, of one repository
+{} archive import trust.tar.gz example.com/team/app --into https://notary.example.com --dry-run",
+    flags: &[
+        switch("create", None, "Make the database if it is not there"),
+        switch("dry-run", None, "Say what would be done, and do nothing"),
+        FORMAT,
+        text(
+            "into",
+            None,
+            "SQLite file of a server, or the https address of a running one",
+        ),
+    ],
     args: Args::AtLeast(1),
     completes: Completes::Files,
     hidden: false,
