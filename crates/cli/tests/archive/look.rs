@@ -59,6 +59,9 @@ fn a_whole_archive_is_checked_without_a_network() {
     ]);
     assert_eq!(told.code, Some(1));
     assert!(told.stdout.contains("is not signed by"), "{told}");
+    let told = notary(&["archive", "verify", &archive, "--archivist", ""]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.stdout.contains("key cannot be read"), "{told}");
 }
 
 #[test]

@@ -112,6 +112,19 @@ fn what_an_archive_does_not_prove_is_refused() {
             &["verify", "--archive", &archive, "--at", "soon", "x"],
             "\"soon\" is no moment",
         ),
+        // As of variables in a script that are not set.
+        (
+            &["verify", "--archive", "", "x"],
+            "no such file or directory",
+        ),
+        (
+            &["verify", "--archive", &archive, "--archivist", "", "x"],
+            "the archivist's key cannot be read",
+        ),
+        (
+            &["verify", "--archive", &archive, "--at", "", "x"],
+            "\"\" is no moment",
+        ),
         (
             &["verify", "--archive", "/nonexistent", "x"],
             "no such file or directory",

@@ -52,29 +52,28 @@ impl Proven {
 impl Asked {
     /// The archive of the command line, if it names one.
     pub(super) fn open(matches: &Matches, context: &Context) -> Result<Option<Self>, Failure> {
-        let file = matches.text("archive");
-        if file.is_empty() {
+        // An empty value is most likely a variable without one in a script: what was meant to be demanded must not be left out.
+        let given = |flag| matches.is_given(flag).then(|| matches.text(flag));
+        let Some(file) = given("archive") else {
             return match ["archivist", "at"]
                 .iter()
-                .find(|flag| !matches.text(flag).is_empty())
+                .find(|flag| matches.is_given(flag))
             {
                 Some(flag) => Err(Failure::new(texts::needs_archive(flag))),
                 None => Ok(None),
             };
-        }
+        };
         if matches.is_set("offline") {
             return Err(Failure::new(texts::ARCHIVE_OR_OFFLINE));
         }
-        let at = match matches.text("at") {
-            "" => None,
-            text => {
-                Some(moment::parse(text).ok_or_else(|| Failure::new(archive::not_a_moment(text)))?)
-            }
-        };
-        let archivist = match matches.text("archivist") {
-            "" => None,
-            key => Some(archives::archivist(key, context.now())?),
-        };
+        let at = given("at")
+            .map(|text| {
+                moment::parse(text).ok_or_else(|| Failure::new(archive::not_a_moment(text)))
+            })
+            .transpose()?;
+        let archivist = given("archivist")
+            .map(|key| archives::archivist(key, context.now()))
+            .transpose()?;
         let path = PathBuf::from(file);
         let archive = archives::open(&path)?;
         if let Some(key) = &archivist {

@@ -36,10 +36,11 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
         return context.wrong_arguments(texts::ARCHIVE_VERIFY_ARGUMENTS);
     };
     let path = Path::new(file);
-    let archivist = match matches.text("archivist") {
-        "" => None,
-        key => Some(archives::archivist(key, context.now())?),
-    };
+    // Also when the value is empty, as that of a variable that is not set: what was meant to be demanded must not be left out.
+    let archivist = matches
+        .is_given("archivist")
+        .then(|| archives::archivist(matches.text("archivist"), context.now()))
+        .transpose()?;
     let archive = open(path)?;
     if let Some(key) = &archivist {
         archives::check_archivist(path, &archive, key)?;
