@@ -2,9 +2,10 @@
 
 use signet_archive::State;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
-use signet_tuf::update::{Cached, Floors, Mode, Scope, Step, Update};
+use signet_tuf::update::{Cached, Floors, MAX_TIMESTAMP_BYTES, Mode, Scope, Step, Update};
 use signet_tuf::{
-    Answer, Fetch, Gun, Received, RoleName, TrustPinning, TrustedRepository, UpdateError,
+    Answer, Fetch, Gun, MetadataPath, Received, RoleName, TrustPinning, TrustedRepository,
+    UpdateError,
 };
 use time::OffsetDateTime;
 
@@ -25,6 +26,20 @@ pub fn look(
     pins: &[TrustPinning],
     answer: &dyn Fn(&Fetch) -> Answer,
 ) -> Seen {
+    // To describe what is over, the timestamp counts as one that was known: the engine admits no other that has expired.
+    let cached = |mode| {
+        let fetch = Fetch {
+            path: MetadataPath::Current(RoleName::timestamp()),
+            max_bytes: MAX_TIMESTAMP_BYTES,
+        };
+        match (mode, answer(&fetch)) {
+            (Mode::Write, Answer::Bytes(bytes)) => Cached {
+                timestamp: Some(bytes),
+                ..Cached::default()
+            },
+            _ => Cached::default(),
+        }
+    };
     let read = |mode| -> Result<Box<TrustedRepository>, UpdateError> {
         let mut update = Update::new(
             gun.clone(),
@@ -32,7 +47,7 @@ pub fn look(
             mode,
             Scope::All,
             TrustPinning::default(),
-            Cached::default(),
+            cached(mode),
             Floors::default(),
         );
         loop {

@@ -1,10 +1,18 @@
 //! A report of each kind of source says what the other programs say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
+use signet_archive::{Moment, Work};
+use signet_client::crawl::{self, CaptureOptions, Line, Patience};
+use signet_client::{Clock, RemoteOptions};
 use signet_testkit::fleet::{Fleet, Kind, Member, Standing};
 use signet_testkit::peer::TrustServer;
+use signet_testkit::process::{COMMAND_LIMIT, run};
+use signet_testkit::program::{self, FAKETIME};
 use signet_testkit::user::{Tool, User};
 
 use super::{codes, json, list, text, texts};
@@ -275,4 +283,100 @@ fn one_source_at_a_time_and_known_words_only() {
         assert_eq!(finished.code, Some(1), "{finished}");
         assert!(finished.stdout.contains(problem), "{finished}");
     }
+}
+
+/// Takes a population out of its server.
+fn capture(fleet: &Fleet, path: &Path) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "captures are made at the real time"
+    )]
+    let clock: Arc<dyn Clock> = Arc::new(time::OffsetDateTime::now_utc);
+    let mut remote = RemoteOptions::new(fleet.server().url().parse().unwrap(), "test/1");
+    remote.tls.extra_roots_pem = fleet.server().ca_pem().into_bytes();
+    // Records know whole seconds: what has just expired must have done so in the second before.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let options = CaptureOptions {
+        moments: Arc::clone(&clock),
+        history: false,
+    };
+    let begun = Moment::of(clock.now());
+    let mut work = Work::open(&path.with_extension("partial"), "test/1", "", begun).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let line = Line::open(remote, Patience::default(), clock)
+            .await
+            .unwrap();
+        for member in fleet.members() {
+            let gun = member.gun.parse().unwrap();
+            let captured = crawl::capture(&line, &gun, &options).await.unwrap();
+            work.finish(&captured.repository).unwrap();
+        }
+    });
+    work.pack(path, None).unwrap();
+}
+
+#[test]
+fn an_archive_is_described_as_of_now_and_as_of_its_capture() {
+    let mut fleet = Fleet::small().unwrap();
+    let user = fleet.stranger().unwrap();
+    capture(&fleet, &user.path("trust.tar.gz"));
+    // From here on there is no server.
+    fleet.server_mut().service().kill();
+    let arguments = ["--archive", "trust.tar.gz"];
+    let report = json(&user, &arguments);
+    let repositories = list(&report["repositories"]);
+    assert_eq!(repositories.len(), fleet.members().len());
+    for (repository, member) in repositories.iter().zip(fleet.members()) {
+        is_described(repository, member);
+        assert_eq!(repository["captured"]["state"], repository["state"]);
+        assert_eq!(
+            codes(repository, &SERIOUS),
+            serious(member.kind),
+            "{}",
+            member.gun
+        );
+    }
+
+    // In a month the timestamps are over, which is no fault of anybody's; what was captured stays.
+    let mut command = Command::new(FAKETIME.find().unwrap());
+    command
+        .args(["-f", "+30d"])
+        .arg(program::ours("notary").unwrap())
+        .args(["report", "--format", "json"])
+        .args(arguments);
+    user.dress(&mut command);
+    let printed = run(&mut command, "", COMMAND_LIMIT).unwrap();
+    let report: Value = serde_json::from_str(&printed.success().unwrap()).unwrap();
+    for (repository, member) in list(&report["repositories"]).iter().zip(fleet.members()) {
+        let gun = &member.gun;
+        assert_eq!(text(&repository["state"]), "expired", "{gun}");
+        let captured = match &member.standing {
+            Standing::Sound => "trusted",
+            Standing::Expired { .. } => "expired",
+            Standing::Broken { .. } => "degraded",
+        };
+        assert_eq!(text(&repository["captured"]["state"]), captured, "{gun}");
+        assert_eq!(
+            codes(repository, &["error"]).len(),
+            usize::from(captured != "trusted"),
+            "{gun}"
+        );
+        assert!(codes(repository, &["note"]).contains(&"expired"), "{gun}");
+    }
+
+    let one = json(
+        &user,
+        &["--archive", "trust.tar.gz", &fleet.members()[0].gun],
+    );
+    assert_eq!(list(&one["repositories"]).len(), 1);
+    let line = ["report", "--archive", "trust.tar.gz", "no/such"];
+    let finished = user.run(Tool::OurNotary, &line).unwrap();
+    assert!(
+        finished.stdout.contains("no/such is not in the archive"),
+        "{finished}"
+    );
 }
