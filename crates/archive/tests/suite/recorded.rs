@@ -357,3 +357,44 @@ fn verdicts_are_what_the_go_client_says() {
     assert!(others.is_empty(), "no such case: {others:?}");
     assert_eq!(judged, 259);
 }
+
+#[test]
+fn a16_roots_are_linked_where_the_go_client_links_them() {
+    // Versions 1 and 2 of the recorded rotations, and whether Go's client went from one to the other.
+    for (id, one, two, follows) in [
+        ("rr-one-hop", "fc5b2e5a21a0b224", "9b08a3ada0e07008", true),
+        (
+            "rr-one-hop-not-old",
+            "fc5b2e5a21a0b224",
+            "f57d86cb3840011f",
+            false,
+        ),
+        ("rr-no-need", "fc5b2e5a21a0b224", "e7694b17403a4811", true),
+        (
+            "rr-old-cert-expired-new-ok",
+            "1abc98b989450f32",
+            "4ee6dc6b54a41745",
+            true,
+        ),
+        (
+            "rr-threshold-prev2",
+            "dfc02f192d6032a0",
+            "47d6a9bcfb980890",
+            false,
+        ),
+    ] {
+        let mut repository = empty("registry.example.com/signet/lab");
+        for (blob, current) in [(one, false), (two, true)] {
+            let bytes = fs::read(data("attacks/blobs").join(blob)).unwrap();
+            put(&mut repository, "root", bytes.into(), current);
+        }
+        let at = moment(NOW).time();
+        let roots = judge(&repository, at, &TrustPinning::default())
+            .verdict
+            .roots;
+        let roots = roots.unwrap();
+        assert_eq!((roots.first == 1, roots.last), (follows, 2), "{id}");
+        let gap = roots.gap.unwrap_or_default();
+        assert_eq!(gap.contains("does not follow"), !follows, "{id}: {gap}");
+    }
+}
