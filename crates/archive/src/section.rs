@@ -44,6 +44,12 @@ impl Section {
         Self::as_recorded(repository)
     }
 
+    /// What will be in the archive besides the documents.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// The same with the verdict that the record has.
     pub(crate) fn as_recorded(repository: ArchivedRepository) -> Result<Self, String> {
         let ArchivedRepository { record, objects } = repository;

@@ -247,6 +247,30 @@ impl Work {
         })
     }
 
+    /// Gives the archive up: removes the folder with all that is finished.
+    ///
+    /// # Errors
+    /// [`WorkError`].
+    pub fn discard(self) -> Result<(), WorkError> {
+        self.remove()
+    }
+
+    /// Gives up whatever archive is being made in the folder, if any is.
+    ///
+    /// # Errors
+    /// [`WorkError`]; nothing is removed from a folder in which no archive is made, or where another process works.
+    pub fn restart(folder: &Path) -> Result<(), WorkError> {
+        let settings = folder.join(SETTINGS);
+        match fs::metadata(&settings) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(at(&settings))?,
+        };
+        let _lock = lock(folder)?;
+        // From here on it is a folder that was never begun.
+        fs::remove_file(&settings).map_err(at(&settings))?;
+        clear(folder)
+    }
+
     /// Removes the folder. Without settings it is one that was never begun, whatever else is still in it.
     fn remove(&self) -> Result<(), WorkError> {
         let settings = self.folder.join(SETTINGS);

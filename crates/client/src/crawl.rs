@@ -21,7 +21,7 @@ mod walk;
 
 pub use collect::Collector;
 pub use feed::{Names, names};
-pub use line::{CrawlError, Line, Patience};
+pub use line::{CrawlError, Line, Patience, source};
 pub use many::run;
 pub use repository::{Capture, CaptureOptions, capture};
 pub use trust_folder::TrustFolder;

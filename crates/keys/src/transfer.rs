@@ -249,6 +249,42 @@ fn read_stream(file: &File) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     Ok(bytes)
 }
 
+/// Opens the first private key of a file's content, for use in this process alone: it is stored nowhere. `alias` is the name under which a
+/// passphrase is asked for.
+///
+/// # Errors
+/// [`ImportError`].
+pub fn open(
+    text: &[u8],
+    alias: &str,
+    retriever: &crate::Retriever,
+) -> Result<PrivateKey, ImportError> {
+    let blocks = pem::parse(text);
+    let mut blocks = blocks.iter().enumerate();
+    let (index, block) = blocks
+        .find(|(_, block)| keyfile::is_private_key(&block.label))
+        .ok_or(ImportError::NotPrivateKey)?;
+    let unusable = |error| {
+        ImportError::AllSkipped(vec![Skipped {
+            position: index + 1,
+            path: String::new(),
+            reason: SkipReason::Unusable(error),
+        }])
+    };
+    match keyfile::inspect(block).map_err(unusable)? {
+        Sealed::Open(key) => Ok(*key),
+        sealed => retriever
+            .unlock(alias, None, |passphrase| keyfile::open(&sealed, passphrase))
+            .map_err(|error| match error {
+                UnlockError::Failed(error) => unusable(error),
+                UnlockError::Passphrase(source) => ImportError::Passphrase {
+                    done: Vec::new(),
+                    source,
+                },
+            }),
+    }
+}
+
 /// Imports the content of a key file as `docker trust key load` does: the first block must be a private key, and one that docker can sign with.
 /// Parameters of a curve before it do not count.
 ///

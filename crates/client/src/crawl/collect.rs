@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use signet_archive::record::{Change, Document, Moment, Outcome, Record, Request, Source, State};
 use signet_archive::{ArchivedRepository, Sha256, Verdict};
-use signet_tuf::metadata::Metadata;
-use signet_tuf::{
-    BaseRole, Gun, MetadataPath, Received, RoleName, Root, Snapshot, Targets, Timestamp, Version,
-};
+use signet_tuf::{Gun, MetadataPath, RoleName, Version};
 
 /// Gathers the documents of one repository.
 #[derive(Debug)]
@@ -49,18 +46,11 @@ impl Collector {
         if !self.known.insert((sha256, role.clone())) {
             return sha256;
         }
-        let length = bytes.len() as u64;
-        let version = version_of(role, &bytes);
+        let document = Document::of(role, &bytes, None);
         self.record_bytes += role.as_str().len() + DOCUMENT_BYTES;
-        let document = Document {
-            role: role.clone(),
-            version,
-            sha256,
-            length,
-            published: None,
-        };
+        let length = document.length;
         self.documents
-            .insert((role.clone(), version, sha256), document);
+            .insert((role.clone(), document.version, sha256), document);
         if self.objects.insert(sha256, bytes).is_none() {
             self.bytes = self.bytes.saturating_add(length);
         }
@@ -182,17 +172,3 @@ impl Collector {
 /// About what a document and a request take in a record besides their names.
 const DOCUMENT_BYTES: usize = 180;
 const REQUEST_BYTES: usize = 160;
-
-/// The version that a document carries; 0 where it is none, or carries none that counts.
-fn version_of(role: &RoleName, bytes: &Bytes) -> Version {
-    fn read<T: Metadata>(role: &RoleName, bytes: &Bytes) -> Version {
-        Received::<T>::parse(role, bytes.clone())
-            .map_or(0, |document| document.unverified().version().max(0))
-    }
-    match role.base() {
-        Some(BaseRole::Root) => read::<Root>(role, bytes),
-        Some(BaseRole::Snapshot) => read::<Snapshot>(role, bytes),
-        Some(BaseRole::Timestamp) => read::<Timestamp>(role, bytes),
-        Some(BaseRole::Targets) | None => read::<Targets>(role, bytes),
-    }
-}

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use signet_archive::Source;
 use signet_tuf::Gun;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::http::HttpError;
 use crate::remote::{RemoteError, RetryAfter};
@@ -143,6 +145,20 @@ impl Nothing {
     }
 }
 
+/// A server as records name it: without user, query and fragment.
+#[must_use]
+pub fn source(server: &Url) -> Source {
+    let mut address = server.clone();
+    // Addresses that can have no user have none.
+    let _ = address.set_username("");
+    let _ = address.set_password(None);
+    address.set_query(None);
+    address.set_fragment(None);
+    Source::Server {
+        address: address.as_str().trim_end_matches('/').to_owned(),
+    }
+}
+
 /// The way to one server: its connections, and how it wants to be treated.
 pub struct Line {
     remote: Remote,
@@ -228,15 +244,6 @@ impl Line {
     /// How long the server has been left alone, because it wanted that.
     pub(super) fn waited(&self) -> Duration {
         Duration::from_millis(self.waited.load(Ordering::Relaxed))
-    }
-
-    /// The server's address as records name it: without user, query and fragment.
-    pub(super) fn address(&self) -> String {
-        let mut address = self.remote.server().clone();
-        // Addresses that can have no user have none.
-        let _ = address.set_username("");
-        let _ = address.set_password(None);
-        address.as_str().trim_end_matches('/').to_owned()
     }
 
     /// How many answers there were.

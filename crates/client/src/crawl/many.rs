@@ -13,45 +13,41 @@ use super::repository::{Capture, CaptureOptions, capture};
 /// Repositories in a row that a server may leave without any answer before it is given up.
 const MOST_SILENT: usize = 5;
 
-/// Takes repositories, `jobs` at a time, and hands each to `done` as soon as it is there; in what order is chance. No more than `jobs` are held at
-/// any time besides the one that `done` has.
+/// Takes repositories, `jobs` at a time, makes of each what is wanted of it on a thread of its own (`make`), and hands that to `done` as soon as it
+/// is there; in what order is chance. No more than `jobs` are held at any time besides the one that `done` has.
 ///
 /// # Errors
 /// What `done` fails with; and [`CrawlError`] when it makes no sense to ask this server on: it ends the crawl, and so does a server that does not
 /// answer for several repositories in a row.
-pub async fn run<E: From<CrawlError>>(
+pub async fn run<T: Send + 'static, E: From<CrawlError>>(
     line: &Arc<Line>,
     repositories: impl IntoIterator<Item = Gun>,
     options: &CaptureOptions,
     jobs: NonZeroUsize,
-    mut done: impl AsyncFnMut(Gun, Capture) -> Result<(), E>,
+    make: impl Fn(Capture) -> T + Clone + Send + 'static,
+    mut done: impl AsyncFnMut(Gun, T) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut waiting = repositories.into_iter();
-    let mut running: JoinSet<(Gun, Result<Capture, CrawlError>)> = JoinSet::new();
+    let mut running: JoinSet<(Gun, Result<Made<T>, CrawlError>)> = JoinSet::new();
     let mut silent = 0;
     let mut answers = line.answers();
     loop {
         while running.len() < jobs.get()
             && let Some(gun) = waiting.next()
         {
-            let (line, options) = (Arc::clone(line), options.clone());
+            let (line, options, make) = (Arc::clone(line), options.clone(), make.clone());
             running.spawn(async move {
-                let taken = capture(&line, &gun, &options).await;
-                (gun, taken)
+                let made = take(&line, &gun, &options, make).await;
+                (gun, made)
             });
         }
         let Some(finished) = running.join_next().await else {
             return Ok(());
         };
-        let (gun, taken) = finished.unwrap_or_else(|error| resume(error));
-        let taken = taken?;
-        let verdict = &taken.repository.record.verdict;
-        let reason = match verdict.state {
-            State::Unreachable => verdict.reason.clone(),
-            _ => None,
-        };
-        done(gun, taken).await?;
-        let Some(reason) = reason else {
+        let (gun, made) = finished.unwrap_or_else(|error| resume(error));
+        let Made { what, unreachable } = made?;
+        done(gun, what).await?;
+        let Some(reason) = unreachable else {
             silent = 0;
             continue;
         };
@@ -63,6 +59,29 @@ pub async fn run<E: From<CrawlError>>(
             return Err(line.silent(reason).into());
         }
     }
+}
+
+struct Made<T> {
+    what: T,
+    /// Why the server did not answer, if it did not.
+    unreachable: Option<String>,
+}
+
+async fn take<T: Send + 'static>(
+    line: &Line,
+    gun: &Gun,
+    options: &CaptureOptions,
+    make: impl FnOnce(Capture) -> T + Send + 'static,
+) -> Result<Made<T>, CrawlError> {
+    let capture = capture(line, gun, options).await?;
+    let verdict = &capture.repository.record.verdict;
+    let unreachable = match verdict.state {
+        State::Unreachable => Some(verdict.reason.clone().unwrap_or_default()),
+        _ => None,
+    };
+    let making = tokio::task::spawn_blocking(move || make(capture));
+    let what = making.await.unwrap_or_else(|error| resume(error));
+    Ok(Made { what, unreachable })
 }
 
 /// A task that panicked panics here, too; nobody cancels one.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use signet_archive::ArchivedRepository;
-use signet_archive::record::{Moment, Source, State};
+use signet_archive::record::{Moment, State};
 use signet_tuf::Gun;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::CrawlError;
-use super::line::{Line, Nothing};
+use super::line::{Line, Nothing, source};
 use super::walk::Walk;
 use crate::Clock;
 
@@ -72,9 +72,7 @@ pub async fn capture(
     gun: &Gun,
     options: &CaptureOptions,
 ) -> Result<Capture, CrawlError> {
-    let source = Source::Server {
-        address: line.address(),
-    };
+    let source = source(line.remote().server());
     let mut walk = Walk::new(line, gun, source, options);
     let ended = take(&mut walk, options).await;
     let captured = Moment::of(options.moments.now());

@@ -448,11 +448,12 @@ async fn a_server_that_wants_to_be_left_alone_is_left_alone() {
         let guns = ["r/x", "r/y", "r/z"].map(gun);
         let started = Instant::now();
         let mut taken = Vec::new();
-        run::<CrawlError>(
+        run::<Capture, CrawlError>(
             &line(&server).await,
             guns,
             &options(false),
             NonZeroUsize::MIN,
+            |capture| capture,
             async |gun, capture| {
                 taken.push((gun, capture.repository.record.requests.len()));
                 Ok(())
@@ -501,11 +502,12 @@ async fn a_server_that_is_gone_ends_the_crawl_soon() {
     .await;
     let guns = (0..1000).map(|number| gun(&format!("r/{number}")));
     let mut seen = 0;
-    let error = run::<CrawlError>(
+    let error = run::<Capture, CrawlError>(
         &line(&server).await,
         guns,
         &options(false),
         NonZeroUsize::new(4).unwrap(),
+        |capture| capture,
         async |_, capture| {
             assert_eq!(capture.repository.record.verdict.state, State::Unreachable);
             assert!(capture.is_temporary);
