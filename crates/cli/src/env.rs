@@ -23,6 +23,7 @@
 //! | `NOTARY_ROOT_PASSPHRASE`, `NOTARY_TARGETS_PASSPHRASE`, `NOTARY_SNAPSHOT_PASSPHRASE` | passphrase of the keys of that role, for `notary` |
 //! | `NOTARY_DELEGATION_PASSPHRASE` | passphrase of every other key, for `notary` |
 //! | `NOTARY_AUTH` | user and password for the trust server, for `notary`: base64 of `user:password` |
+//! | `SOURCE_DATE_EPOCH` | seconds since 1970: the moment of all that `notary archive create` records, instead of the clock's |
 //! | `NO_COLOR` | no colours on a terminal |
 //! | `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy` | looked at by `doctor`, which cannot see behind a proxy |
 //! | `PATH` | where credential helpers are found |
@@ -73,6 +74,8 @@ pub struct Environment {
     pub source_policy: bool,
     /// What only `notary` looks at.
     pub notary: NotaryEnvironment,
+    /// `SOURCE_DATE_EPOCH`.
+    pub source_date_epoch: Option<String>,
     /// Whether `NO_COLOR` is set.
     pub no_color: bool,
     /// Whether a proxy stands between this machine and other servers.
@@ -165,6 +168,7 @@ impl Environment {
                 .map(SecretString::from),
             source_policy: variable("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY").is_some(),
             notary: NotaryEnvironment::read(),
+            source_date_epoch: text("SOURCE_DATE_EPOCH"),
             no_color: variable("NO_COLOR").is_some(),
             has_proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
                 .into_iter()

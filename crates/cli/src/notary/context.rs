@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use signet_client::{Access, Remote};
+use signet_client::{Access, Remote, RemoteOptions};
 use signet_keys::{FileKeyStore, KeyStore};
 use signet_tuf::TrustPinning;
 use time::OffsetDateTime;
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::config::Config;
 use super::login::NotaryLogins;
 use super::passphrases::NotaryPassphrases;
-use super::server::{Remotes, Server};
+use super::server::{self, Remotes, Server};
 use crate::cobra::parse::Matches;
 use crate::cobra::plain::Page;
 use crate::env::{self, Environment};
@@ -238,9 +238,19 @@ impl Context {
     /// # Errors
     /// When what TLS needs cannot be used.
     pub fn remote_at(&self, server: &Server, access: Access) -> Result<Arc<Remote>, Failure> {
-        let logins = self
-            .logins
-            .get_or_init(|| Arc::new(NotaryLogins::new(self)));
-        self.remotes.get(self, server, access, logins)
+        self.remotes.get(self, server, access, self.logins())
+    }
+
+    /// The same before connections are made, for who makes them.
+    ///
+    /// # Errors
+    /// When the configuration, the address or what TLS needs cannot be used.
+    pub(super) fn remote_options(&self, access: Access) -> Result<RemoteOptions, Failure> {
+        server::options(self, &self.server()?, access, self.logins())
+    }
+
+    fn logins(&self) -> &Arc<NotaryLogins> {
+        self.logins
+            .get_or_init(|| Arc::new(NotaryLogins::new(self)))
     }
 }

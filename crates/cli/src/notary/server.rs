@@ -86,16 +86,7 @@ impl Remotes {
         if let Some(remote) = remotes.get(&key) {
             return Ok(Arc::clone(remote));
         }
-        let tls = tls_options(context, &server.url)?;
-        let mut options = RemoteOptions::new(server.url.clone(), user_agent());
-        let asker = Asker::new(server.url.clone(), token_clients(&tls));
-        options.tls = tls;
-        options.access = access;
-        options.authorizer = Some(Arc::new(NotaryLogin::new(
-            Arc::clone(logins),
-            server.url.clone(),
-            asker,
-        )));
+        let options = options(context, server, access, logins)?;
         let remote = Remote::new(options).map_err(|error| {
             let mut text = error.to_string();
             let mut source = std::error::Error::source(&error);
@@ -109,6 +100,26 @@ impl Remotes {
         remotes.insert(key, Arc::clone(&remote));
         Ok(remote)
     }
+}
+
+/// The way to a server.
+pub(super) fn options(
+    context: &Context,
+    server: &Server,
+    access: Access,
+    logins: &Arc<NotaryLogins>,
+) -> Result<RemoteOptions, Failure> {
+    let tls = tls_options(context, &server.url)?;
+    let mut options = RemoteOptions::new(server.url.clone(), user_agent());
+    let asker = Asker::new(server.url.clone(), token_clients(&tls));
+    options.tls = tls;
+    options.access = access;
+    options.authorizer = Some(Arc::new(NotaryLogin::new(
+        Arc::clone(logins),
+        server.url.clone(),
+        asker,
+    )));
+    Ok(options)
 }
 
 /// Flags go before the configuration. A configured authority is the only one.

@@ -1,6 +1,7 @@
 //! What `notary` says.
 
 mod archive;
+mod archive_create;
 mod archive_diff;
 mod import;
 mod login;
@@ -8,6 +9,7 @@ mod report;
 mod server;
 
 pub use archive::*;
+pub use archive_create::*;
 pub use archive_diff::*;
 pub use import::*;
 pub use login::*;

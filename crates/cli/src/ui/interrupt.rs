@@ -3,7 +3,7 @@
 //! While a passphrase is typed the terminal does not echo. A signal, or docker closing the plugin's socket, must give the echo back before
 //! the process ends. Everything that matters on disk is written atomically, so ending at any moment is safe.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
@@ -19,6 +19,8 @@ pub const INTERRUPTED: u8 = 130;
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 static OPEN_LINE: AtomicBool = AtomicBool::new(false);
 static WATCHING: OnceLock<()> = OnceLock::new();
+/// What the person is told when a signal ends the process.
+static FAREWELL: Mutex<Option<String>> = Mutex::new(None);
 /// The process that has taken over, while this one only waits for its end.
 static SUCCESSOR: Mutex<Option<Pid>> = Mutex::new(None);
 
@@ -74,6 +76,12 @@ impl Drop for EchoOff {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// From now on a signal says this on standard error before it ends the process; `None`: nothing any more.
+pub fn set_farewell(text: Option<String>) {
+    WATCHING.get_or_init(watch_signals);
+    *FAREWELL.lock().unwrap_or_else(PoisonError::into_inner) = text;
 }
 
 fn restore() -> bool {
@@ -186,6 +194,20 @@ fn watch_signals() {
 fn end(code: u8) -> ! {
     if restore() || OPEN_LINE.load(Ordering::Relaxed) {
         let _ = io::stdout().lock().write_all(b"\n");
+    }
+    let farewell = FAREWELL
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(text) = farewell {
+        let start = if io::stderr().is_terminal() {
+            "\r\x1b[K"
+        } else {
+            ""
+        };
+        let _ = io::stderr()
+            .lock()
+            .write_all(format!("{start}{text}").as_bytes());
     }
     std::process::exit(i32::from(code))
 }

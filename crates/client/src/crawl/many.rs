@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use signet_archive::record::State;
 use signet_tuf::Gun;
 use tokio::task::{JoinError, JoinSet};
 
@@ -63,7 +62,7 @@ pub async fn run<T: Send + 'static, E: From<CrawlError>>(
 
 struct Made<T> {
     what: T,
-    /// Why the server did not answer, if it did not.
+    /// Why the server gave nothing, if it may another time.
     unreachable: Option<String>,
 }
 
@@ -75,10 +74,8 @@ async fn take<T: Send + 'static>(
 ) -> Result<Made<T>, CrawlError> {
     let capture = capture(line, gun, options).await?;
     let verdict = &capture.repository.record.verdict;
-    let unreachable = match verdict.state {
-        State::Unreachable => Some(verdict.reason.clone().unwrap_or_default()),
-        _ => None,
-    };
+    let reason = || verdict.reason.clone().unwrap_or_default();
+    let unreachable = capture.is_temporary.then(reason);
     let making = tokio::task::spawn_blocking(move || make(capture));
     let what = making.await.unwrap_or_else(|error| resume(error));
     Ok(Made { what, unreachable })

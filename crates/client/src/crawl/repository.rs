@@ -104,19 +104,24 @@ pub async fn capture(
 }
 
 async fn take(walk: &mut Walk<'_>, options: &CaptureOptions) -> Result<(), Stop> {
-    let mut first = walk.timestamp().await?;
     for beginning in 1.. {
-        walk.state(first.clone()).await?;
+        let root = walk.root().await?;
+        let timestamp = walk.timestamp().await?;
+        walk.state(root, timestamp.clone()).await?;
         if !walk.is_torn || beginning >= MOST_BEGINNINGS {
             break;
         }
-        // Something that belongs together is not there. Either somebody has published meanwhile, or it is really so.
-        let now = walk.peek_timestamp().await?;
-        if now.is_none() || now == first {
+        // Something that belongs together is not there. Either somebody has published meanwhile, or it is really so. Who published after the
+        // root had come has left the timestamp as it is by now.
+        let is_new = match walk.peek_timestamp().await? {
+            Some(now) => Some(now) != timestamp,
+            None => false,
+        };
+        let may_help = is_new || (walk.has_other_root && beginning == 1);
+        if !may_help {
             break;
         }
         walk.begin_anew();
-        first = walk.timestamp().await?;
     }
     walk.chain().await?;
     if options.history {

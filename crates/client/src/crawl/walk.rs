@@ -47,6 +47,8 @@ pub(super) struct Walk<'a> {
     pub(super) heavy: Option<OwnedSemaphorePermit>,
     /// Whether documents of the current state do not belong together, or are not there.
     pub(super) is_torn: bool,
+    /// Whether the snapshot names another root than the server gives.
+    pub(super) has_other_root: bool,
     changes: Option<Vec<Change>>,
     /// Bytes that came, kept or not.
     taken: u64,
@@ -100,6 +102,7 @@ impl<'a> Walk<'a> {
             left_out: None,
             heavy: None,
             is_torn: false,
+            has_other_root: false,
             changes: None,
             taken: 0,
             began: Instant::now(),
@@ -112,7 +115,20 @@ impl<'a> Walk<'a> {
         self.found = Collector::new(self.gun.clone(), self.source.clone());
         self.refused = None;
         self.is_torn = false;
+        self.has_other_root = false;
         self.changes = None;
+    }
+
+    /// The current root: what a client that knows nothing asks for first, and what tells best whether there is anything to be had.
+    pub(super) async fn root(&mut self) -> Result<Option<Came>, Stop> {
+        let role = RoleName::root();
+        let came = self
+            .get(&MetadataPath::Current(role.clone()), MAX_ROOT_BYTES)
+            .await?;
+        if let Some(root) = &came {
+            self.found.set_current(&role, root.sha256);
+        }
+        Ok(came)
     }
 
     /// The current timestamp.
@@ -176,8 +192,11 @@ impl<'a> Walk<'a> {
     }
 
     /// The current state below `timestamp`.
-    pub(super) async fn state(&mut self, timestamp: Option<Came>) -> Result<(), Stop> {
-        let root = MetadataPath::Current(RoleName::root());
+    pub(super) async fn state(
+        &mut self,
+        root: Option<Came>,
+        timestamp: Option<Came>,
+    ) -> Result<(), Stop> {
         let snapshot = match &timestamp {
             Some(came) => {
                 self.found.set_current(&RoleName::timestamp(), came.sha256);
@@ -185,10 +204,6 @@ impl<'a> Walk<'a> {
             }
             None => None,
         };
-        let root = self.get(&root, MAX_ROOT_BYTES).await?;
-        if let Some(root) = &root {
-            self.found.set_current(&RoleName::root(), root.sha256);
-        }
         if timestamp.is_none() && root.is_none() {
             return Ok(());
         }
@@ -211,6 +226,7 @@ impl<'a> Walk<'a> {
             && *listed != root.sha256
         {
             self.is_torn = true;
+            self.has_other_root = true;
         }
         for (role, sha256) in current {
             if role != RoleName::root() || root.is_none() {

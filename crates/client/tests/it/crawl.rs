@@ -199,9 +199,9 @@ async fn everything_that_is_named_is_taken_and_every_question_noted() {
     assert_eq!(
         asked(&taken),
         pairs(&[
+            ("root", "found"),
             ("timestamp", "found"),
             ("snapshot.#", "found"),
-            ("root", "found"),
             ("targets.#", "found"),
             ("targets/releases.#", "found"),
             ("4.root", "found"),
@@ -285,7 +285,7 @@ async fn a_publication_in_between_begins_anew() {
             .path
             .trim_start_matches("/v2/r/x/_trust/")
             .to_owned();
-        // The publication happens after two answers: timestamp and snapshot are old, everything else is new.
+        // The publication happens after two answers: root and timestamp are old, everything else is new.
         let files = if count.fetch_add(1, Ordering::SeqCst) < 2 {
             &old
         } else {
@@ -301,7 +301,7 @@ async fn a_publication_in_between_begins_anew() {
     for role in ["timestamp", "snapshot", "targets", "root"] {
         assert_eq!(versions(&taken.repository, role), [2], "{role}");
     }
-    assert_eq!(taken.repository.record.requests[0].path, "timestamp");
+    assert_eq!(taken.repository.record.requests[0].path, "root");
 }
 
 /// Go's server answers 500 for the timestamp of a repository that has expired and that it cannot renew.
@@ -337,7 +337,7 @@ async fn a_repository_that_the_server_cannot_renew_is_taken_all_the_same() {
             hex(&timestamp),
             "{with_feed}"
         );
-        assert_eq!(asked(&taken)[0], ("timestamp".into(), "500".into()));
+        assert_eq!(asked(&taken)[1], ("timestamp".into(), "500".into()));
         assert_eq!(versions(&taken.repository, "targets"), [5]);
         assert!(!taken.is_temporary);
     }
@@ -350,7 +350,7 @@ async fn what_the_server_does_not_give_is_recorded_as_what_it_is() {
     assert_eq!(taken.repository.record.verdict.state, State::Absent);
     assert_eq!(
         asked(&taken),
-        pairs(&[("timestamp", "absent"), ("root", "absent")])
+        pairs(&[("root", "absent"), ("timestamp", "absent")])
     );
     for (status, is_temporary) in [(403, false), (302, false), (500, true), (503, true)] {
         let server = Server::start(move |request| match request.path.as_str() {
@@ -561,7 +561,7 @@ async fn a_refused_repository_is_told_from_a_refused_login() {
             let taken = taken.unwrap();
             assert_eq!(taken.repository.record.verdict.state, State::Refused);
             assert!(!taken.is_temporary);
-            assert_eq!(asked(&taken), pairs(&[("timestamp", "401")]));
+            assert_eq!(asked(&taken), pairs(&[("root", "401")]));
         } else {
             assert!(matches!(taken, Err(CrawlError::Login { .. })), "{taken:?}");
         }
@@ -744,7 +744,7 @@ async fn answers_that_are_too_large_or_too_slow_are_not_waited_for() {
     let taken = take(&flood, false).await;
     assert_eq!(
         asked(&taken),
-        pairs(&[("timestamp", "too large"), ("root", "absent")])
+        pairs(&[("root", "absent"), ("timestamp", "too large")])
     );
     assert_eq!(taken.repository.record.documents, []);
 

@@ -26,13 +26,18 @@ static CREATE: Command = Command {
     short: "Take repositories out of a trust server into an archive",
     about: "\
 Fetches the whole root chain of each repository and its current timestamp, snapshot, targets and delegations, verifies them as a client does
-and records them with the verdict. An interrupted run goes on where it was when it is started again.",
+and records them with the verdict. An interrupted run goes on where it was when the same command is started again.
+
+The exit code is 0 when everything that was asked for is in the archive, whatever its verdict.",
     examples: "\
 # Two repositories of one server
 {} archive create -s https://notary.example.com -o trust.tar.gz example.com/team/app example.com/team/web
 
 # Everything that the server has published, with all older versions it still gives
 {} archive create -s https://notary.example.com --changefeed --history -o trust.tar.gz
+
+# A list of names, and a signature of whoever made the archive
+{} archive create -s https://notary.example.com --from-file names.txt --sign-key archivist.pem -o trust.tar.gz
 
 # What a docker client knows, without any server
 {} archive create --from-trust-dir ~/.docker/trust -o trust.tar.gz",
@@ -42,6 +47,7 @@ and records them with the verdict. An interrupted run goes on where it was when 
             None,
             "Take every repository that the server's list of changes names",
         ),
+        FORMAT,
         text(
             "from-database",
             None,
@@ -62,6 +68,11 @@ and records them with the verdict. An interrupted run goes on where it was when 
         int("jobs", "How many repositories are fetched at a time", 4),
         text("output", Some('o'), "The archive to write"),
         switch(
+            "partial",
+            None,
+            "Make the archive also when some repositories cannot be fetched",
+        ),
+        switch(
             "restart",
             None,
             "Begin anew instead of going on with an interrupted run",
@@ -69,7 +80,7 @@ and records them with the verdict. An interrupted run goes on where it was when 
         text(
             "sign-key",
             None,
-            "Private key of the archivist, with which the archive is signed",
+            "Private key of the archivist, a file or the ID of a key in the trust folder",
         ),
     ],
     args: Args::Any,
