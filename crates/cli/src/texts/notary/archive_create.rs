@@ -12,6 +12,24 @@ pub const ARCHIVE_NO_OUTPUT: &str =
 pub const ARCHIVE_NO_NAMES: &str =
     "Must specify repositories: their names, --from-file LIST or --changefeed";
 
+/// Several sources at once.
+pub const ARCHIVE_ONE_SOURCE: &str =
+    "--changefeed, --from-trust-dir and --from-database do not go together";
+
+/// A folder or database without repositories.
+pub const ARCHIVE_SOURCE_EMPTY: &str =
+    "there is nothing to archive: no repository with trust data was found";
+
+/// The trust folder cannot be used.
+#[must_use]
+pub fn archive_no_trust_folder(folder: &str, problem: &str) -> String {
+    format!(
+        "{} is no trust folder of docker or notary: {}",
+        visible(folder),
+        visible(problem)
+    )
+}
+
 /// Names beside the changefeed.
 pub const ARCHIVE_TWO_SOURCES: &str =
     "--changefeed takes all repositories; names and --from-file do not go with it";

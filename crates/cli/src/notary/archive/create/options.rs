@@ -25,6 +25,20 @@ pub(super) enum From<'a> {
     },
     /// A trust server, asked for every repository in its changefeed.
     Changefeed,
+    /// A client's trust folder: what is named, or everything.
+    TrustFolder {
+        /// The folder.
+        folder: &'a str,
+        /// A file with names.
+        list: Option<&'a str>,
+    },
+    /// A trust server's database or a dump of it: what is named, or everything.
+    Database {
+        /// The file.
+        file: &'a str,
+        /// A file with names.
+        list: Option<&'a str>,
+    },
 }
 
 /// How the result is told.
@@ -57,7 +71,15 @@ impl<'a> Options<'a> {
             return context.wrong_arguments(texts::ARCHIVE_NO_OUTPUT);
         };
         let list = given("from-file");
-        let from = if matches.is_set("changefeed") {
+        let local = [given("from-trust-dir"), given("from-database")];
+        if local.iter().flatten().count() + usize::from(matches.is_set("changefeed")) > 1 {
+            return context.wrong_arguments(texts::ARCHIVE_ONE_SOURCE);
+        }
+        let from = if let [Some(folder), _] = local {
+            From::TrustFolder { folder, list }
+        } else if let [_, Some(file)] = local {
+            From::Database { file, list }
+        } else if matches.is_set("changefeed") {
             if list.is_some() || !matches.args.is_empty() {
                 return context.wrong_arguments(texts::ARCHIVE_TWO_SOURCES);
             }

@@ -30,7 +30,7 @@ const MOST_NAMED: usize = 20;
 pub(super) fn create(options: &Options<'_>, context: &Context) -> Result<(), Failure> {
     let names = match options.from {
         From::Names { list } => Some(Names::read(options.args, list, &context.printer)?),
-        From::Changefeed => None,
+        From::Changefeed | From::TrustFolder { .. } | From::Database { .. } => None,
     };
     if names.as_ref().is_some_and(|names| names.guns.is_empty()) {
         return Err(Failure::new(texts::ARCHIVE_NO_NAMES));
