@@ -23,6 +23,7 @@ mod random;
 pub mod remote;
 pub mod repository;
 mod sign;
+pub mod takeover;
 
 pub use changelist::{Change, Changelist, Edit};
 pub use error::{Error, ErrorKind};

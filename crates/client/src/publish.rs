@@ -39,6 +39,9 @@ pub struct PublishOptions {
     /// Documents that somebody was shown before they agreed, by their roles. Whatever else was published meanwhile, nothing is
     /// while the server has other ones. Default: none.
     pub as_shown: BTreeMap<RoleName, Bytes>,
+    /// Documents that stay as they are, although they have expired, where none of their keys is at hand: their signers renew
+    /// them. Default: none.
+    pub leave_expired: Vec<RoleName>,
     /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
@@ -49,6 +52,7 @@ impl Default for PublishOptions {
             unchanged: Unchanged::Leave,
             start_over: Vec::new(),
             as_shown: BTreeMap::new(),
+            leave_expired: Vec::new(),
             attempts: 20,
         }
     }
@@ -307,11 +311,12 @@ impl Repository {
             .collect();
         let mut files = Vec::new();
         for mut draft in drafts {
-            if draft.is_optional() && sign::missing_all(self.keys.as_ref(), &draft)?.is_some() {
+            let may_stay = draft.is_optional() || options.leave_expired.contains(draft.role());
+            if may_stay && sign::missing_all(self.keys.as_ref(), &draft)?.is_some() {
                 continue;
             }
             sign::sign(&self.keys, &mut draft).await?;
-            if draft.is_optional() && draft.check().is_err() {
+            if may_stay && draft.check().is_err() {
                 continue;
             }
             files.push(draft.finish()?);

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::cache::{Cache, FolderCache, MemoryCache};
 use crate::changelist::Changelist;
 use crate::layout::{FileError, Layout, Lock, LockError};
+use crate::takeover::TakingOver;
 use crate::{Error, Remote};
 
 /// Tells the time: the system's clock in programs, a fixed one in tests.
@@ -137,6 +138,8 @@ pub struct Repository {
     /// Keys of a repository that was initialised and not yet published.
     pub(crate) unpublished: Option<BTreeMap<BaseRole, Vec<PublicKey>>>,
     pub(crate) warnings: Vec<Warning>,
+    /// Set while the repository is being taken over to another server.
+    pub(crate) taking_over: Option<TakingOver>,
 }
 
 impl Repository {
@@ -167,6 +170,7 @@ impl Repository {
             trusted: None,
             unpublished: None,
             warnings: Vec::new(),
+            taking_over: None,
         })
     }
 
@@ -243,14 +247,17 @@ impl Repository {
         scope: Scope,
         remember: bool,
     ) -> Result<Box<TrustedRepository>, Error> {
+        let (mut cached, mut floors) = (self.cache.load()?, self.cache.floors()?);
+        let admitted = self.admit_old_timestamp(&mut cached, &mut floors).await?;
+        let remember = remember && !admitted;
         let mut update = Update::new(
             self.gun.clone(),
-            self.clock.now(),
+            self.judging_moment(),
             mode,
             scope,
             self.bootstrap_pinning(),
-            self.cache.load()?,
-            self.cache.floors()?,
+            cached,
+            floors,
         );
         loop {
             match update.step().map_err(|error| self.update_error(error))? {
@@ -296,7 +303,7 @@ impl Repository {
             Received::parse(&RoleName::root(), bytes)
                 .map_err(RuleError::from)
                 .and_then(|root| {
-                    let time = CertificateTime::At(self.clock.now());
+                    let time = CertificateTime::At(self.judging_moment());
                     rules::verify_root(root, &self.gun, time, None, Some(pinning))
                         .map_err(|refused| refused.error)
                 })

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use self::submission::Submission;
 use self::validation::{Accepted, AcceptedSnapshot, Baseline};
 use crate::app::App;
-use crate::current::{NewState, View};
+use crate::current::{NewState, Served, View};
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, Sha256, StoreError};
 use crate::trust::TrustError;
@@ -114,11 +114,16 @@ impl App {
         let view = self.library().view_inside(gun).await?;
         let baseline = self.baseline(gun, &view, &submission).await?;
         let (name, before) = (gun.clone(), Arc::clone(self.verified()));
+        let (epoch, stored) = (baseline.epoch, baseline.root.clone());
         let accepted = aside(submission.bytes, move || {
             validation::validate(&name, submission, &baseline, &before, now)
         })
         .await??;
-        let (version, sha256) = self.publish(gun, &view, accepted, now).await?;
+        let headroom = match stored {
+            Some(stored) => self.headroom(gun, epoch, &stored, &accepted).await?,
+            None => 0,
+        };
+        let (version, sha256) = self.publish(gun, &view, accepted, headroom, now).await?;
         let sha256 = HEXLOWER.encode(&sha256);
         tracing::info!(
             %gun,
@@ -169,12 +174,44 @@ impl App {
         Ok(baseline)
     }
 
+    /// How many versions of what the server signs are left out. The server before went on signing after the repository was copied, and clients
+    /// that saw that would refuse what comes with the same numbers again.
+    async fn headroom(
+        &self,
+        gun: &Gun,
+        epoch: u64,
+        stored: &Served,
+        accepted: &Accepted,
+    ) -> Result<Version, UpdateError> {
+        let sha256 = stored.document.sha256;
+        let previous = self
+            .verified()
+            .root(epoch, sha256, || verify_stored_root(gun, stored));
+        let previous = previous.map_err(|source| Rejection::StoredUnusable {
+            role: RoleName::root(),
+            source,
+        })?;
+        let keys = |root: &Root| root.role_keys(BaseRole::Timestamp);
+        let (old, new) = (keys(previous.body()), keys(accepted.root.body()));
+        if old.keys().any(|key| new.contains(key.id())) {
+            return Ok(0);
+        }
+        for key in old.keys() {
+            let held = self.trust().find_key(gun, key.id()).await;
+            if held.map_err(UpdateError::Trust)?.is_some() {
+                return Ok(0);
+            }
+        }
+        Ok(TAKEOVER_HEADROOM)
+    }
+
     /// Signs what the server signs and stores everything. Gives the timestamp's version and checksum.
     async fn publish(
         &self,
         gun: &Gun,
         view: &View,
         accepted: Accepted,
+        headroom: Version,
         now: OffsetDateTime,
     ) -> Result<(Version, Sha256), UpdateError> {
         let Accepted {
@@ -190,7 +227,7 @@ impl App {
                 meta,
             } => (body, document, meta),
             AcceptedSnapshot::Draft(draft) => {
-                let version = view.snapshot_floor() + 1;
+                let version = view.snapshot_floor() + headroom + 1;
                 let sealed = match seal::snapshot(&signer, draft, version, now).await {
                     Ok(sealed) => sealed,
                     Err(error) => return Err(self.refused_seal(gun, view, &root, error).await),
@@ -200,7 +237,7 @@ impl App {
         };
         documents.push(document);
         let base = view.base();
-        let version = base.map_or(0, |revision| revision.version) + 1;
+        let version = base.map_or(0, |revision| revision.version) + headroom + 1;
         let timestamp = match seal::timestamp(&signer, meta, version, now).await {
             Ok(timestamp) => timestamp,
             Err(error) => return Err(self.refused_seal(gun, view, &root, error).await),
@@ -262,6 +299,9 @@ impl From<SealError> for UpdateError {
         }
     }
 }
+
+/// Versions left out when a repository is taken over from another server: more than one signs while it renews every day for years.
+const TAKEOVER_HEADROOM: Version = 1000;
 
 /// Size from which work is done away from the threads that serve requests: about half a millisecond.
 const BIG: usize = 64 * 1024;

@@ -7,6 +7,7 @@ mod import;
 mod login;
 mod report;
 mod server;
+mod takeover;
 
 pub use archive::*;
 pub use archive_create::*;
@@ -15,6 +16,7 @@ pub use import::*;
 pub use login::*;
 pub use report::*;
 pub use server::*;
+pub use takeover::*;
 
 use super::quote;
 

@@ -79,12 +79,26 @@ impl Terminal {
     /// # Errors
     /// [`AskError::Io`] when reading or writing fails.
     pub fn confirm(&self, question: &str) -> Result<bool, AskError> {
+        self.agrees(question, &["y"])
+    }
+
+    /// The same with `yes` for a yes, too.
+    ///
+    /// # Errors
+    /// [`AskError::Io`] when reading or writing fails.
+    pub fn confirm_word(&self, question: &str) -> Result<bool, AskError> {
+        self.agrees(question, &["y", "yes"])
+    }
+
+    fn agrees(&self, question: &str, words: &[&str]) -> Result<bool, AskError> {
         let _asking = self.printer.asking();
         let _question = Question::new();
         self.printer.out(question)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         match input.line() {
-            Ok(line) => Ok(matches!(line.trim_ascii(), b"y" | b"Y")),
+            Ok(line) => Ok(words
+                .iter()
+                .any(|word| line.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))),
             Err(AskError::EndOfInput | AskError::NotText | AskError::TooLong) => Ok(false),
             Err(error) => Err(error),
         }

@@ -202,14 +202,15 @@ async fn foreign_documents_are_served_as_they_are_until_the_owner_takes_over() {
             .post(GUN, &[("root", &owner.root(3))])
             .await
             .assert_ok();
-        assert_eq!(server.signed(GUN, "timestamp").await["version"], 4);
-        assert_eq!(server.signed(GUN, "snapshot").await["version"], 4);
+        // Clients may know later ones of the old server: numbers are left out for those, this once.
+        assert_eq!(server.signed(GUN, "timestamp").await["version"], 1004);
+        assert_eq!(server.signed(GUN, "snapshot").await["version"], 1004);
         server.post(GUN, &[("targets", &targets)]).await.assert_ok();
         assert_eq!(server.signed(GUN, "targets").await["version"], 3);
         // What was imported is no news any more, and takes nothing back.
         let again = import(&server, &repository).await;
         assert_eq!(again.json()["result"], "already-there");
-        assert_eq!(server.signed(GUN, "timestamp").await["version"], 5);
+        assert_eq!(server.signed(GUN, "timestamp").await["version"], 1005);
     }
 }
 

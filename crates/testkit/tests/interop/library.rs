@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use signet_client::http::{TlsOptions, Verification};
-use signet_client::{Edit, Managed, Options, PublishOptions, Remote, RemoteOptions, Repository};
+use signet_client::{
+    Clock, Edit, Managed, Options, PublishOptions, Remote, RemoteOptions, Repository,
+};
 use signet_keys::prompt::{Notice, PassphraseError, Passphrases, Prompt};
 use signet_keys::{FileKeyStore, KeyStore, PrivateKey};
 use signet_testkit::file;
@@ -38,7 +40,7 @@ impl Passphrases for Known {
     fn tell(&self, _notice: Notice) {}
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -46,12 +48,27 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn key_store(user: &User) -> Arc<FileKeyStore> {
+pub(crate) fn key_store(user: &User) -> Arc<FileKeyStore> {
     Arc::new(FileKeyStore::open(&user.trust_dir(), Arc::new(Known)))
 }
 
 /// The repository in the user's own trust folder, with the user's own keys.
 fn open(server: &TrustServer, user: &User) -> Repository {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the real servers of this test go by the real time"
+    )]
+    let clock = Arc::new(time::OffsetDateTime::now_utc);
+    open_at(server, user, GUN, clock)
+}
+
+/// The same for any repository and any time.
+pub(crate) fn open_at(
+    server: &TrustServer,
+    user: &User,
+    gun: &str,
+    clock: Arc<dyn Clock>,
+) -> Repository {
     let mut remote = RemoteOptions::new(server.url().parse().unwrap(), "interop test");
     remote.access = signet_client::Access::PullPush;
     remote.tls = TlsOptions {
@@ -59,13 +76,8 @@ fn open(server: &TrustServer, user: &User) -> Repository {
         verification: Verification::ExtraRootsOnly,
         ..TlsOptions::default()
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the real servers of this test go by the real time"
-    )]
-    let clock = Arc::new(time::OffsetDateTime::now_utc);
     let mut options = Options::new(
-        GUN.parse().unwrap(),
+        gun.parse().unwrap(),
         user.trust_dir(),
         Arc::new(Remote::new(remote).unwrap()),
         clock,

@@ -31,6 +31,7 @@ mod progress;
 mod prompts;
 mod proxy;
 mod requests;
+mod takeover;
 mod tokens;
 mod tour;
 mod typist;

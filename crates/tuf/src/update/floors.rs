@@ -53,6 +53,11 @@ impl Floors {
         self.roles.get(role.as_str()).map(|floor| floor.version)
     }
 
+    /// Forgets the version of `role`: for whoever has a reason to accept an older one.
+    pub fn forget(&mut self, role: &RoleName) {
+        self.roles.remove(role.as_str());
+    }
+
     /// Whether a verified document of `keys`' role is remembered, signed under keys of which one is still there.
     pub(super) fn knows(&self, keys: &RoleKeys) -> bool {
         self.roles

@@ -1,0 +1,429 @@
+//! Taking a repository over to a server that does not have the keys of the one before.
+//!
+//! A new root, signed by the old one's keys, lists the new server's timestamp and snapshot keys. Clients that trust the old root follow it
+//! without a new decision. What expires soon and can be signed here is renewed in the same upload.
+
+use bytes::Bytes;
+use signet_keys::root_certificate;
+use signet_tuf::certificate::Bundle;
+use signet_tuf::rules::{self, CertificateTime, RootError, RuleError};
+use signet_tuf::update::{Cached, Floors, Mode, Scope, UnusableReason, UpdateError};
+use signet_tuf::{
+    BaseRole, Expiry, KeyId, MetadataPath, PublicKey, Received, RoleKeys, RoleName, Root,
+    Timestamp, TrustedRepository, Version,
+};
+use time::OffsetDateTime;
+
+use crate::remote::RemoteError;
+use crate::{Edit, Error, PublishOptions, Published, Repository, sign};
+
+/// Largest timestamp that is looked at.
+const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
+/// Largest root that is looked at.
+const MAX_ROOT_BYTES: u64 = 8 << 20;
+
+/// What a takeover would change, and what it leaves to others.
+#[derive(Clone, Debug)]
+pub struct TakeoverPlan {
+    /// The version of the present root.
+    pub root_version: Version,
+    /// When the present root's validity ends.
+    pub root_expires: Expiry,
+    /// Whether only its validity makes a new root necessary.
+    pub renews_root: bool,
+    /// The timestamp key of the server before, where it is replaced.
+    pub timestamp: Option<KeyChange>,
+    /// The snapshot key.
+    pub snapshot: SnapshotKey,
+    /// A new certificate for the root key: the old one is not valid any more.
+    pub certificate: Option<KeyChange>,
+    /// When the validity of a root certificate that stays ends, where that is within six months.
+    pub certificate_ends: Option<OffsetDateTime>,
+    /// Documents that are signed again, with the end of their present validity.
+    pub renewed: Vec<(RoleName, Expiry)>,
+    /// Documents that somebody else has to sign again.
+    pub left: Vec<Left>,
+    /// The timestamp that this computer remembers and the older one that the server has, where that is accepted.
+    pub older_timestamp: Option<(Version, Version)>,
+    edits: Vec<Edit>,
+    options: PublishOptions,
+}
+
+/// Other keys for a role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyChange {
+    /// The present keys.
+    pub old: Vec<KeyId>,
+    /// The key that takes their place.
+    pub new: KeyId,
+}
+
+/// Who signs snapshots after a takeover.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SnapshotKey {
+    /// The server, with a new key.
+    Replaced(KeyChange),
+    /// The server, as before.
+    Servers,
+    /// A key on this computer, as before.
+    Own,
+}
+
+/// A document that expired or soon will, and that cannot be signed here.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// The role.
+    pub role: RoleName,
+    /// When its validity ends or ended.
+    pub expires: Expiry,
+    /// Canonical IDs of the keys that may sign it.
+    pub keys: Vec<KeyId>,
+    /// Whether its present signatures do not hold, so that time is not what is wrong.
+    pub unsigned: bool,
+}
+
+impl TakeoverPlan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.edits.is_empty() && !self.renews_root
+    }
+
+    /// Whether the server before held keys that this takes out of use.
+    #[must_use]
+    pub fn replaces_server_keys(&self) -> bool {
+        self.timestamp.is_some() || matches!(self.snapshot, SnapshotKey::Replaced(_))
+    }
+}
+
+impl Repository {
+    /// Looks at what a takeover would change. Nothing is changed; the server may make keys that wait for their use.
+    ///
+    /// The timestamp that the server brought along may be expired or older than the one that this computer has seen: the server before
+    /// signed it, and the new one cannot. It is accepted here; everything that people signed is held to what is remembered as always.
+    ///
+    /// # Errors
+    /// [`Error`]; [`Error::NoSigningKeys`] when the root's keys are not at hand.
+    pub async fn plan_takeover(&mut self) -> Result<TakeoverPlan, Error> {
+        self.taking_over = Some(TakingOver::default());
+        let now = self.clock.now();
+        if let Err(error) = self.update(Mode::Write, Scope::All).await.map(drop) {
+            // Certificates end without anybody's fault; the root that they made trustworthy is still the one to follow.
+            let ended = self.certificates_ended(&error, now).await?;
+            let ended = ended.ok_or(error)?;
+            self.taking_over = Some(TakingOver {
+                judged_at: Some(ended),
+                older: None,
+            });
+            self.update(Mode::Write, Scope::All).await?;
+        }
+        let Some((_, _, trusted)) = self.trusted.take() else {
+            return Err(Error::NoTrustData {
+                server: self.remote.host().to_owned(),
+                gun: self.gun.clone(),
+            });
+        };
+        let plan = self.plan(&trusted, now).await;
+        self.trusted = Some((Mode::Write, Scope::All, trusted));
+        plan
+    }
+
+    /// Publishes what `plan` says, in one upload.
+    ///
+    /// # Errors
+    /// As [`Repository::publish`]; [`Error::Changed`] when the repository is not any more what was planned for.
+    pub async fn take_over(&mut self, plan: &TakeoverPlan) -> Result<Published, Error> {
+        let published = self.publish(&plan.edits, plan.options.clone()).await?;
+        self.taking_over = None;
+        if plan.certificate.is_some() {
+            self.follow(plan).await?;
+        }
+        Ok(published)
+    }
+
+    /// Remembers the new root in the place of one that is not valid any more, from which no update could go on.
+    async fn follow(&self, plan: &TakeoverPlan) -> Result<(), Error> {
+        let role = RoleName::root();
+        let rule = |error: RuleError| Error::Update(error.into());
+        let parse = |bytes| Received::<Root>::parse(&role, bytes).map_err(|e| rule(e.into()));
+        let shown = plan.options.as_shown.get(&role).cloned();
+        let old = parse(shown.unwrap_or_default())?;
+        let path = MetadataPath::Version(role.clone(), plan.root_version.saturating_add(1));
+        let bytes = self
+            .remote
+            .document(&self.gun, &path, MAX_ROOT_BYTES)
+            .await?;
+        let time = CertificateTime::At(self.clock.now());
+        let new = rules::verify_root(parse(bytes)?, &self.gun, time, Some(old.unverified()), None)
+            .map_err(|refused| rule(refused.error))?;
+        let _lock = self.lock(Mode::Write).await?;
+        Ok(self.cache.store(&role, new.raw())?)
+    }
+
+    /// The moment at which documents are judged: the present, but for a takeover after the root's certificates ended.
+    pub(crate) fn judging_moment(&self) -> OffsetDateTime {
+        let earlier = self.taking_over.as_ref().and_then(|state| state.judged_at);
+        earlier.unwrap_or_else(|| self.clock.now())
+    }
+
+    /// When the certificates of the root ended, where that is why an update failed.
+    async fn certificates_ended(
+        &self,
+        error: &Error,
+        now: OffsetDateTime,
+    ) -> Result<Option<OffsetDateTime>, Error> {
+        let Error::Update(UpdateError::Rule(RuleError::Root(RootError::NoValidLeaf))) = error
+        else {
+            return Ok(None);
+        };
+        let path = MetadataPath::Current(RoleName::root());
+        let served = self
+            .remote
+            .document(&self.gun, &path, MAX_ROOT_BYTES)
+            .await?;
+        let roots = [self.cache.load()?.root, Some(served)];
+        let mut ends = Vec::new();
+        for bytes in roots.into_iter().flatten() {
+            let Ok(root) = Received::<Root>::parse(&RoleName::root(), bytes) else {
+                return Ok(None);
+            };
+            let keys =
+                rules::root_role_keys(root.unverified(), &self.gun, CertificateTime::Ignored);
+            let last = keys
+                .keys()
+                .filter_map(|key| Bundle::from_pem(key.public_bytes()))
+                .map(|bundle| bundle.leaf.not_after())
+                .max();
+            ends.extend(last);
+        }
+        Ok(ends.into_iter().min().filter(|moment| *moment < now))
+    }
+
+    async fn plan(
+        &self,
+        trusted: &TrustedRepository,
+        now: OffsetDateTime,
+    ) -> Result<TakeoverPlan, Error> {
+        let root = trusted.root().body();
+        self.check_root_keys(trusted)?;
+        let mut plan = TakeoverPlan {
+            root_version: trusted.root().version(),
+            root_expires: trusted.root().expires().clone(),
+            renews_root: false,
+            timestamp: None,
+            snapshot: SnapshotKey::Servers,
+            certificate: None,
+            certificate_ends: None,
+            renewed: Vec::new(),
+            left: Vec::new(),
+            older_timestamp: self.taking_over.as_ref().and_then(|state| state.older),
+            edits: Vec::new(),
+            options: PublishOptions::default(),
+        };
+        // Somebody agrees to follow this root and no other.
+        let bytes = trusted.root().raw().clone();
+        plan.options.as_shown.insert(RoleName::root(), bytes);
+
+        let (change, edit) = self.server_change(root, BaseRole::Timestamp).await?;
+        plan.timestamp = change;
+        plan.edits.extend(edit);
+        if self.holds_enough(&root.role_keys(BaseRole::Snapshot))? {
+            plan.snapshot = SnapshotKey::Own;
+        } else if let (Some(change), edit) = self.server_change(root, BaseRole::Snapshot).await? {
+            plan.snapshot = SnapshotKey::Replaced(change);
+            plan.edits.extend(edit);
+        }
+        self.plan_certificates(trusted, now, &mut plan).await?;
+        plan.renews_root = plan.edits.is_empty() && root.expires.is_near(now);
+        self.plan_renewals(trusted, now, &mut plan)?;
+        Ok(plan)
+    }
+
+    /// The root's keys sign the new root. Asked before anything else is: without them there is no takeover.
+    fn check_root_keys(&self, trusted: &TrustedRepository) -> Result<(), Error> {
+        let role = RoleName::root();
+        let keys =
+            rules::root_role_keys(trusted.root().body(), &self.gun, CertificateTime::Ignored);
+        if self.holds_enough(&keys)? {
+            return Ok(());
+        }
+        Err(Error::NoSigningKeys {
+            role,
+            keys: ids(&keys),
+        })
+    }
+
+    /// The server's key for `role`, where the root does not list it.
+    async fn server_change(
+        &self,
+        root: &Root,
+        role: BaseRole,
+    ) -> Result<(Option<KeyChange>, Option<Edit>), Error> {
+        let key = self.server_key(role).await?;
+        let keys = root.role_keys(role);
+        if keys.keys().any(|listed| listed.id() == key.id()) {
+            return Ok((None, None));
+        }
+        let change = KeyChange {
+            old: ids(&keys),
+            new: key.canonical_id().clone(),
+        };
+        let keys = vec![key];
+        Ok((Some(change), Some(Edit::ReplaceRoleKeys { role, keys })))
+    }
+
+    /// A root certificate stays while it is valid, because clients may have pinned it. When none is valid any more, the same root key gets a
+    /// new one.
+    async fn plan_certificates(
+        &self,
+        trusted: &TrustedRepository,
+        now: OffsetDateTime,
+        plan: &mut TakeoverPlan,
+    ) -> Result<(), Error> {
+        let root = trusted.root().body();
+        let all = rules::root_role_keys(root, &self.gun, CertificateTime::Ignored);
+        let valid = rules::root_role_keys(root, &self.gun, CertificateTime::At(now));
+        if valid.keys().next().is_some() {
+            let ends = valid
+                .keys()
+                .filter_map(|key| Bundle::from_pem(key.public_bytes()))
+                .filter(|bundle| bundle.leaf.is_near_expiry(now))
+                .map(|bundle| bundle.leaf.not_after())
+                .min();
+            plan.certificate_ends = ends;
+            return Ok(());
+        }
+        let mut renewed: Vec<PublicKey> = Vec::new();
+        for key in all.keys() {
+            if sign::holds(self.keys.as_ref(), key.canonical_id())? {
+                let signer = sign::load(&self.keys, key.canonical_id()).await?;
+                renewed.push(root_certificate(signer.as_ref(), &self.gun, now)?);
+            }
+        }
+        if let Some(key) = renewed.first() {
+            plan.certificate = Some(KeyChange {
+                old: all.keys().map(|key| key.id().clone()).collect(),
+                new: key.id().clone(),
+            });
+            plan.edits.push(Edit::ReplaceRoleKeys {
+                role: BaseRole::Root,
+                keys: renewed,
+            });
+        }
+        Ok(())
+    }
+
+    /// What expires soon is signed again where the keys are at hand; the rest is somebody else's.
+    fn plan_renewals(
+        &self,
+        trusted: &TrustedRepository,
+        now: OffsetDateTime,
+        plan: &mut TakeoverPlan,
+    ) -> Result<(), Error> {
+        let mut due: Vec<(RoleName, Expiry, bool)> = trusted
+            .all_targets()
+            .iter()
+            .map(|(role, document)| (role.clone(), document.expires().clone(), false))
+            .filter(|(_, expires, _)| expires.is_near(now))
+            .collect();
+        for (role, unusable) in trusted.unusable() {
+            let expires = unusable.received().unverified().expires.clone();
+            let unsigned = matches!(unusable.reason(), UnusableReason::Unsigned(_));
+            due.push((role.clone(), expires, unsigned));
+        }
+        for (role, expires, unsigned) in due {
+            let keys = trusted.role_keys(&role).ok();
+            let at_hand = match &keys {
+                Some(keys) if !unsigned => self.holds_enough(keys)?,
+                _ => false,
+            };
+            if at_hand {
+                plan.edits.push(Edit::Witness { role: role.clone() });
+                plan.renewed.push((role, expires));
+            } else {
+                plan.options.leave_expired.push(role.clone());
+                plan.left.push(Left {
+                    role,
+                    expires,
+                    keys: keys.as_ref().map(ids).unwrap_or_default(),
+                    unsigned,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so many of the role's keys are at hand that they can sign alone. No key is opened.
+    fn holds_enough(&self, keys: &RoleKeys) -> Result<bool, Error> {
+        let mut held = 0;
+        for id in ids(keys) {
+            held += i64::from(sign::holds(self.keys.as_ref(), &id)?);
+        }
+        Ok(held > 0 && held >= keys.threshold())
+    }
+
+    /// Accepts the timestamp that the server brought along where only its age speaks against it. Says whether that was so; then nothing of
+    /// this update is remembered.
+    pub(crate) async fn admit_old_timestamp(
+        &mut self,
+        cached: &mut Cached,
+        floors: &mut Floors,
+    ) -> Result<bool, Error> {
+        if self.taking_over.is_none() {
+            return Ok(false);
+        }
+        let path = MetadataPath::Current(RoleName::timestamp());
+        let served = match self
+            .remote
+            .document(&self.gun, &path, MAX_TIMESTAMP_BYTES)
+            .await
+        {
+            Ok(bytes) => bytes,
+            // The update says it in its own words.
+            Err(RemoteError::Authorization(error)) => {
+                return Err(RemoteError::Authorization(error).into());
+            }
+            Err(_) => return Ok(false),
+        };
+        let Some(offered) = version_of(&served) else {
+            return Ok(false);
+        };
+        let remembered = cached.timestamp.as_ref().and_then(version_of);
+        let known = floors.version(&RoleName::timestamp()).max(remembered);
+        let older = known.filter(|known| *known > offered);
+        if known.is_some() && older.is_none() {
+            return Ok(false);
+        }
+        if let Some(state) = &mut self.taking_over {
+            state.older = older.map(|known| (known, offered));
+        }
+        floors.forget(&RoleName::timestamp());
+        cached.timestamp = Some(served);
+        Ok(true)
+    }
+}
+
+/// What a repository remembers while it is being taken over.
+#[derive(Debug, Default)]
+pub(crate) struct TakingOver {
+    /// What this computer has seen, and what the server has.
+    older: Option<(Version, Version)>,
+    /// When the root's certificates were still valid.
+    judged_at: Option<OffsetDateTime>,
+}
+
+fn version_of(timestamp: &Bytes) -> Option<Version> {
+    let received = Received::<Timestamp>::parse(&RoleName::timestamp(), timestamp.clone()).ok()?;
+    Some(received.unverified().version)
+}
+
+/// Canonical IDs, each once.
+fn ids(keys: &RoleKeys) -> Vec<KeyId> {
+    let mut found: Vec<KeyId> = Vec::new();
+    for key in keys.keys() {
+        if !found.contains(key.canonical_id()) {
+            found.push(key.canonical_id().clone());
+        }
+    }
+    found
+}
