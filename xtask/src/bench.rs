@@ -6,11 +6,11 @@ use signet_testkit::program::{DOCKER, NOTARY_SERVER};
 
 use crate::{cargo, packages};
 
-/// Builds everything for release and measures.
+/// Builds everything for release and measures; `part` names what, and nothing means the comparison.
 ///
 /// # Errors
 /// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run(part: &[String]) -> anyhow::Result<()> {
     packages::install(&[DOCKER, NOTARY_SERVER])?;
     let build = [
         "build",
@@ -26,7 +26,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "signet-testkit/bench",
     ];
     cargo::run(&mut cargo::cargo(&build)?)?;
-    cargo::run(&mut Command::new(
-        cargo::target_directory()?.join("release/signet-bench"),
-    ))
+    let program = cargo::target_directory()?.join("release/signet-bench");
+    cargo::run(Command::new(program).args(part))
 }

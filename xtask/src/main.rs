@@ -20,6 +20,7 @@ Tasks:
   test [ARGS]   Install missing peers, then run all tests; ARGS go to `cargo test`
   demo          Start a trust server and a registry, sign an image, verify it, and see a forged tag refused
   bench         Compare the CPU time of our programs with Go's
+  bench archive Measure time, memory and size of archives of a Go server
 ";
 
 fn main() -> ExitCode {
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let outcome = match task.as_deref() {
         Some("test") => test::run(&rest),
-        Some("bench") if rest.is_empty() => bench::run(),
+        Some("bench") if matches!(rest.as_slice(), [] | [_]) => bench::run(&rest),
         Some("demo") if rest.is_empty() => demo::run(),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

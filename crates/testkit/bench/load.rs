@@ -20,6 +20,8 @@ pub(crate) struct Load {
     runtime: Runtime,
     address: SocketAddr,
     connector: TlsConnector,
+    /// Whether an answer may be that something is not there.
+    absent: bool,
 }
 
 impl Load {
@@ -31,7 +33,14 @@ impl Load {
                 .build()?,
             address,
             connector: TlsConnector::from(config),
+            absent: false,
         })
+    }
+
+    /// A 404 is an answer, too.
+    pub(crate) fn with_absent(mut self) -> Self {
+        self.absent = true;
+        self
     }
 
     /// Opens connections; what handshakes cost is no part of what is measured.
@@ -48,7 +57,7 @@ impl Load {
         })
     }
 
-    /// Sends each list of requests over a connection of its own, all at the same time; every answer must be a 200.
+    /// Sends each list of requests over a connection of its own, all at the same time; every answer must be what was asked for.
     pub(crate) fn run(&self, requests: &[Vec<Vec<u8>>]) -> anyhow::Result<()> {
         let connections = self.connect(requests.len())?;
         self.run_on(connections, requests)
@@ -65,7 +74,7 @@ impl Load {
                 let requests: Arc<[Vec<u8>]> = requests.clone().into();
                 tasks.push(tokio::spawn(tokio::time::timeout(
                     TIME_LIMIT,
-                    send_all(connection, requests),
+                    send_all(connection, requests, self.absent),
                 )));
             }
             for task in tasks {
@@ -76,13 +85,20 @@ impl Load {
     }
 }
 
-async fn send_all(mut connection: Connection, requests: Arc<[Vec<u8>]>) -> anyhow::Result<()> {
+async fn send_all(
+    mut connection: Connection,
+    requests: Arc<[Vec<u8>]>,
+    absent: bool,
+) -> anyhow::Result<()> {
     let mut buffer = Vec::new();
     for request in requests.iter() {
         connection.write_all(request).await?;
         connection.flush().await?;
         let status = read_response(&mut connection, &mut buffer).await?;
-        ensure!(status == 200, "status {status}");
+        ensure!(
+            status == 200 || (absent && status == 404),
+            "status {status}"
+        );
     }
     Ok(())
 }

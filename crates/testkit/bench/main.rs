@@ -1,9 +1,10 @@
 //! Speed beside the Go programs, in one run: CPU time of whole processes, interleaved blocks, medians, ratios.
 //!
-//! `cargo xtask bench` builds and starts it. Ratios mean something on any machine; absolute times only on this one.
+//! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead. Ratios mean something on any machine; absolute times only on this one.
 
 #![expect(clippy::print_stdout, reason = "its output is the report")]
 
+mod archive;
 mod load;
 mod publication;
 mod report;
@@ -33,7 +34,13 @@ const PUBLICATIONS_PER_CONNECTION: usize = 8;
 const METADATA_CALLS: usize = 51;
 
 fn main() -> ExitCode {
-    match run() {
+    let part = std::env::args().nth(1);
+    let outcome = match part.as_deref() {
+        None => run(),
+        Some("archive") => archive::run(),
+        Some(other) => Err(anyhow::anyhow!("nothing is measured under {other:?}")),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("error: {error:#}");

@@ -1,0 +1,209 @@
+//! Taking a whole Go server into an archive: whose time that is, and what it costs in memory and in bytes.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use signet_archive::{Archive, Outcome};
+use signet_testkit::file;
+use signet_testkit::fleet::Fleet;
+use signet_testkit::process::children_cpu_time;
+use signet_testkit::user::Tool;
+
+use crate::load::{self, Load};
+
+/// Repositories, few and many: what the client holds must not grow with them.
+const SIZES: [usize; 2] = [200, 2000];
+const TAGS: usize = 20;
+/// Repositories that are fetched at a time, which is what `archive create` does without a flag.
+const JOBS: usize = 4;
+/// How often each thing is timed; the fastest counts, as what else the machine does only ever adds.
+const ROUNDS: usize = 3;
+/// The largest share of a crawl's wall time beyond that of a client which only asks and throws the answers away.
+const WALL_GOAL: f64 = 2.0;
+/// The most by which the peak memory for many may exceed that for few.
+const MEMORY_GOAL: f64 = 1.25;
+
+struct Line {
+    size: usize,
+    create: Timed,
+    replay: Timed,
+    requests: usize,
+    peak: u64,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Timed {
+    wall: Duration,
+    server: Duration,
+    client: Duration,
+}
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let lines: Vec<Line> = SIZES
+        .into_iter()
+        .map(measure)
+        .collect::<anyhow::Result<_>>()?;
+    println!(
+        "\narchive create with {JOBS} repositories at a time from Go's server, {TAGS} tags each, fastest of {ROUNDS}\n\
+         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}",
+        "GUNs", "requests", "create", "Go CPU", "own CPU", "GET only", "ratio", "peak", "a GUN"
+    );
+    for line in &lines {
+        println!(
+            "{:>7} {:>9} {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} {:>5.1} MiB {:>7} B",
+            line.size,
+            line.requests,
+            line.create.wall.as_secs_f64(),
+            line.create.server.as_secs_f64(),
+            line.create.client.as_secs_f64(),
+            line.replay.wall.as_secs_f64(),
+            ratio(line),
+            mebibytes(line.peak),
+            line.bytes / line.size as u64,
+        );
+    }
+    let [few, many] = lines.as_slice() else {
+        return Ok(());
+    };
+    verdict(
+        "wall time beside a client that only asks",
+        ratio(many),
+        WALL_GOAL,
+    );
+    let growth = mebibytes(many.peak) / mebibytes(few.peak);
+    verdict("peak memory, many beside few", growth, MEMORY_GOAL);
+    Ok(())
+}
+
+fn verdict(what: &str, value: f64, goal: f64) {
+    let verdict = if value <= goal { "reached" } else { "MISSED" };
+    println!("{what:<45} {value:>6.2}  goal {goal:.2}  {verdict}");
+}
+
+fn ratio(line: &Line) -> f64 {
+    line.create.wall.as_secs_f64() / line.replay.wall.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure in a table")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn measure(size: usize) -> anyhow::Result<Line> {
+    let started = Instant::now();
+    let mut fleet = Fleet::uniform(size, TAGS)?;
+    println!(
+        "{size} repositories made in {:.0} s",
+        started.elapsed().as_secs_f64()
+    );
+    let user = fleet.stranger()?;
+    file::write(&user.path("list"), fleet.list())?;
+    let output = user.path("trust.tar.gz");
+    let words = [
+        "archive",
+        "create",
+        "--from-file",
+        "list",
+        "-o",
+        "trust.tar.gz",
+    ];
+
+    let mut creates = Vec::new();
+    let mut peak = 0;
+    for _ in 0..ROUNDS {
+        let mut command = user.command(Tool::OurNotary, &words)?;
+        creates.push(timed(&mut fleet, || {
+            peak = peak.max(run_and_watch(&mut command)?);
+            Ok(())
+        })?);
+    }
+
+    let requests = requests(&output)?;
+    let count = requests.iter().map(Vec::len).sum();
+    let load = Load::new(fleet.server().address(), &fleet.server().ca_pem())?.with_absent();
+    let mut replays = Vec::new();
+    for _ in 0..ROUNDS {
+        replays.push(timed(&mut fleet, || load.run(&requests))?);
+    }
+    Ok(Line {
+        size,
+        create: fastest(creates)?,
+        replay: fastest(replays)?,
+        requests: count,
+        peak,
+        bytes: fs::metadata(&output)?.len(),
+    })
+}
+
+fn fastest(times: Vec<Timed>) -> anyhow::Result<Timed> {
+    let fastest = times.into_iter().min_by_key(|timed| timed.wall);
+    fastest.context("something was timed")
+}
+
+fn timed(fleet: &mut Fleet, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Timed> {
+    let server = fleet.server_mut().service().cpu_time()?;
+    let client = children_cpu_time()?;
+    let started = Instant::now();
+    work()?;
+    Ok(Timed {
+        wall: started.elapsed(),
+        server: fleet.server_mut().service().cpu_time()? - server,
+        client: children_cpu_time()? - client,
+    })
+}
+
+/// Runs a command and gives the most memory that it had resident, in bytes.
+fn run_and_watch(command: &mut Command) -> anyhow::Result<u64> {
+    let mut child = command.stdout(std::process::Stdio::null()).spawn()?;
+    let account = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        // The kernel keeps the high-water mark, so that little is missed between two looks.
+        peak = peak.max(resident(Path::new(&account)).unwrap_or(0));
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "archive create fails: {status}");
+            ensure!(peak > 0, "the kernel's account could not be read");
+            return Ok(peak);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn resident(account: &Path) -> Option<u64> {
+    let text = fs::read_to_string(account).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The questions that an archive says were asked, for as many connections as repositories were fetched at a time.
+fn requests(file: &Path) -> anyhow::Result<Vec<Vec<Vec<u8>>>> {
+    let archive = Archive::open(file)?;
+    let mut connections: VecDeque<Vec<Vec<u8>>> = vec![Vec::new(); JOBS].into();
+    for entry in archive.entries() {
+        let record = archive.read(entry)?.record;
+        ensure!(record.verdict.state.as_str() == "trusted", "{}", entry.gun);
+        let asked = record.requests.iter().map(|request| {
+            ensure!(
+                matches!(request.outcome, Outcome::Found { .. } | Outcome::Absent),
+                "{}: {:?}",
+                request.path,
+                request.outcome
+            );
+            let path = format!("/v2/{}/_trust/tuf/{}.json", entry.gun, request.path);
+            Ok(load::get(&path))
+        });
+        let asked: Vec<_> = asked.collect::<anyhow::Result<_>>()?;
+        connections.rotate_left(1);
+        if let Some(connection) = connections.front_mut() {
+            connection.extend(asked);
+        }
+    }
+    Ok(connections.into())
+}
