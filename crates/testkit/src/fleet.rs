@@ -83,6 +83,7 @@ pub struct Fleet {
     server: TrustServer,
     keys: Keyring,
     members: Vec<Member>,
+    ready: OffsetDateTime,
 }
 
 impl Fleet {
@@ -144,6 +145,7 @@ impl Fleet {
             server,
             keys,
             members,
+            ready: OffsetDateTime::now_utc(),
         })
     }
 
@@ -173,6 +175,12 @@ impl Fleet {
             .iter()
             .map(|member| format!("{}\n", member.gun));
         lines.collect()
+    }
+
+    /// When all was made, and had expired what shall have.
+    #[must_use]
+    pub fn ready(&self) -> OffsetDateTime {
+        self.ready
     }
 
     /// The server.
@@ -289,7 +297,8 @@ fn make(
 
 fn wait_until(moment: &str) -> anyhow::Result<()> {
     let moment = OffsetDateTime::parse(moment, &time::format_description::well_known::Rfc3339)?;
-    while OffsetDateTime::now_utc() <= moment {
+    // Also for those who count in whole seconds.
+    while OffsetDateTime::now_utc() <= moment + time::Duration::seconds(1) {
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())

@@ -68,20 +68,27 @@ impl User {
     /// # Errors
     /// When the home cannot be made.
     pub fn without_passphrases(url: &str, ca_pem: &str) -> anyhow::Result<Self> {
-        let user = Self {
+        let mut user = Self {
             home: tempfile::tempdir()?,
             environment: BTreeMap::new(),
         };
-        let mut user = user;
-        user.set("DOCKER_CONTENT_TRUST_SERVER", url);
-        user.trust_authority(url, ca_pem)?;
-        file::write(&user.path(".docker/ca.crt"), ca_pem)?;
-        let notary = json!({
-            "trust_dir": user.path(".docker/trust"),
-            "remote_server": {"url": url, "root_ca": user.path(".docker/ca.crt")},
-        });
-        file::write(&user.path(".notary/config.json"), notary.to_string())?;
+        user.turn_to(url, ca_pem)?;
         Ok(user)
+    }
+
+    /// Uses the trust server at `url` from now on, signed by `ca_pem`. What is remembered of repositories stays.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn turn_to(&mut self, url: &str, ca_pem: &str) -> anyhow::Result<()> {
+        self.set("DOCKER_CONTENT_TRUST_SERVER", url);
+        self.trust_authority(url, ca_pem)?;
+        file::write(&self.path(".docker/ca.crt"), ca_pem)?;
+        let notary = json!({
+            "trust_dir": self.path(".docker/trust"),
+            "remote_server": {"url": url, "root_ca": self.path(".docker/ca.crt")},
+        });
+        file::write(&self.path(".notary/config.json"), notary.to_string())
     }
 
     /// Trusts `ca_pem` for the server at `url`, as docker's `tls` folder says it.

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod archive;
 mod archive_create;
 mod arguments;
 mod attack;
