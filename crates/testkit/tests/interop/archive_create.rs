@@ -564,7 +564,8 @@ fn an_archivist_signs_with_a_key_file_or_a_key_of_the_trust_folder() {
 #[test]
 fn progress_is_for_terminals() {
     let (_fleet, proxy, user) = behind_proxy();
-    proxy.set(|_, _| Fault::Slow(Duration::from_millis(40)));
+    // The sign of life comes after a second, and is brought up to date twice a second.
+    proxy.set(|_, _| Fault::Slow(Duration::from_millis(200)));
     let line = [
         "archive",
         "create",
@@ -578,6 +579,7 @@ fn progress_is_for_terminals() {
     assert!(status.success(), "{screen}");
     assert!(screen.contains("Taking repositories: "), "{screen}");
     assert!(screen.contains(" left"), "{screen}");
+    proxy.heal();
     let piped = user.run(Tool::OurNotary, &line).unwrap();
     assert_eq!((piped.code, piped.stderr.as_str()), (Some(0), ""));
 }
