@@ -11,6 +11,7 @@
 
 mod archive;
 mod archive_create;
+mod archive_import;
 mod arguments;
 mod attack;
 mod crash;

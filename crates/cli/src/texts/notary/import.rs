@@ -56,6 +56,14 @@ pub fn import_foreign_server(server: &str) -> String {
     )
 }
 
+/// The login is not enough.
+#[must_use]
+pub fn import_unauthorized(server: &str, gun: &str) -> String {
+    format!(
+        "the server at {server} does not let this login import {gun}: that takes the right * to the repository, as deleting it does; push and pull are not enough"
+    )
+}
+
 /// The server does not do its part.
 #[must_use]
 pub fn import_server_failed(server: &str, problem: &str) -> String {

@@ -13,6 +13,7 @@ use signet_storage::{
 use time::OffsetDateTime;
 
 use super::outcome::Outcome;
+use super::shown;
 use crate::notary::{Context, Server};
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
@@ -228,6 +229,11 @@ async fn into_server(
         _ if error.is_version_conflict() => Ok(Outcome::Refused(texts::IMPORT_CONFLICT.to_owned())),
         RemoteError::Refused { ref refusal, .. } if refusal.status == 400 => {
             Ok(Outcome::Refused(refusal.to_string()))
+        }
+        _ if error.is_refused_login() => {
+            let gun = shown(repository.record.gun.as_str());
+            let text = texts::import_unauthorized(given, &gun);
+            Err(Failure::new(text).hint(texts::ARCHIVE_LOGIN))
         }
         RemoteError::Absent { .. } => Err(Failure::new(texts::import_foreign_server(given))),
         _ => Err(Failure::new(texts::import_server_failed(
