@@ -7,11 +7,13 @@ mod commands;
 mod completion;
 mod config;
 mod context;
+mod key;
 mod known;
 mod login;
 mod passphrases;
 mod report;
 mod server;
+mod tables;
 mod takeover;
 
 use std::ffi::OsString;
@@ -98,6 +100,8 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["archive", "show"] => archive::show::run(matches, context),
         ["archive", "verify"] => archive::verify::run(matches, context),
         ["completion", shell] => completion::run(shell, matches, context),
+        ["key", "generate"] => key::generate::run(matches, context),
+        ["key", "list"] => key::list::run(matches, context),
         ["help"] => topic(&matches.args, context),
         ["report"] => report::run(matches, context),
         ["takeover"] => takeover::run(matches, context),

@@ -32,4 +32,4 @@ pub use database::{AliasPassphrases, KeyDatabase};
 pub use private::{InvalidPrivateKey, PrivateKey};
 pub use prompt::{Notice, PassphraseError, Passphrases, Prompt, PromptKind, Retriever};
 pub use signer::{SignError, Signer};
-pub use store::{Error, FileKeyStore, KeyInfo, KeyStore, MemoryKeyStore, Warning};
+pub use store::{Error, FileKeyStore, KeyInfo, KeyStore, MemoryKeyStore, Warning, role_has_gun};

@@ -175,8 +175,9 @@ pub enum Error {
     Random(KeyId),
 }
 
-/// Whether keys of this role carry a GUN in their file.
-pub(crate) fn role_has_gun(role: &str) -> bool {
+/// Whether keys of this role belong to one repository, and carry its GUN in their file.
+#[must_use]
+pub fn role_has_gun(role: &str) -> bool {
     matches!(role, "targets" | "snapshot" | "timestamp")
 }
 

@@ -365,6 +365,43 @@ fn import_blocks(
     Ok(imported)
 }
 
+/// A key for somebody else, as files: nothing of it is in a store.
+#[derive(Debug)]
+pub struct KeyPair {
+    /// The private key under a new passphrase, with the headers that the store of whoever imports it needs.
+    pub private: Zeroizing<String>,
+    /// The public key.
+    pub public: Zeroizing<String>,
+}
+
+/// Makes files of a key. The passphrase is asked for as `store` would do it.
+///
+/// # Errors
+/// [`store::Error`] without a passphrase, or with a role that cannot be written into a file.
+pub fn key_pair(
+    store: &FileKeyStore,
+    key: &PrivateKey,
+    role: &str,
+    gun: Option<&Gun>,
+) -> Result<KeyPair, store::Error> {
+    let mut block = store.seal(key, role, gun, store.retriever())?;
+    // Without it Go refuses to import an encrypted key, its own included.
+    block.headers.insert(
+        keyfile::PATH.to_owned(),
+        key.public().id().as_str().to_owned(),
+    );
+    let mut public = Block {
+        label: "PUBLIC KEY".to_owned(),
+        headers: Default::default(),
+        contents: key.public().public_bytes().to_vec().into(),
+    };
+    keyfile::set_headers(&mut public, role, gun);
+    Ok(KeyPair {
+        private: block.encode(),
+        public: public.encode(),
+    })
+}
+
 /// Why one block ended.
 enum Stop {
     Passphrase(PassphraseError),

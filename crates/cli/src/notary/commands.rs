@@ -1,6 +1,7 @@
 //! The command tree of `notary`, with the texts of its help pages.
 
 mod archive;
+mod key;
 mod report;
 mod takeover;
 
@@ -24,6 +25,7 @@ server and goes on there.",
         &archive::ARCHIVE,
         &COMPLETION,
         &HELP,
+        &key::KEY,
         &report::REPORT,
         &takeover::TAKEOVER,
         &VERSION,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use signet_keys::{Notice, PassphraseError, Passphrases, Prompt, PromptKind};
 
 use super::context::Context;
-use crate::texts::docker as texts;
+use crate::texts::{docker as texts, visible};
 use crate::ui::printer::Printer;
 use crate::ui::prompt::{AskError, Terminal};
 
@@ -79,7 +79,8 @@ impl Passphrases for NotaryPassphrases {
 }
 
 fn question(prompt: &Prompt<'_>) -> String {
-    let name = prompt.alias;
+    // A role is what the headers of somebody's file say.
+    let name = visible(prompt.alias);
     let question = match prompt.kind {
         PromptKind::Existing => format!("Enter passphrase for {name} key"),
         PromptKind::New => format!("Enter passphrase for new {name} key"),

@@ -187,24 +187,52 @@ impl FileKeyStore {
     /// # Errors
     /// [`Error`] when nothing was written.
     pub fn replace(&self, key: PrivateKey, role: &str, gun: Option<&Gun>) -> Result<(), Error> {
+        let id = key.public().id().clone();
+        let block = self.seal(&key, role, gun, &self.retriever)?;
+        self.write(&id, &[block])?;
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.insert(id, Arc::new(Mutex::new(Some(Arc::new(key)))));
+        Ok(())
+    }
+
+    /// Makes the folder for key files, 0700, if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there can be no such folder; a file of its name, for example.
+    pub fn prepare(&self) -> Result<(), Error> {
+        folder::create(&self.folder)
+            .and_then(|()| match std::fs::metadata(&self.folder)?.is_dir() {
+                true => Ok(()),
+                false => Err(std::io::ErrorKind::NotADirectory.into()),
+            })
+            .map_err(|source| Error::Io {
+                action: "creating",
+                path: self.folder.clone(),
+                source,
+            })
+    }
+
+    /// Encrypts a key under a passphrase for its role that `passphrases` is asked for. Nothing is stored.
+    pub(crate) fn seal(
+        &self,
+        key: &PrivateKey,
+        role: &str,
+        gun: Option<&Gun>,
+        passphrases: &Retriever,
+    ) -> Result<Block, Error> {
         if !is_valid_role(role) {
             return Err(Error::InvalidRole(role.to_owned()));
         }
-        let id = key.public().id().clone();
-        let passphrase = self
-            .retriever
+        let id = key.public().id();
+        let passphrase = passphrases
             .new_passphrase(role, id.as_str())
             .map_err(|source| Error::Passphrase {
                 id: id.clone(),
                 source,
             })?;
         let passphrase = passphrase.expose_secret().as_bytes();
-        let block = keyfile::seal(&key, passphrase, self.iterations, role, gun)
-            .ok_or_else(|| Error::Random(id.clone()))?;
-        self.write(&id, &[block])?;
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.insert(id, Arc::new(Mutex::new(Some(Arc::new(key)))));
-        Ok(())
+        keyfile::seal(key, passphrase, self.iterations, role, gun)
+            .ok_or_else(|| Error::Random(id.clone()))
     }
 
     /// The blocks of a key's file; `None` when there is no file.
