@@ -7,14 +7,20 @@ mod commands;
 mod completion;
 mod config;
 mod context;
+mod delegation;
+mod format;
 mod key;
 mod known;
+mod list;
 mod login;
+mod lookup;
 mod passphrases;
 mod report;
+mod repository;
 mod server;
 mod tables;
 mod takeover;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -100,11 +106,15 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["archive", "show"] => archive::show::run(matches, context),
         ["archive", "verify"] => archive::verify::run(matches, context),
         ["completion", shell] => completion::run(shell, matches, context),
+        ["delegation", "list"] => delegation::list::run(matches, context),
+        ["help"] => topic(&matches.args, context),
         ["key", "generate"] => key::generate::run(matches, context),
         ["key", "list"] => key::list::run(matches, context),
-        ["help"] => topic(&matches.args, context),
+        ["list"] => list::run(matches, context),
+        ["lookup"] => lookup::run(matches, context),
         ["report"] => report::run(matches, context),
         ["takeover"] => takeover::run(matches, context),
+        ["verify"] => verify::run(matches, context),
         ["version"] => Ok(context.printer.out(&texts::version_page())?),
         // A command of the table without a line here: a defect, found by the first test that calls it.
         other => Err(Failure::new(format!("{} cannot be run", other.join(" ")))),

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::cache::{Cache, FolderCache, MemoryCache};
 use crate::changelist::Changelist;
-use crate::layout::{FileError, Layout, Lock, LockError};
+use crate::layout::{FileError, Layout, Lock, LockError, create_private_dir};
 use crate::takeover::TakingOver;
 use crate::{Error, Remote};
 
@@ -184,6 +184,19 @@ impl Repository {
     #[must_use]
     pub const fn remote(&self) -> &Arc<Remote> {
         &self.remote
+    }
+
+    /// Makes the folders of the repository in the trust directory, where Go's commands expect them to be after any command. A folder that
+    /// cannot be made fails what needs it later.
+    pub fn make_folders(&self) {
+        let Some(layout) = self.layout.as_ref().filter(|_| self.remember) else {
+            return;
+        };
+        for folder in [layout.metadata(), layout.changelist()] {
+            if let Err(error) = create_private_dir(&folder) {
+                tracing::debug!(gun = %self.gun, error = %error.text(), "no folder for {}", self.gun);
+            }
+        }
     }
 
     /// Whether a root is remembered, so that the next one must follow from it.

@@ -35,6 +35,18 @@ pub(crate) const fn list(name: &'static str, shorthand: Option<char>, usage: &'s
     }
 }
 
+/// A flag with texts, separated by commas or given again and again. Nothing is offered as its value.
+pub(crate) const fn strings(
+    name: &'static str,
+    shorthand: Option<char>,
+    usage: &'static str,
+) -> Flag {
+    Flag {
+        kind: FlagKind::Strings,
+        ..switch(name, shorthand, usage)
+    }
+}
+
 /// A flag with a number.
 pub(crate) const fn int(name: &'static str, usage: &'static str, default: i64) -> Flag {
     Flag {

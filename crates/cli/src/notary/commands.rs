@@ -1,9 +1,14 @@
 //! The command tree of `notary`, with the texts of its help pages.
 
 mod archive;
+mod delegation;
 mod key;
+mod list;
+mod lookup;
+mod reading;
 mod report;
 mod takeover;
+mod verify;
 
 use crate::cobra::flag::{switch, text};
 use crate::cobra::{Args, Command, Completes, Flag};
@@ -24,10 +29,14 @@ server and goes on there.",
     children: &[
         &archive::ARCHIVE,
         &COMPLETION,
+        &delegation::DELEGATION,
         &HELP,
         &key::KEY,
+        &list::LIST,
+        &lookup::LOOKUP,
         &report::REPORT,
         &takeover::TAKEOVER,
+        &verify::VERIFY,
         &VERSION,
     ],
 };

@@ -1,0 +1,18 @@
+//! The tables of `delegation`.
+
+mod list;
+
+use crate::cobra::{Args, Command, Completes};
+
+pub(super) static DELEGATION: Command = Command {
+    name: "delegation",
+    usage: "",
+    short: "Who may sign for whom",
+    about: "Delegations let keys of other people sign targets of a repository, below paths that are given to them.",
+    examples: "",
+    flags: &[],
+    args: Args::Any,
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[&list::LIST],
+};

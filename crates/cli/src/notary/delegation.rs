@@ -1,0 +1,3 @@
+//! `notary delegation`: who may sign for whom.
+
+pub(super) mod list;

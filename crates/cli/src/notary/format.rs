@@ -1,0 +1,43 @@
+//! What listings look like: tables for people, lines of JSON for programs.
+
+use serde::Serialize;
+
+use super::Context;
+use crate::cobra::parse::Matches;
+use crate::texts::notary as texts;
+use crate::ui::report::Failure;
+
+/// The form of a listing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    /// Go's table.
+    Table,
+    /// A line of JSON for each thing.
+    Json,
+}
+
+impl Format {
+    /// What `--format` asks for.
+    pub(super) fn of(matches: &Matches) -> Result<Self, Failure> {
+        match matches.text("format") {
+            "" | "text" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            other => Err(Failure::new(texts::unknown_format(other))),
+        }
+    }
+}
+
+/// Prints each thing as a line of JSON.
+pub(super) fn lines<T: Serialize>(
+    things: impl IntoIterator<Item = T>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut text = String::new();
+    for thing in things {
+        let line =
+            serde_json::to_string(&thing).map_err(|error| Failure::new(error.to_string()))?;
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(context.printer.out(&text)?)
+}

@@ -1,0 +1,98 @@
+//! `notary list GUN [-r ROLE,…]`: the targets of a repository, each from the first role that has it.
+
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use signet_client::Access;
+use signet_tuf::digest::HashAlgorithm;
+use signet_tuf::{FoundTarget, RoleName, TrustedRepository};
+
+use super::Context;
+use super::format::{self, Format};
+use super::repository;
+use super::tables;
+use crate::cobra::parse::Matches;
+use crate::texts::{notary as texts, visible};
+use crate::ui::report::Failure;
+
+/// A target, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    name: String,
+    /// The digests that are understood, by algorithm, in hex.
+    hashes: BTreeMap<&'static str, String>,
+    length: i64,
+    role: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<Box<serde_json::value::RawValue>>,
+}
+
+impl Row {
+    pub(super) fn of(found: &FoundTarget) -> Self {
+        let digest = |algorithm: HashAlgorithm| {
+            let digest = found.target.hashes.digest(algorithm)?;
+            Some((algorithm.as_str(), HEXLOWER.encode(digest)))
+        };
+        Self {
+            name: found.name.clone(),
+            hashes: [HashAlgorithm::Sha256, HashAlgorithm::Sha512]
+                .into_iter()
+                .filter_map(digest)
+                .collect(),
+            length: found.target.length,
+            role: found.role.to_string(),
+            custom: found.target.custom.clone(),
+        }
+    }
+}
+
+/// The SHA-256 digest in hex, empty for a target without one.
+pub(super) fn sha256(found: &FoundTarget) -> String {
+    let digest = found.target.hashes.digest(HashAlgorithm::Sha256);
+    digest
+        .map(|digest| HEXLOWER.encode(digest))
+        .unwrap_or_default()
+}
+
+pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
+    let Some(name) = matches.args.first() else {
+        return context.wrong_arguments(texts::GUN_ARGUMENT);
+    };
+    let form = Format::of(matches)?;
+    let gun = repository::gun(name)?;
+    context.block_on(async {
+        let mut opened = repository::open(context, &gun, Access::Pull).await?;
+        let trusted = opened.read(context, &gun).await?;
+        let targets = listed(trusted, &matches.list("roles"));
+        match form {
+            Format::Json => format::lines(targets.iter().map(Row::of), context),
+            Format::Table => Ok(context.printer.out(&table(&targets))?),
+        }
+    })
+}
+
+/// The targets of these roles, the first of which goes before the others. Roles that cannot be have none.
+fn listed(trusted: &TrustedRepository, roles: &[&str]) -> Vec<FoundTarget> {
+    let known: Vec<RoleName> = roles.iter().filter_map(|role| role.parse().ok()).collect();
+    if known.is_empty() && !roles.is_empty() {
+        return Vec::new();
+    }
+    trusted.list(&known)
+}
+
+fn table(targets: &[FoundTarget]) -> String {
+    if targets.is_empty() {
+        return texts::NO_TARGETS.to_owned();
+    }
+    let row = |found: &FoundTarget| {
+        [
+            visible(&found.name),
+            sha256(found),
+            found.target.length.to_string(),
+            visible(found.role.as_str()),
+        ]
+    };
+    let rows: Vec<_> = targets.iter().map(row).collect();
+    tables::table(["NAME", "DIGEST", "SIZE (BYTES)", "ROLE"], &rows)
+}

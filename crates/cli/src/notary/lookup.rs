@@ -1,0 +1,40 @@
+//! `notary lookup GUN TARGET`: what a target's digest and length are.
+
+use signet_client::Access;
+use signet_tuf::{FoundTarget, Gun};
+
+use super::Context;
+use super::format::{self, Format};
+use super::list::{self, Row};
+use super::repository;
+use crate::cobra::parse::Matches;
+use crate::texts::{notary as texts, visible};
+use crate::ui::report::Failure;
+
+pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
+    let [name, target, ..] = matches.args.as_slice() else {
+        return context.wrong_arguments(texts::GUN_AND_TARGET_ARGUMENTS);
+    };
+    let form = Format::of(matches)?;
+    let gun = repository::gun(name)?;
+    let found = find(context, &gun, target)?;
+    match form {
+        Format::Json => format::lines([Row::of(&found)], context),
+        Format::Table => Ok(context.printer.out(&texts::looked_up(
+            &visible(target),
+            &list::sha256(&found),
+            found.target.length,
+        ))?),
+    }
+}
+
+/// The first role's entry that may sign the name.
+pub(super) fn find(context: &Context, gun: &Gun, target: &str) -> Result<FoundTarget, Failure> {
+    context.block_on(async {
+        let mut opened = repository::open(context, gun, Access::Pull).await?;
+        let trusted = opened.read(context, gun).await?;
+        trusted
+            .lookup(target, &[])
+            .ok_or_else(|| Failure::new(texts::no_valid_trust_data(target)))
+    })
+}

@@ -1,0 +1,171 @@
+//! A repository as the commands open it: its name is checked, its server is asked whether it is there, and what is noticed is logged.
+
+use std::sync::Arc;
+
+use signet_client::remote::RemoteError;
+use signet_client::{Access, Error, Options, Remote, Repository};
+use signet_tuf::rules::RuleError;
+use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
+use signet_tuf::{Gun, TrustedRepository};
+
+use super::Context;
+use crate::texts::notary as texts;
+use crate::ui::report::Failure;
+
+/// A repository, and whether its server can be asked.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The repository.
+    pub(super) repository: Repository,
+    /// Whether the server did not answer the probe, so that nothing more is sent.
+    pub(super) offline: bool,
+}
+
+/// The name of a repository on the command line. Nothing is touched before this: a name must not lead out of the trust directory (Q2).
+pub(super) fn gun(name: &str) -> Result<Gun, Failure> {
+    name.parse()
+        .map_err(|error: signet_tuf::InvalidGun| Failure::new(error.to_string()))
+}
+
+/// Opens a repository and asks its server whether it is there. Offline is who gets no answer, or another one than Go's servers give; a server
+/// that cannot prove who it is ends the command (Q8).
+pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result<Opened, Failure> {
+    let server = context.server()?;
+    let mut remote = context.remote(access)?;
+    let mut options = Options::new(
+        gun.clone(),
+        context.trust_dir()?,
+        Arc::clone(&remote),
+        Arc::new(context.clock),
+    );
+    options.keys = context.keys()?;
+    options.pinning = context.pinning()?;
+    let reason = match remote.ping().await {
+        Ok(Ok(ping)) if matches!(ping.status, 200..=299 | 401) => None,
+        Ok(Ok(ping)) => Some(ping.status.to_string()),
+        Ok(Err(message)) => Some(network_problem(message)),
+        Err(error) => return Err(failure(&Error::Remote(error), false)),
+    };
+    let offline = reason.is_some();
+    if let Some(reason) = reason {
+        tracing::error!("{}", texts::could_not_reach(&server.given, &reason));
+        tracing::info!("{}", texts::CONTINUING_OFFLINE);
+        let mut nothing = context.remote_options(access)?;
+        nothing.offline = true;
+        remote = Arc::new(
+            Remote::new(nothing)
+                .map_err(|error| Failure::new(texts::tls_unusable(&error.to_string())))?,
+        );
+    }
+    options.remote = remote;
+    let repository = Repository::open(options).map_err(|error| failure(&error, offline))?;
+    // Go makes them whatever comes of the command.
+    repository.make_folders();
+    Ok(Opened {
+        repository,
+        offline,
+    })
+}
+
+impl Opened {
+    /// Brings the repository up to date for reading, and logs what is noticed.
+    pub(super) async fn read(
+        &mut self,
+        context: &Context,
+        gun: &Gun,
+    ) -> Result<&TrustedRepository, Failure> {
+        let updated = {
+            let _busy = context.printer.busy(&texts::reading(gun.as_str()));
+            self.repository
+                .update(Mode::Read, Scope::All)
+                .await
+                .map(|_| ())
+        };
+        self.log_warnings();
+        if let Err(error) = updated {
+            return Err(self.failure(&error));
+        }
+        self.repository
+            .trusted()
+            .ok_or_else(|| Failure::new(texts::OFFLINE))
+    }
+
+    /// Logs what the last update noticed.
+    pub(super) fn log_warnings(&mut self) {
+        let warnings = self.repository.take_warnings();
+        let unusable = self.repository.trusted().map(TrustedRepository::unusable);
+        for warning in warnings {
+            match &warning {
+                Warning::DelegationUnusable { role, .. }
+                    if unusable
+                        .and_then(|unusable| unusable.get(role))
+                        .is_some_and(|found| {
+                            matches!(found.reason(), UnusableReason::Expired(_))
+                        }) =>
+                {
+                    tracing::error!("{}", texts::metadata_expired(role.as_str()));
+                    tracing::warn!("{warning}");
+                }
+                Warning::Expired { .. } => tracing::error!("{warning}"),
+                _ => tracing::warn!("{warning}"),
+            }
+            if let Warning::CachedTimestamp { reason } = &warning {
+                tracing::debug!("{}", network_problem(reason));
+            }
+        }
+    }
+
+    /// What the person is told of an error.
+    pub(super) fn failure(&self, error: &Error) -> Failure {
+        failure(error, self.offline)
+    }
+}
+
+fn failure(error: &Error, offline: bool) -> Failure {
+    match error {
+        Error::Update(UpdateError::Unreachable { .. })
+        | Error::Remote(RemoteError::Unreachable { .. })
+            if offline =>
+        {
+            Failure::new(texts::OFFLINE).hint(texts::OFFLINE_HINT)
+        }
+        Error::Update(UpdateError::Unreachable { message, .. })
+        | Error::Remote(RemoteError::Unreachable { message }) => {
+            Failure::new(network_problem(message))
+        }
+        Error::Remote(RemoteError::Tls { message }) => {
+            Failure::new(texts::server_not_trusted(&network_problem(message))).hint(texts::TLS_HINT)
+        }
+        Error::Update(UpdateError::Rule(RuleError::Expired { role, .. })) => {
+            tracing::error!("{}", texts::metadata_expired(role.as_str()));
+            Failure::new(error.to_string())
+        }
+        _ => Failure::new(with_sources(error)),
+    }
+}
+
+/// An error with everything that led to it, in one line.
+fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        // Transparent errors repeat what they wrap.
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// What the network said, without the layers of the library that it passed through.
+fn network_problem(message: &str) -> String {
+    let message = message
+        .rsplit_once("client error (Connect): ")
+        .map_or(message, |(_, cause)| cause);
+    let message = message
+        .split_once(" (os error")
+        .map_or(message, |(cause, _)| cause);
+    message.replace("Connection refused", "connection refused")
+}
