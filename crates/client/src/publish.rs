@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use signet_tuf::editor::{Draft, EditWarning, RepositoryEditor, SignedFile};
-use signet_tuf::update::{Floors, Mode, Scope};
+use signet_tuf::editor::{Changed, Draft, EditWarning, RepositoryEditor, SignedFile};
+use signet_tuf::update::{Floors, Mode, Scope, UnusableReason};
 use signet_tuf::{BaseRole, RoleName, TrustedRepository, Version};
 use time::OffsetDateTime;
 
@@ -42,6 +42,9 @@ pub struct PublishOptions {
     /// Documents that stay as they are, although they have expired, where none of their keys is at hand: their signers renew
     /// them. Default: none.
     pub leave_expired: Vec<RoleName>,
+    /// Documents that are signed again as they are, expired or not, where their own keys vouch for them; after the edits.
+    /// Default: none.
+    pub renew: Vec<RoleName>,
     /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
@@ -53,6 +56,7 @@ impl Default for PublishOptions {
             start_over: Vec::new(),
             as_shown: BTreeMap::new(),
             leave_expired: Vec::new(),
+            renew: Vec::new(),
             attempts: 20,
         }
     }
@@ -82,6 +86,24 @@ enum Base {
 }
 
 impl Base {
+    /// The documents that `edits` take over although their roles' keys do not vouch for them.
+    fn taken_over(&self, edits: &[Edit]) -> BTreeMap<RoleName, Bytes> {
+        let Self::Trusted(trusted) = self else {
+            return BTreeMap::new();
+        };
+        let witnessed = edits.iter().filter_map(|edit| match edit {
+            Edit::Witness { role } => Some(role),
+            _ => None,
+        });
+        witnessed
+            .filter_map(|role| {
+                let unusable = trusted.unusable().get(role)?;
+                matches!(unusable.reason(), UnusableReason::Unsigned(_))
+                    .then(|| (role.clone(), unusable.received().raw().clone()))
+            })
+            .collect()
+    }
+
     /// Whether what somebody agreed to is still what is built on.
     fn check_shown(&self, options: &PublishOptions) -> Result<(), Error> {
         for (role, shown) in &options.as_shown {
@@ -150,7 +172,8 @@ impl Repository {
     /// [`Error`]; then nothing was published. [`Error::NoTrustData`] when the server does not know the repository and it
     /// was not initialised here; [`Error::NoSigningKeys`] and [`Error::InsufficientSignatures`] when keys are missing;
     /// [`Error::Conflict`] when other publishers were faster each time; [`Error::Changed`] when a document is not the one of
-    /// [`PublishOptions::as_shown`] any more.
+    /// [`PublishOptions::as_shown`] any more, or is taken over without its keys' signatures and is not the one of the first
+    /// attempt.
     pub async fn publish(
         &mut self,
         edits: &[Edit],
@@ -159,9 +182,17 @@ impl Repository {
         let mut base = self.base().await?;
         let mut continued: Vec<(RoleName, Version)> = Vec::new();
         let mut attempt = 0;
+        // No key vouches for these, so whoever answers for the server chooses what they say. Nobody who refuses an upload
+        // may exchange them before the next one.
+        let taken_over = base.taken_over(edits);
         loop {
             attempt += 1;
             base.check_shown(&options)?;
+            for (role, now) in base.taken_over(edits) {
+                if taken_over.get(&role) != Some(&now) {
+                    return Err(Error::Changed { role });
+                }
+            }
             let prepared = self.prepare(&base, edits, &options, &continued).await?;
             let published = Published {
                 files: prepared
@@ -290,6 +321,9 @@ impl Repository {
         for edit in edits {
             apply::apply(&mut editor, edit, options.unchanged, self.keys.as_ref())?;
             edited.extend(apply::signed_by(edit));
+        }
+        for role in &options.renew {
+            let _: Changed = editor.renew(role)?;
         }
         for (role, version) in continued {
             editor.continue_from(role, *version);
@@ -456,7 +490,7 @@ fn stored<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a Byt
 }
 
 /// The bytes of a role's document, whether its signatures hold or not.
-fn present<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a Bytes> {
+pub(crate) fn present<'a>(trusted: &'a TrustedRepository, role: &RoleName) -> Option<&'a Bytes> {
     stored(trusted, role).or_else(|| Some(trusted.unusable().get(role)?.received().raw()))
 }
 

@@ -14,6 +14,7 @@ use signet_tuf::{
 };
 use time::OffsetDateTime;
 
+use crate::publish::present;
 use crate::remote::RemoteError;
 use crate::{Edit, Error, PublishOptions, Published, Repository, sign};
 
@@ -86,7 +87,7 @@ impl TakeoverPlan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.edits.is_empty() && !self.renews_root
+        self.edits.is_empty() && self.options.renew.is_empty() && !self.renews_root
     }
 
     /// Whether the server before held keys that this takes out of use.
@@ -131,7 +132,8 @@ impl Repository {
     /// Publishes what `plan` says, in one upload.
     ///
     /// # Errors
-    /// As [`Repository::publish`]; [`Error::Changed`] when the repository is not any more what was planned for.
+    /// As [`Repository::publish`]; [`Error::Changed`] or [`Error::Conflict`] when the repository is not any more what was planned for: then
+    /// plan again.
     pub async fn take_over(&mut self, plan: &TakeoverPlan) -> Result<Published, Error> {
         let published = self.publish(&plan.edits, plan.options.clone()).await?;
         self.taking_over = None;
@@ -218,7 +220,11 @@ impl Repository {
             left: Vec::new(),
             older_timestamp: self.taking_over.as_ref().and_then(|state| state.older),
             edits: Vec::new(),
-            options: PublishOptions::default(),
+            // Somebody agreed to this plan. After a conflict it is another one, and they are asked again.
+            options: PublishOptions {
+                attempts: 1,
+                ..PublishOptions::default()
+            },
         };
         // Somebody agrees to follow this root and no other.
         let bytes = trusted.root().raw().clone();
@@ -338,7 +344,11 @@ impl Repository {
                 _ => false,
             };
             if at_hand {
-                plan.edits.push(Edit::Witness { role: role.clone() });
+                // The one that is shown here is signed again, and no other.
+                if let Some(bytes) = present(trusted, &role) {
+                    plan.options.as_shown.insert(role.clone(), bytes.clone());
+                }
+                plan.options.renew.push(role.clone());
                 plan.renewed.push((role, expires));
             } else {
                 plan.options.leave_expired.push(role.clone());

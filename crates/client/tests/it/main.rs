@@ -7,6 +7,7 @@
 )]
 
 mod crawl;
+mod exchanged;
 mod faults;
 mod go;
 mod person;

@@ -102,6 +102,23 @@ impl RepositoryEditor<'_> {
         document.changed = true;
         Ok(Changed::Yes)
     }
+
+    /// Has a role's document signed again as it is, where only time speaks against it. What the role's keys do not vouch for is refused:
+    /// [`RepositoryEditor::witness`] takes that over, which somebody has to decide who has seen it.
+    ///
+    /// # Errors
+    /// As [`RepositoryEditor::witness`]; [`EditError::Unusable`] when the document's signatures do not hold.
+    pub fn renew(&mut self, role: &RoleName) -> Result<Changed, EditError> {
+        if let Some(unusable) = self.unusable.get(role)
+            && let reason @ UnusableReason::Unsigned(_) = unusable.reason()
+        {
+            return Err(EditError::Unusable {
+                role: role.clone(),
+                reason: reason.clone(),
+            });
+        }
+        self.witness(role)
+    }
 }
 
 /// Custom data in canonical form, and whether Go programs would sign it wrongly. `null` is no data.

@@ -136,6 +136,11 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
     let mut editor = RepositoryEditor::from_trusted(&repository, NOW);
     let error = editor.add_target(&releases, "v2", target(1)).unwrap_err();
     assert!(matches!(error, EditError::Unusable { .. }), "{error}");
+    // To renew what nobody vouches for would be to take it over unasked.
+    let error = editor.renew(&releases).unwrap_err();
+    assert!(matches!(error, EditError::Unusable { .. }), "{error}");
+    assert_eq!(editor.renew(&RoleName::targets()).unwrap(), Changed::Yes);
+    let mut editor = RepositoryEditor::from_trusted(&repository, NOW);
     assert_eq!(editor.witness(&releases).unwrap(), Changed::Yes);
     let _ = editor.add_target(&releases, "v2", target(1)).unwrap();
     let files = sign(&forge, &editor);
@@ -151,6 +156,7 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
     });
     forge.seal();
     publish(&mut forge, |editor| {
+        assert_eq!(editor.renew(&releases).unwrap(), Changed::Yes);
         let _ = editor.add_target(&releases, "v3", target(1)).unwrap();
     });
     let repository = read(&forge);
