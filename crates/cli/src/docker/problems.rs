@@ -13,6 +13,7 @@ use signet_tuf::{ParseError, RoleName};
 
 use crate::texts::{docker as texts, os_error};
 use crate::ui::report::Failure;
+pub(super) use crate::ui::report::with_sources;
 
 /// Why a key could not be used or stored.
 pub(super) fn key_problem(error: &signet_keys::Error) -> String {
@@ -40,21 +41,6 @@ pub(super) fn passphrase_problem(error: &PassphraseError) -> String {
 /// Why a key file cannot be opened with any passphrase.
 pub(super) fn open_problem(error: &OpenError) -> String {
     error.to_string()
-}
-
-/// An error with everything that led to it, in one line.
-pub(super) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let said = source.to_string();
-        // Transparent errors repeat what they wrap.
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 /// What the user is told about a trust repository that cannot be used; `name` is how the command calls it. docker wraps the errors of `sign`

@@ -10,7 +10,7 @@ use signet_tuf::{Gun, RoleName};
 use super::Context;
 use crate::cobra::parse::Matches;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let name = matches.args.first().map_or("", String::as_str);
@@ -118,18 +118,6 @@ fn failure(gun: &Gun, error: &Error) -> Failure {
         Error::NoTrustData { .. } => {
             Failure::new(error.to_string()).hint(texts::TAKEOVER_IMPORT_FIRST)
         }
-        _ => {
-            let mut text = error.to_string();
-            let mut next = std::error::Error::source(error);
-            while let Some(source) = next {
-                let said = source.to_string();
-                // Transparent errors repeat what they wrap.
-                if !text.ends_with(&said) {
-                    text = format!("{text}: {said}");
-                }
-                next = source.source();
-            }
-            Failure::new(text)
-        }
+        _ => Failure::new(with_sources(error)),
     }
 }

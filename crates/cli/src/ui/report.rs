@@ -113,6 +113,22 @@ impl Failure {
     }
 }
 
+/// An error with everything that led to it, in one line.
+#[must_use]
+pub fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        // Transparent errors repeat what they wrap.
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    text
+}
+
 impl From<io::Error> for Failure {
     /// Output that cannot be written.
     fn from(error: io::Error) -> Self {

@@ -20,7 +20,7 @@ use super::spool::{Gathered, Spool};
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// How many repositories are read from a server at the same time.
 const AT_ONCE: usize = 8;
@@ -94,7 +94,7 @@ impl Pins {
             None => UserPolicy::Usual(context.trust_dir()?.join("policy.json")),
         };
         let policy = Policy::load(context.env.machine_policy.as_deref(), Some(&user))
-            .map_err(|error| Failure::new(texts::with_sources(&error)))?;
+            .map_err(|error| Failure::new(with_sources(&error)))?;
         Ok(Self {
             configured: context.pinning()?,
             policy,
@@ -105,7 +105,7 @@ impl Pins {
         let demands = self
             .policy
             .demands(gun)
-            .map_err(|error| Failure::new(texts::with_sources(&error)))?;
+            .map_err(|error| Failure::new(with_sources(&error)))?;
         let mut pins = self.configured.clone();
         pins.extend(demands.root.into_iter().map(|stated| stated.value));
         Ok(pins)
@@ -169,7 +169,7 @@ impl Gathering<'_> {
             return Err(Failure::new(texts::no_trust_folder(path)));
         }
         let folder = Folder::new(path);
-        let failed = |error: &dyn std::error::Error| Failure::new(texts::with_sources(error));
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(with_sources(error));
         let mut guns = folder.guns().map_err(|error| failed(&error))?;
         if !only.is_empty() {
             guns = only.to_vec();
@@ -357,7 +357,7 @@ fn failed(error: Error) -> Asked {
                 ErrorKind::Violation => State::Untrusted,
                 ErrorKind::Local | ErrorKind::Network => State::Unreachable,
             };
-            let reason = texts::with_sources(&other);
+            let reason = with_sources(&other);
             (Seen::default(), Some((state, Some(reason))))
         }
     }

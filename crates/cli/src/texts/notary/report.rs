@@ -82,19 +82,3 @@ pub fn report_written(path: &Path, repositories: u64) -> String {
 pub fn report_findings(errors: u64, warnings: u64) -> String {
     format!("the report has {errors} errors and {warnings} warnings")
 }
-
-/// An error with what lies behind it.
-#[must_use]
-pub fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}

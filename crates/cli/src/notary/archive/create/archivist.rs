@@ -11,7 +11,7 @@ use signet_tuf::{KeyId, PublicKey};
 use crate::notary::Context;
 use crate::notary::passphrases::NotaryPassphrases;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// The name under which its passphrase is asked for.
 pub(in crate::notary) const ALIAS: &str = "archivist";
@@ -30,35 +30,24 @@ impl ArchivistKey {
             let key = context.keys()?.load(&id);
             return key
                 .map(Self)
-                .map_err(|error| Failure::new(texts::archivist_key(given, &told(&error))));
+                .map_err(|error| Failure::new(texts::archivist_key(given, &with_sources(&error))));
         }
         let failed = |reason: String| Failure::new(texts::archivist_key(given, &reason));
-        let text = transfer::read_source(Path::new(given)).map_err(|error| failed(told(&error)))?;
+        let text = transfer::read_source(Path::new(given))
+            .map_err(|error| failed(with_sources(&error)))?;
         let retriever = Retriever::new(Arc::new(NotaryPassphrases::new(context)));
         let key = transfer::open(&text, ALIAS, &retriever).map_err(|error| {
             failed(match &error {
-                ImportError::AllSkipped(skipped) => skipped
-                    .first()
-                    .map_or_else(|| error.to_string(), |skipped| told(&skipped.reason)),
-                ImportError::Passphrase { source, .. } => told(source),
-                _ => told(&error),
+                ImportError::AllSkipped(skipped) => skipped.first().map_or_else(
+                    || error.to_string(),
+                    |skipped| with_sources(&skipped.reason),
+                ),
+                ImportError::Passphrase { source, .. } => with_sources(source),
+                _ => with_sources(&error),
             })
         })?;
         Ok(Self(Arc::new(key)))
     }
-}
-
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 impl Archivist for ArchivistKey {

@@ -13,7 +13,7 @@ use super::names::Names;
 use super::options::Options;
 use crate::notary::Context;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// Names that are fetched at once.
 const PAGE: u32 = 1000;
@@ -148,14 +148,5 @@ async fn take(
 }
 
 fn failure(error: &ReadError) -> Failure {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    Failure::new(text)
+    Failure::new(with_sources(error))
 }

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::summary;
 use crate::notary::Context;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// Repositories without documents that wait for the end before they go into the archive.
 const MOST_HELD: usize = 10_000;
@@ -418,7 +418,7 @@ impl Crawler<'_> {
                 return failure;
             }
         };
-        let mut failure = Failure::new(told(&error));
+        let mut failure = Failure::new(with_sources(&error));
         if self.making.len() > 0 {
             let total = self.total.max(self.making.len());
             failure = failure.and(&texts::archive_kept(
@@ -442,17 +442,4 @@ impl Crawler<'_> {
             _ => failure,
         }
     }
-}
-
-fn told(error: &CrawlError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    text
 }

@@ -16,7 +16,7 @@ use super::outcome::Outcome;
 use super::shown;
 use crate::notary::{Context, Server};
 use crate::texts::{notary as texts, os_error};
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// A database of a server that is not running, or a running server.
 pub(super) enum Target {
@@ -64,7 +64,7 @@ impl Target {
             look(Path::new(path), create)?;
         }
         let store = SqliteStore::open(path).await.map_err(|error| {
-            let text = told(&error);
+            let text = with_sources(&error);
             match error {
                 OpenError::InUse { .. } => Failure::new(texts::import_in_use(path)),
                 _ => Failure::new(text),
@@ -135,7 +135,7 @@ async fn into_database(
 ) -> Result<Outcome, Failure> {
     let admitted = match admit(repository) {
         Ok(admitted) => admitted,
-        Err(error) => return Ok(Outcome::Refused(told(&error))),
+        Err(error) => return Ok(Outcome::Refused(with_sources(&error))),
     };
     let documents: Vec<ImportedDocument> = admitted
         .documents
@@ -164,7 +164,7 @@ async fn into_database(
     let stored = store
         .import(&import)
         .await
-        .map_err(|error| Failure::new(told(&error)))?;
+        .map_err(|error| Failure::new(with_sources(&error)))?;
     let left_out = admitted.left_out;
     Ok(match stored {
         Imported::Added { documents, before } => Outcome::Imported {
@@ -238,20 +238,7 @@ async fn into_server(
         RemoteError::Absent { .. } => Err(Failure::new(texts::import_foreign_server(given))),
         _ => Err(Failure::new(texts::import_server_failed(
             given,
-            &told(&error),
+            &with_sources(&error),
         ))),
     }
-}
-
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    text
 }
