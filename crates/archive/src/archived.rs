@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use signet_tuf::{Answer, Fetch, FileMeta, MetadataPath, Received, RoleName, Snapshot, Timestamp};
+use signet_tuf::{
+    Answer, Fetch, FileMeta, Gun, MetadataPath, Received, RoleName, Snapshot, Timestamp,
+};
 
-use crate::{Document, Record, Sha256};
+use crate::{Document, Moment, Record, Sha256, Source, State, Verdict};
 
 /// A record with the documents that it names. It stands in for the trust server that they came from.
 #[derive(Clone, Debug)]
@@ -17,6 +19,24 @@ pub struct ArchivedRepository {
 }
 
 impl ArchivedRepository {
+    /// A repository without documents, whose verdict is still to be made: [`State::Incomplete`] holds its place.
+    #[must_use]
+    pub const fn empty(gun: Gun, source: Source, captured: Moment) -> Self {
+        Self {
+            record: Record {
+                gun,
+                source,
+                captured,
+                documents: Vec::new(),
+                current: BTreeMap::new(),
+                requests: Vec::new(),
+                changes: Vec::new(),
+                verdict: Verdict::of(State::Incomplete),
+            },
+            objects: BTreeMap::new(),
+        }
+    }
+
     /// The document that a server with this repository would give for `path`.
     #[must_use]
     pub fn document(&self, path: &MetadataPath) -> Option<(&Document, &Bytes)> {

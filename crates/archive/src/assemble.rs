@@ -8,7 +8,7 @@ use signet_tuf::{
     BaseRole, Gun, HashAlgorithm, Received, RoleName, Root, Snapshot, Targets, Timestamp, Version,
 };
 
-use crate::{ArchivedRepository, Change, Document, Moment, Record, Sha256, Source, State, Verdict};
+use crate::{ArchivedRepository, Change, Document, Moment, Sha256, Source};
 
 /// A document as a source holds it.
 #[derive(Clone, Debug)]
@@ -24,13 +24,13 @@ pub struct Held {
 /// How a source tells which documents are current.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Currency {
-    /// There is one document a role, and it is the current one.
+    /// There is one document a role, and it is the current one; of several the newest.
     Only,
     /// The newest timestamp names its snapshot, and that all others: as a trust server with these rows answers.
     Newest,
 }
 
-/// Puts documents together to a repository whose verdict is still to be made (a state of [`State::Incomplete`] holds its place).
+/// Puts documents together to a repository whose verdict is still to be made.
 #[must_use]
 pub fn assemble(
     gun: &Gun,
@@ -68,7 +68,8 @@ pub fn assemble(
         }
         Currency::Newest => walk(&documents, &objects),
     };
-    let documents = documents
+    let mut repository = ArchivedRepository::empty(gun.clone(), source, captured);
+    repository.record.documents = documents
         .into_iter()
         .map(|((role, version, sha256), published)| Document {
             length: objects
@@ -81,33 +82,10 @@ pub fn assemble(
             published,
         })
         .collect();
-    ArchivedRepository {
-        record: Record {
-            gun: gun.clone(),
-            source,
-            captured,
-            documents,
-            current,
-            requests: Vec::new(),
-            changes,
-            verdict: unjudged(),
-        },
-        objects,
-    }
-}
-
-/// What stands in a record until [`crate::judge`] has spoken.
-fn unjudged() -> Verdict {
-    Verdict {
-        state: State::Incomplete,
-        role: None,
-        reason: None,
-        valid_until: None,
-        tags: 0,
-        unusable: Vec::new(),
-        roots: None,
-        history: None,
-    }
+    repository.record.current = current;
+    repository.record.changes = changes;
+    repository.objects = objects;
+    repository
 }
 
 /// The version that a document carries; 0 where it cannot be read.

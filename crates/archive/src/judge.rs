@@ -88,14 +88,9 @@ fn update(
 
 fn blank(state: State, role: Option<RoleName>, reason: &str) -> Verdict {
     Verdict {
-        state,
         role,
         reason: Some(reason.chars().take(MAX_REASON).collect()),
-        valid_until: None,
-        tags: 0,
-        unusable: Vec::new(),
-        roots: None,
-        history: None,
+        ..Verdict::of(state)
     }
 }
 

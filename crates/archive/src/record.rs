@@ -299,6 +299,21 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// A state and nothing else.
+    #[must_use]
+    pub const fn of(state: State) -> Self {
+        Self {
+            state,
+            role: None,
+            reason: None,
+            valid_until: None,
+            tags: 0,
+            unusable: Vec::new(),
+            roots: None,
+            history: None,
+        }
+    }
+
     /// Whether two verdicts say the same. Their reasons are texts for people, which another version of the program may put in other words,
     /// and do not count.
     #[must_use]

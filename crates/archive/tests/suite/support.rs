@@ -5,9 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use signet_archive::{
-    ArchivedRepository, Document, Moment, Record, Sha256, Source, State, Verdict, Work,
-};
+use signet_archive::{ArchivedRepository, Document, Moment, Sha256, Source, State, Work};
 use signet_tuf::RoleName;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -35,29 +33,10 @@ pub(crate) fn source() -> Source {
 
 /// An empty repository.
 pub(crate) fn empty(gun: &str) -> ArchivedRepository {
-    let verdict = Verdict {
-        state: State::Absent,
-        role: None,
-        reason: None,
-        valid_until: None,
-        tags: 0,
-        unusable: Vec::new(),
-        roots: None,
-        history: None,
-    };
-    ArchivedRepository {
-        record: Record {
-            gun: gun.parse().unwrap(),
-            source: source(),
-            captured: moment(NOW),
-            documents: Vec::new(),
-            current: BTreeMap::new(),
-            requests: Vec::new(),
-            changes: Vec::new(),
-            verdict,
-        },
-        objects: BTreeMap::new(),
-    }
+    let gun = gun.parse().unwrap();
+    let mut repository = ArchivedRepository::empty(gun, source(), moment(NOW));
+    repository.record.verdict.state = State::Absent;
+    repository
 }
 
 /// Puts a document into a repository.
