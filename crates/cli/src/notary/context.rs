@@ -9,7 +9,7 @@ use signet_tuf::TrustPinning;
 use time::OffsetDateTime;
 
 use super::config::Config;
-use super::login::NotaryLogins;
+use super::login::{NamedBy, NotaryLogins};
 use super::passphrases::NotaryPassphrases;
 use super::server::{self, Remotes, Server};
 use crate::cobra::parse::Matches;
@@ -238,7 +238,21 @@ impl Context {
     /// # Errors
     /// When what TLS needs cannot be used.
     pub fn remote_at(&self, server: &Server, access: Access) -> Result<Arc<Remote>, Failure> {
-        self.remotes.get(self, server, access, self.logins())
+        self.remote_for(server, access, NamedBy::User)
+    }
+
+    /// The same for repositories whose names may not be the user's.
+    ///
+    /// # Errors
+    /// When what TLS needs cannot be used.
+    pub(super) fn remote_for(
+        &self,
+        server: &Server,
+        access: Access,
+        named_by: NamedBy,
+    ) -> Result<Arc<Remote>, Failure> {
+        self.remotes
+            .get(self, server, access, named_by, self.logins())
     }
 
     /// The same before connections are made, for who makes them.
@@ -246,7 +260,19 @@ impl Context {
     /// # Errors
     /// When the configuration, the address or what TLS needs cannot be used.
     pub(super) fn remote_options(&self, access: Access) -> Result<RemoteOptions, Failure> {
-        server::options(self, &self.server()?, access, self.logins())
+        self.remote_options_for(access, NamedBy::User)
+    }
+
+    /// The same for repositories whose names may not be the user's.
+    ///
+    /// # Errors
+    /// When the configuration, the address or what TLS needs cannot be used.
+    pub(super) fn remote_options_for(
+        &self,
+        access: Access,
+        named_by: NamedBy,
+    ) -> Result<RemoteOptions, Failure> {
+        server::options(self, &self.server()?, access, named_by, self.logins())
     }
 
     fn logins(&self) -> &Arc<NotaryLogins> {

@@ -1,5 +1,7 @@
-//! How the trust server is answered when it asks who it is: `NOTARY_AUTH`, else docker's login for the registry that a repository is named after.
+//! How the trust server is answered when it asks who it is: `NOTARY_AUTH`, else docker's login for the registry that a repository is named after,
+//! else, where others than the user chose the names, docker's login for the server itself.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +21,49 @@ use crate::env::Environment;
 use crate::login::{Login, Logins, TrustLogin};
 use crate::texts::notary as texts;
 use crate::ui::printer::Printer;
+use crate::ui::report::Failure;
+
+/// The trust server of Docker Hub, for which docker uses the login of Docker Hub.
+const HUBS_SERVER: &str = "notary.docker.io";
+
+/// Who chose the names of the repositories that a server is asked for.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::notary) enum NamedBy {
+    /// The user, who thereby says which registries' logins the server may see.
+    #[default]
+    User,
+    /// The server or an archive. Whoever wrote their names could name every registry there is, and collect the passwords of all; so the server
+    /// sees the login for itself and no other.
+    Others {
+        /// The registries whose logins it may see too, by docker's keys for credentials.
+        logins_for: BTreeSet<String>,
+    },
+}
+
+impl NamedBy {
+    /// Names that are not the user's, with the registries of `--login-for`.
+    ///
+    /// # Errors
+    /// When one of them is no registry.
+    pub(super) fn others(registries: &[&str]) -> Result<Self, Failure> {
+        let key = |registry: &&str| -> Result<String, Failure> {
+            let reference = of_registry(registry);
+            let reference =
+                reference.ok_or_else(|| Failure::new(texts::login_for_form(registry)))?;
+            Ok(reference.credentials_key().to_owned())
+        };
+        let logins_for = registries.iter().map(key).collect::<Result<_, _>>()?;
+        Ok(Self::Others { logins_for })
+    }
+
+    /// Whether the server may see the login for a registry because of a repository's name.
+    fn shows(&self, registry: &Reference) -> bool {
+        match self {
+            Self::User => true,
+            Self::Others { logins_for } => logins_for.contains(registry.credentials_key()),
+        }
+    }
+}
 
 /// The logins of one command.
 #[derive(Debug)]
@@ -55,18 +100,17 @@ impl NotaryLogins {
     }
 
     /// The login for a repository. Nothing is read yet.
-    fn of(&self, gun: &Gun) -> Arc<Login> {
-        self.choose(registry_of(gun).as_ref())
+    fn of(&self, gun: &Gun, server: &Url, named_by: &NamedBy) -> Arc<Login> {
+        match (registry_of(gun), named_by) {
+            (Some(registry), _) if named_by.shows(&registry) => self.choose(Some(&registry)),
+            (_, NamedBy::Others { .. }) => self.of_server(server),
+            (_, NamedBy::User) => self.choose(None),
+        }
     }
 
     /// The login for what concerns no single repository: docker's for the server itself.
     fn of_server(&self, server: &Url) -> Arc<Login> {
-        let host = server.host_str().unwrap_or_default();
-        let port = server.port().map(|port| format!(":{port}"));
-        // Logins are kept by the registries of images; any image will do.
-        let image = format!("{host}{}/image", port.unwrap_or_default()).parse::<Gun>();
-        let image = image.ok();
-        self.choose(image.as_ref().and_then(registry_of).as_ref())
+        self.choose(registry_at(server).as_ref())
     }
 
     fn choose(&self, registry: Option<&Reference>) -> Arc<Login> {
@@ -110,6 +154,23 @@ fn registry_of(gun: &Gun) -> Option<Reference> {
     (reference.gun() == gun.as_str()).then_some(reference)
 }
 
+/// The registry as which docker knows the server itself.
+fn registry_at(server: &Url) -> Option<Reference> {
+    let host = server.host_str()?;
+    if server.scheme() == "https" && server.port().is_none() && host == HUBS_SERVER {
+        return of_registry("docker.io");
+    }
+    let port = server.port().map(|port| format!(":{port}"));
+    of_registry(&format!("{host}{}", port.unwrap_or_default()))
+}
+
+/// A registry by its name. Logins are kept by the registries of images; any image will do.
+fn of_registry(name: &str) -> Option<Reference> {
+    let reference: Reference = format!("{name}/library/image").parse().ok()?;
+    let is_hub = reference.is_official() && matches!(name, "docker.io" | "index.docker.io");
+    (is_hub || (reference.domain() == name && !reference.is_official())).then_some(reference)
+}
+
 /// Base64 of `user:password`, with Go's words for what is wrong.
 fn decode(auth: &SecretString) -> Result<Credentials, &'static str> {
     let bytes = BASE64
@@ -132,14 +193,21 @@ fn decode(auth: &SecretString) -> Result<Credentials, &'static str> {
 pub(super) struct NotaryLogin {
     logins: Arc<NotaryLogins>,
     server: Url,
+    named_by: NamedBy,
     asker: Asker,
 }
 
 impl NotaryLogin {
-    pub(super) fn new(logins: Arc<NotaryLogins>, server: Url, asker: Asker) -> Self {
+    pub(super) fn new(
+        logins: Arc<NotaryLogins>,
+        server: Url,
+        named_by: NamedBy,
+        asker: Asker,
+    ) -> Self {
         Self {
             logins,
             server,
+            named_by,
             asker,
         }
     }
@@ -153,7 +221,8 @@ impl Authorizer for NotaryLogin {
         access: Access,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
-        TrustLogin::new(self.logins.of(gun), self.asker.clone())
+        let login = self.logins.of(gun, &self.server, &self.named_by);
+        TrustLogin::new(login, self.asker.clone())
             .authorize(gun, access, challenges)
             .await
     }
@@ -220,5 +289,29 @@ mod tests {
         assert_eq!(key("team/app"), None);
         assert_eq!(key("alpine"), None);
         assert_eq!(key("Team/App"), None);
+    }
+
+    #[test]
+    fn a_servers_own_login_is_that_of_its_address() {
+        let key = |server: &str| {
+            registry_at(&server.parse().unwrap()).map(|found| found.credentials_key().to_owned())
+        };
+        assert_eq!(
+            key("https://notary.docker.io").as_deref(),
+            Some("https://index.docker.io/v1/")
+        );
+        for (server, expected) in [
+            ("https://notary.example.com", "notary.example.com"),
+            ("https://notary.example.com:4443", "notary.example.com:4443"),
+            ("http://127.0.0.1:4443/sub", "127.0.0.1:4443"),
+            ("http://notary.docker.io", "notary.docker.io"),
+            ("https://notary.docker.io:444", "notary.docker.io:444"),
+        ] {
+            assert_eq!(key(server).as_deref(), Some(expected), "{server}");
+        }
+        assert_eq!(key("https://notary-server"), None);
+        for wrong in ["", "ghcr", "https://ghcr.io", "ghcr.io/team", "ghcr.io/"] {
+            assert!(NamedBy::others(&[wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use signet_oci::token::{Asker, TokenClients};
 use url::Url;
 
 use super::context::Context;
-use super::login::{NotaryLogin, NotaryLogins};
+use super::login::{NamedBy, NotaryLogin, NotaryLogins};
 use crate::env;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
@@ -65,7 +65,7 @@ impl Server {
 
 /// The servers of one command.
 #[derive(Default)]
-pub(super) struct Remotes(Mutex<BTreeMap<(String, &'static str), Arc<Remote>>>);
+pub(super) struct Remotes(Mutex<BTreeMap<(String, &'static str, NamedBy), Arc<Remote>>>);
 
 impl std::fmt::Debug for Remotes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,14 +79,15 @@ impl Remotes {
         context: &Context,
         server: &Server,
         access: Access,
+        named_by: NamedBy,
         logins: &Arc<NotaryLogins>,
     ) -> Result<Arc<Remote>, Failure> {
-        let key = (server.url.to_string(), access.actions());
+        let key = (server.url.to_string(), access.actions(), named_by.clone());
         let mut remotes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(remote) = remotes.get(&key) {
             return Ok(Arc::clone(remote));
         }
-        let options = options(context, server, access, logins)?;
+        let options = options(context, server, access, named_by, logins)?;
         let remote = Remote::new(options).map_err(|error| {
             let mut text = error.to_string();
             let mut source = std::error::Error::source(&error);
@@ -107,6 +108,7 @@ pub(super) fn options(
     context: &Context,
     server: &Server,
     access: Access,
+    named_by: NamedBy,
     logins: &Arc<NotaryLogins>,
 ) -> Result<RemoteOptions, Failure> {
     let tls = tls_options(context, &server.url)?;
@@ -117,6 +119,7 @@ pub(super) fn options(
     options.authorizer = Some(Arc::new(NotaryLogin::new(
         Arc::clone(logins),
         server.url.clone(),
+        named_by,
         asker,
     )));
     Ok(options)

@@ -6,6 +6,7 @@
 
 mod diff;
 mod extract;
+mod logins;
 mod look;
 mod support;
 mod verify;

@@ -293,13 +293,14 @@ fn with_tokens_an_import_takes_the_right_to_everything() {
         .token(tokens.auth("notary"));
     let new = TrustServer::ours_with(&options).unwrap();
     let url = new.url();
-    let line = [file.as_str(), "--into", &url];
+    let registry = "localhost:5000";
+    let line = [file.as_str(), "--into", &url, "--login-for", registry];
     let user = stranger(&new);
     // notary trusts the authorities of one file only.
     let both = format!("{}\n{}", new.ca_pem(), tokens.ca_pem());
     file::write(&user.path(".docker/ca.crt"), both).unwrap();
 
-    let login = |name, password| user.log_in("localhost:5000", name, password).unwrap();
+    let login = |name, password| user.log_in(registry, name, password).unwrap();
     let right = |gun: &str| {
         format!("does not let this login import {gun}: that takes the right * to the repository")
     };

@@ -13,6 +13,7 @@ use self::target::Target;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::login::NamedBy;
 use crate::texts::{notary as texts, quote, visible};
 use crate::ui::report::Failure;
 
@@ -29,13 +30,22 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     if into.is_empty() {
         return context.wrong_arguments(texts::IMPORT_INTO_MISSING);
     }
+    let logins_for = matches.list("login-for");
+    let named_by = if guns.is_empty() {
+        NamedBy::others(&logins_for)?
+    } else if logins_for.is_empty() {
+        NamedBy::User
+    } else {
+        return context.wrong_arguments(texts::LOGIN_FOR_NAMED);
+    };
     let path = Path::new(file);
     let archive = archives::open(path)?;
     let entries = select(&archive, file, guns)?;
     let dry_run = matches.is_set("dry-run");
     let mut summary = Summary::new(file, into, dry_run);
     let imported = context.block_on(async {
-        let mut target = Target::open(into, matches.is_set("create"), dry_run, context).await?;
+        let mut target =
+            Target::open(into, matches.is_set("create"), dry_run, named_by, context).await?;
         let outcome = all(&archive, path, &entries, &mut target, &mut |told: Told| {
             if !is_json {
                 context.printer.out(&told.line(dry_run))?;

@@ -28,6 +28,9 @@ static CREATE: Command = Command {
 Fetches the whole root chain of each repository and its current timestamp, snapshot, targets and delegations, verifies them as a client does
 and records them with the verdict. An interrupted run goes on where it was when the same command is started again.
 
+Repositories that you name, also in a file, get docker's login for the registry in their name. With --changefeed it is the server that chooses
+the names: then it gets NOTARY_AUTH or docker's login for the server itself, and other registries' logins only with --login-for.
+
 The exit code is 0 when everything that was asked for is in the archive, whatever its verdict.",
     examples: "\
 # Two repositories of one server
@@ -35,6 +38,9 @@ The exit code is 0 when everything that was asked for is in the archive, whateve
 
 # Everything that the server has published, with all older versions it still gives
 {} archive create -s https://notary.example.com --changefeed --history -o trust.tar.gz
+
+# The same of a server that takes the login of a registry
+{} archive create -s https://notary.example.com --changefeed --login-for registry.example.com -o trust.tar.gz
 
 # A list of names, and a signature of whoever made the archive
 {} archive create -s https://notary.example.com --from-file names.txt --sign-key archivist.pem -o trust.tar.gz
@@ -66,6 +72,7 @@ The exit code is 0 when everything that was asked for is in the archive, whateve
             "Take every older version that the source still gives, too",
         ),
         int("jobs", "How many repositories are fetched at a time", 4),
+        LOGIN_FOR,
         text("output", Some('o'), "The archive to write"),
         switch(
             "partial",
@@ -157,6 +164,9 @@ Loads repositories with their history into a trust server of Signet: into the da
 repository is verified first; those that do not hold are refused by name, expired ones are taken as they are. Nothing that is there is ever
 replaced, so the same command can be given again, and goes on where it was interrupted.
 
+A running server gets NOTARY_AUTH or docker's login for the server itself, because the names are the archive's; other registries' logins only with
+--login-for, or for repositories that you name.
+
 Until 'notary takeover' has given a repository keys of the new server, it can be read as before and not published to.",
     examples: "\
 # Into the database of a server that is not running
@@ -176,6 +186,7 @@ Until 'notary takeover' has given a repository keys of the new server, it can be
             None,
             "SQLite file of a server, or the https address of a running one",
         ),
+        LOGIN_FOR,
     ],
     args: Args::AtLeast(1),
     completes: Completes::Files,
@@ -258,3 +269,9 @@ be what the documents give for the moment of capture. The exit code is 1, with t
 
 const FORMAT: Flag =
     text("format", None, "Print 'json'").completing(Completes::OneOf(&["json", "text"]));
+
+const LOGIN_FOR: Flag = list(
+    "login-for",
+    None,
+    "Registry whose login the server may see for names that you did not choose",
+);

@@ -59,6 +59,8 @@ pub(super) struct Options<'a> {
     pub(super) partial: bool,
     pub(super) restart: bool,
     pub(super) form: Form,
+    /// The registries whose logins the server may see for names that it chose.
+    pub(super) logins_for: Vec<&'a str>,
     pub(super) sign_key: Option<&'a str>,
     /// The moments in the archive.
     pub(super) moments: Arc<dyn Clock>,
@@ -89,6 +91,10 @@ impl<'a> Options<'a> {
         } else {
             From::Names { list }
         };
+        let logins_for = matches.list("login-for");
+        if !logins_for.is_empty() && from != From::Changefeed {
+            return context.wrong_arguments(texts::LOGIN_FOR_NAMED);
+        }
         let jobs = match matches.int("jobs") {
             jobs @ 1..=MOST_JOBS => usize::try_from(jobs).ok().and_then(NonZeroUsize::new),
             _ => None,
@@ -110,6 +116,7 @@ impl<'a> Options<'a> {
             partial: matches.is_set("partial"),
             restart: matches.is_set("restart"),
             form,
+            logins_for,
             sign_key: given("sign-key"),
             moments: moments(context)?,
         })

@@ -15,6 +15,7 @@ use super::options::{From, Options};
 use super::progress::Progress;
 use super::summary;
 use crate::notary::Context;
+use crate::notary::login::NamedBy;
 use crate::texts::notary as texts;
 use crate::ui::report::{Failure, with_sources};
 
@@ -35,7 +36,11 @@ pub(super) fn create(options: &Options<'_>, context: &Context) -> Result<(), Fai
     if names.as_ref().is_some_and(|names| names.guns.is_empty()) {
         return Err(Failure::new(texts::ARCHIVE_NO_NAMES));
     }
-    let remote = context.remote_options(Access::Pull)?;
+    let named_by = match options.from {
+        From::Changefeed => NamedBy::others(&options.logins_for)?,
+        From::Names { .. } | From::TrustFolder { .. } | From::Database { .. } => NamedBy::User,
+    };
+    let remote = context.remote_options_for(Access::Pull, named_by)?;
     let source = crawl::source(&remote.server);
     let description = format!(
         "{}, {}, {}",
@@ -159,6 +164,7 @@ impl Crawler<'_> {
     async fn create(mut self, remote: RemoteOptions, names: Option<Names>) -> Result<(), Failure> {
         self.has_content = self.making.len() > 0;
         let host = remote.server.host_str().unwrap_or_default().to_owned();
+        let login_hint = self.login_hint();
         let (wanted, gone) = match self.crawl(remote, names).await {
             Ok(wanted) => wanted,
             Err(ended) => return Err(self.end(ended)),
@@ -169,7 +175,7 @@ impl Crawler<'_> {
         if !self.has_content {
             let failure = Failure::new(texts::archive_nothing(&host, self.absent, self.refused));
             let failure = if self.refused > 0 {
-                failure.hint(texts::ARCHIVE_LOGIN)
+                failure.hint(&login_hint)
             } else {
                 failure
             };
@@ -199,6 +205,7 @@ impl Crawler<'_> {
             making,
             options,
             context,
+            refused,
             ..
         } = self;
         let busy = context.printer.busy(texts::ARCHIVE_PACKS);
@@ -206,10 +213,24 @@ impl Crawler<'_> {
         drop(busy);
         summary::tell(&options.output, options.form, &context.printer)?;
         if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::new(texts::archive_incomplete(&problems)))
+            return Ok(());
         }
+        let failure = Failure::new(texts::archive_incomplete(&problems));
+        Err(if refused > 0 {
+            failure.hint(&login_hint)
+        } else {
+            failure
+        })
+    }
+
+    /// What helps when the server wants another login.
+    fn login_hint(&self) -> String {
+        if self.options.from != From::Changefeed {
+            return texts::ARCHIVE_LOGIN.to_owned();
+        }
+        let address = address(&self.source);
+        let server = address.split_once("://").map_or(address, |(_, rest)| rest);
+        texts::login_for_hint(server.split('/').next().unwrap_or(server))
     }
 
     /// Fetches all that is wanted, and gives the names; and how many of them the changefeed says to be deleted and are.
@@ -411,6 +432,7 @@ impl Crawler<'_> {
 
     /// The run cannot go on.
     fn end(self, ended: Ended) -> Failure {
+        let login_hint = self.login_hint();
         let error = match ended {
             Ended::Crawl(error) => error,
             Ended::Failed(failure) => {
@@ -429,9 +451,7 @@ impl Crawler<'_> {
         }
         self.making.leave();
         match error {
-            CrawlError::Authorization(_) | CrawlError::Login { .. } => {
-                failure.hint(texts::ARCHIVE_LOGIN)
-            }
+            CrawlError::Authorization(_) | CrawlError::Login { .. } => failure.hint(login_hint),
             CrawlError::Refused {
                 status: 401 | 403, ..
             } => failure.hint(texts::ARCHIVE_CATALOG),

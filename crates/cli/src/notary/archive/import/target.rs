@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::outcome::Outcome;
 use super::shown;
+use crate::notary::login::NamedBy;
 use crate::notary::{Context, Server};
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::{Failure, with_sources};
@@ -28,6 +29,8 @@ pub(super) enum Target {
     Server {
         remote: Arc<Remote>,
         given: String,
+        /// What helps when it wants another login.
+        login_hint: String,
         dry_run: bool,
     },
 }
@@ -40,16 +43,22 @@ impl Target {
         into: &str,
         create: bool,
         dry_run: bool,
+        named_by: NamedBy,
         context: &Context,
     ) -> Result<Self, Failure> {
         let scheme = into.split_once("://").map(|(scheme, _)| scheme);
         match scheme.map(str::to_ascii_lowercase).as_deref() {
             Some("http" | "https") => {
                 let server = Server::parse(into)?;
-                let remote = context.remote_at(&server, Access::All)?;
+                let login_hint = match &named_by {
+                    NamedBy::User => texts::ARCHIVE_LOGIN.to_owned(),
+                    NamedBy::Others { .. } => texts::login_for_hint(server.url.authority()),
+                };
+                let remote = context.remote_for(&server, Access::All, named_by)?;
                 return Ok(Self::Server {
                     remote,
                     given: into.to_owned(),
+                    login_hint,
                     dry_run,
                 });
             }
@@ -94,8 +103,9 @@ impl Target {
             Self::Server {
                 remote,
                 given,
+                login_hint,
                 dry_run,
-            } => into_server(remote, given, repository, *dry_run).await,
+            } => into_server(remote, (given, login_hint), repository, *dry_run).await,
         }
     }
 
@@ -190,7 +200,7 @@ fn count(documents: usize) -> u64 {
 
 async fn into_server(
     remote: &Remote,
-    given: &str,
+    (given, login_hint): (&str, &str),
     repository: &ArchivedRepository,
     dry_run: bool,
 ) -> Result<Outcome, Failure> {
@@ -233,7 +243,7 @@ async fn into_server(
         _ if error.is_refused_login() => {
             let gun = shown(repository.record.gun.as_str());
             let text = texts::import_unauthorized(given, &gun);
-            Err(Failure::new(text).hint(texts::ARCHIVE_LOGIN))
+            Err(Failure::new(text).hint(login_hint))
         }
         RemoteError::Absent { .. } => Err(Failure::new(texts::import_foreign_server(given))),
         _ => Err(Failure::new(texts::import_server_failed(
