@@ -7,6 +7,7 @@ use signet_tuf::{
     Answer, Fetch, FileMeta, Gun, MetadataPath, Received, RoleName, Snapshot, Timestamp,
 };
 
+use crate::shelf::Shelf;
 use crate::{Document, Moment, Record, Sha256, Source, State, Verdict};
 
 /// A record with the documents that it names. It stands in for the trust server that they came from.
@@ -93,11 +94,40 @@ impl ArchivedRepository {
     /// The verdict in the view's record is still that of the capture.
     #[must_use]
     pub fn as_of(&self, timestamp: &Sha256) -> Option<Self> {
+        self.view(&Shelf::of(self), timestamp)
+    }
+
+    pub(crate) fn view(&self, shelf: &Shelf<'_>, timestamp: &Sha256) -> Option<Self> {
+        let named = Named::by(shelf, timestamp)?;
+        let mut current: BTreeMap<RoleName, Sha256> = BTreeMap::new();
+        for (role, digest) in named.below {
+            if shelf.get(&role, &digest).is_some() {
+                current.insert(role, digest);
+            }
+        }
+        current.insert(RoleName::timestamp(), *timestamp);
+        current.insert(RoleName::snapshot(), named.snapshot);
+        let mut view = self.clone();
+        view.record.current = current;
+        Some(view)
+    }
+}
+
+/// What a timestamp and its snapshot name. Nothing is verified.
+pub(crate) struct Named {
+    pub(crate) snapshot: Sha256,
+    /// The root and everything that lists targets.
+    below: BTreeMap<RoleName, Sha256>,
+}
+
+impl Named {
+    /// Nothing where one of the two is missing or cannot be read.
+    pub(crate) fn by(shelf: &Shelf<'_>, timestamp: &Sha256) -> Option<Self> {
         let (timestamp_role, snapshot_role) = (RoleName::timestamp(), RoleName::snapshot());
-        let body = self.object(&timestamp_role, timestamp)?;
+        let body = shelf.get(&timestamp_role, timestamp)?;
         let received = Received::<Timestamp>::parse(&timestamp_role, body.clone()).ok()?;
         let snapshot = named(received.unverified().snapshot())?;
-        let body = self.object(&snapshot_role, &snapshot)?;
+        let body = shelf.get(&snapshot_role, &snapshot)?;
         let received = Received::<Snapshot>::parse(&snapshot_role, body.clone()).ok()?;
         let below = received
             .unverified()
@@ -105,24 +135,18 @@ impl ArchivedRepository {
             .iter()
             .filter_map(|(name, meta)| {
                 let role: RoleName = name.parse().ok()?;
-                let digest = named(Some(meta))?;
-                self.object(&role, &digest)?;
                 let below = role.lists_targets() || role == RoleName::root();
-                below.then_some((role, digest))
+                Some((role, named(Some(meta))?)).filter(|_| below)
             });
-        let mut current: BTreeMap<RoleName, Sha256> = below.collect();
-        current.insert(timestamp_role, *timestamp);
-        current.insert(snapshot_role, snapshot);
-        let mut view = self.clone();
-        view.record.current = current;
-        Some(view)
+        Some(Self {
+            snapshot,
+            below: below.collect(),
+        })
     }
 
-    /// The bytes of a role's document.
-    fn object(&self, role: &RoleName, digest: &Sha256) -> Option<&Bytes> {
-        self.documents(role)
-            .find(|document| document.sha256 == *digest)?;
-        self.objects.get(digest)
+    /// The root that the snapshot names.
+    pub(crate) fn root(&self) -> Option<Sha256> {
+        self.below.get(&RoleName::root()).copied()
     }
 }
 

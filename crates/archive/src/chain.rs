@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
-use signet_tuf::update::MAX_ROOT_CHAIN;
+use signet_tuf::update::{MAX_ROOT_BYTES, MAX_ROOT_CHAIN};
 use signet_tuf::{Gun, Received, RoleName, Root, Verified, Version};
 
 use crate::shelf::Shelf;
-use crate::{RootChain, Sha256};
+use crate::{ArchivedRepository, RootChain, Sha256};
 
 /// Most documents of one version that are tried. A server has one.
 const MAX_SAME_VERSION: usize = 16;
@@ -27,11 +27,13 @@ impl Roots {
     pub(crate) fn of(shelf: &Shelf<'_>) -> Option<Self> {
         let gun = &shelf.repository.record.gun;
         let role = RoleName::root();
-        let (digest, bytes) = shelf.current(&role)?;
+        // Clients take no larger ones.
+        let fits = |bytes: &Bytes| bytes.len() as u64 <= MAX_ROOT_BYTES;
+        let (digest, bytes) = shelf.current(&role).filter(|(_, bytes)| fits(bytes))?;
         let current = verify(gun, bytes, None).ok()?;
         let last = current.version();
         let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
-        for (document, bytes) in shelf.all(&role) {
+        for (document, bytes) in shelf.all(&role).filter(|(_, bytes)| fits(bytes)) {
             let same = by_version.entry(document.version).or_default();
             if same.len() < MAX_SAME_VERSION {
                 same.push((document.sha256, bytes));
@@ -113,6 +115,27 @@ impl Roots {
     /// The linked root with this digest.
     pub(crate) fn get(&self, digest: &Sha256) -> Option<&Verified<Root>> {
         self.linked.get(digest)
+    }
+}
+
+/// How the roots of a captured repository follow from one another.
+#[derive(Clone, Debug)]
+pub struct RootLinks {
+    /// The chain, as far as it is there.
+    pub chain: RootChain,
+    /// Why an older root, which is there, does not lead to the next one. Whoever trusted the older one would refuse the repository.
+    pub broken: Option<String>,
+}
+
+impl RootLinks {
+    /// The roots alone, whatever becomes of everything below them. Nothing when the current root is missing or signs not even itself.
+    #[must_use]
+    pub fn of(repository: &ArchivedRepository) -> Option<Self> {
+        let roots = Roots::of(&Shelf::of(repository))?;
+        Some(Self {
+            chain: roots.chain,
+            broken: roots.broken,
+        })
     }
 }
 

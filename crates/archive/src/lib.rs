@@ -37,6 +37,7 @@ pub use admission::{AdmissionError, Admitted, AdmittedDocument, LeftOut, admit};
 pub use archive::{Archive, ArchiveError, Checked, Entry, Header};
 pub use archived::ArchivedRepository;
 pub use assemble::{Currency, Held, assemble};
+pub use chain::RootLinks;
 pub use digest::Sha256;
 pub use judge::{Judgement, judge};
 pub use record::{

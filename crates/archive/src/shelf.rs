@@ -38,6 +38,12 @@ impl<'a> Shelf<'a> {
         Some(bytes)
     }
 
+    /// What the record says of the document of a role with this digest.
+    pub(crate) fn document(&self, role: &RoleName, digest: &Sha256) -> Option<&'a Document> {
+        let (document, _) = self.documents.get(&(role, *digest))?;
+        Some(document)
+    }
+
     /// What the source gave for this digest: the document that has it, or other bytes, which whoever asked for it will refuse.
     pub(crate) fn given(&self, role: &RoleName, digest: &Sha256) -> Option<&'a Bytes> {
         self.get(role, digest).or_else(|| {

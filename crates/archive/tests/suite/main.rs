@@ -14,6 +14,8 @@ mod keys;
 #[cfg(test)]
 mod making;
 #[cfg(test)]
+mod past;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod round_trip;

@@ -1,5 +1,7 @@
 //! `docker-trust verify --archive`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use signet_archive::record::Change;
 use signet_testkit::file;
@@ -415,4 +417,36 @@ fn roots_that_do_not_follow_from_one_another_are_refused() {
         "{found}"
     );
     assert_eq!(found.success().unwrap(), signed());
+}
+
+/// A source that adds a whole repository of its own to the history gains nothing, also where first use is allowed.
+#[test]
+fn a_strangers_repository_in_the_history_is_refused() {
+    let desk = Desk::new();
+    let mut mixed = dated();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../archive/tests/data/foreign");
+    for role in ["root", "targets", "snapshot", "timestamp"] {
+        let bytes = std::fs::read(folder.join(format!("{role}.json"))).unwrap();
+        put(&mut mixed, role, bytes, false);
+    }
+    let foreign = mixed.record.documents.last_mut().unwrap();
+    foreign.published = Some(moment("2026-11-22T19:40:00Z"));
+    let archive = desk.pack("a.tar.gz", &[mixed]);
+    let image = tagged("1.0");
+    let found = docker_trust(&[
+        "verify",
+        "--archive",
+        &archive,
+        "--at",
+        "2026-11-22T19:42:00Z",
+        &image,
+    ]);
+    assert_eq!(found.stdout, "");
+    let told = found.failure(1).unwrap();
+    assert!(
+        told.contains(
+            "is not proven by what was captured: the root that the snapshot names is not linked"
+        ),
+        "{told}"
+    );
 }

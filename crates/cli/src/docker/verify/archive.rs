@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use signet_archive::drive::{Client, drive};
-use signet_archive::{Archive, ArchivedRepository, Moment, Source, State, judge};
+use signet_archive::{Archive, ArchivedRepository, Moment, RootChain, RootLinks, Source, State};
 use signet_client::policy::Demands;
 use signet_oci::Reference;
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Scope, UpdateError};
-use signet_tuf::{Gun, PublicKey, RoleName, TrustPinning, TrustedRepository};
+use signet_tuf::{Gun, PublicKey, TrustedRepository};
 
 use super::super::context::Context;
 use super::super::problems;
@@ -118,11 +118,12 @@ impl Asked {
             let text = texts::archive_is_no_server(&reference.familiar_name(), &rule(stated));
             return Err(Failure::new(text).hint(texts::POLICY_FOR_ARCHIVES));
         }
-        let repository = self.find(&gun)?;
-        let captured = repository.record.captured;
+        let whole = self.find(&gun)?;
+        let captured = whole.record.captured;
         let at = self.at.unwrap_or(captured);
+        let roots = self.check_roots(&whole, at)?;
         let repository = if at < captured {
-            repository.in_force_at(at.time()).map_err(|error| {
+            whole.in_force_at(at.time()).map_err(|error| {
                 Failure::new(texts::archive_does_not_reach_back(
                     gun.as_str(),
                     &self.file(),
@@ -133,11 +134,17 @@ impl Asked {
                 .hint(texts::ARCHIVE_HISTORY)
             })?
         } else {
-            repository
+            whole
         };
         if talk == Talk::Warnings {
             self.say_when(&gun, at, captured, context);
             self.warn(&repository, &demands);
+            if let Some(chain) = roots
+                && let Some(gap) = chain.gap
+            {
+                let text = texts::roots_do_not_reach_back(gun.as_str(), chain.first, &gap);
+                tracing::warn!("{text}");
+            }
         }
         let trusted = self.judge(&repository, &demands, scope, at, talk)?;
         Ok(Proven {
@@ -192,7 +199,6 @@ impl Asked {
         }
         let refused = |error| self.refused(repository, demands, at, error);
         let trusted = first.trusted.map_err(refused)?;
-        self.check_roots(repository, at)?;
         for pinning in pinnings {
             client.pinning = pinning;
             drive(repository, client.clone()).trusted.map_err(refused)?;
@@ -259,24 +265,25 @@ impl Asked {
         }
     }
 
-    /// Roots that do not follow from one another are no repository's history: a client that knew the older one would refuse the newer.
-    fn check_roots(&self, repository: &ArchivedRepository, at: Moment) -> Result<(), Failure> {
-        let verdict = judge(repository, at.time(), &TrustPinning::default()).verdict;
-        if verdict.state == State::Untrusted && verdict.role == Some(RoleName::root()) {
-            return Err(Failure::new(texts::archive_proves_nothing(
-                repository.record.gun.as_str(),
+    /// Roots that do not follow from one another are no repository's history: a client that knew the older one would refuse the newer. That
+    /// is so for every moment, and whatever else is wrong.
+    fn check_roots(
+        &self,
+        whole: &ArchivedRepository,
+        at: Moment,
+    ) -> Result<Option<RootChain>, Failure> {
+        let Some(links) = RootLinks::of(whole) else {
+            return Ok(None);
+        };
+        match links.broken {
+            Some(reason) => Err(Failure::new(texts::archive_proves_nothing(
+                whole.record.gun.as_str(),
                 &self.file(),
                 &at.to_string(),
-                verdict.reason.as_deref().unwrap_or_default(),
-            )));
+                &reason,
+            ))),
+            None => Ok(Some(links.chain)),
         }
-        if let Some(roots) = verdict.roots
-            && let Some(gap) = roots.gap
-        {
-            let gun = repository.record.gun.as_str();
-            tracing::warn!("{}", texts::roots_do_not_reach_back(gun, roots.first, &gap));
-        }
-        Ok(())
     }
 
     fn file(&self) -> String {
