@@ -5,6 +5,7 @@
 //! client holds it to, and every earlier document to the keys that some verified document of its delegator lists. Only validity in time
 //! does not count: what has expired is taken over as what it is, and clients see that it has.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use signet_tuf::{
     Snapshot, Targets, Timestamp, Verified, Version,
 };
 
+use crate::bounds::MAX_DOCUMENTS;
 use crate::{ArchivedRepository, Document, Moment, Sha256};
 
 /// A document that may be stored.
@@ -100,10 +102,15 @@ pub enum AdmissionError {
     /// To check it would take too long.
     #[error("it has more documents with different keys than a server checks in one import")]
     TooManyChecks,
+    /// A record that no service leaves behind: with more documents than a repository may have, or the same bytes under many names.
+    #[error("{0}")]
+    Record(&'static str),
 }
 
-/// Most checks of a document against a set of keys.
+/// Most signatures that are checked, each against one set of keys.
 const MAX_CHECKS: usize = 100_000;
+/// Most roles and versions that the same bytes may stand for: they are parsed for each. Two delegations of one signer can have the same.
+const MAX_NAMES: usize = 8;
 
 /// Judges which documents of `repository` a server may store, by the documents alone.
 ///
@@ -111,8 +118,10 @@ const MAX_CHECKS: usize = 100_000;
 /// [`AdmissionError`] where the chain of roots or the current state does not hold. Earlier documents that nothing proves are left out and
 /// named in [`Admitted::left_out`].
 pub fn admit(repository: &ArchivedRepository) -> Result<Admitted, AdmissionError> {
+    let index = Index::new(repository)?;
     let mut admission = Admission {
         repository,
+        index,
         gun: &repository.record.gun,
         admitted: BTreeMap::new(),
         left_out: BTreeMap::new(),
@@ -129,8 +138,53 @@ pub fn admit(repository: &ArchivedRepository) -> Result<Admitted, AdmissionError
 
 type Key = (RoleName, Version);
 
+/// The documents of a record, found without going through all of them.
+struct Index<'a> {
+    by_version: BTreeMap<(&'a RoleName, Version), &'a Document>,
+    by_digest: BTreeMap<(&'a RoleName, Sha256), &'a Document>,
+}
+
+impl<'a> Index<'a> {
+    fn new(repository: &'a ArchivedRepository) -> Result<Self, AdmissionError> {
+        let record = &repository.record;
+        if record.documents.len() > MAX_DOCUMENTS {
+            return Err(AdmissionError::Record(
+                "it names more documents than a repository may have",
+            ));
+        }
+        let (mut by_version, mut by_digest) = (BTreeMap::new(), BTreeMap::new());
+        let mut named: BTreeMap<Sha256, usize> = BTreeMap::new();
+        for document in &record.documents {
+            let times = named.entry(document.sha256).or_default();
+            *times += 1;
+            if *times > MAX_NAMES {
+                return Err(AdmissionError::Record(
+                    "it names one document for many roles and versions",
+                ));
+            }
+            by_digest.insert((&document.role, document.sha256), document);
+            let is_current = record.current.get(&document.role) == Some(&document.sha256);
+            // As `ArchivedRepository::document`: the current one of several, else the first.
+            match by_version.entry((&document.role, document.version)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(document);
+                }
+                Entry::Occupied(mut entry) if is_current => {
+                    entry.insert(document);
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+        Ok(Self {
+            by_version,
+            by_digest,
+        })
+    }
+}
+
 struct Admission<'a> {
     repository: &'a ArchivedRepository,
+    index: Index<'a>,
     gun: &'a Gun,
     admitted: BTreeMap<Key, (&'a Document, &'a Bytes)>,
     left_out: BTreeMap<Key, String>,
@@ -172,8 +226,14 @@ impl<'a> Admission<'a> {
     /// The document of `role` with the digest that another one names.
     fn named(&self, role: &RoleName, sha256: Option<&[u8]>) -> Option<(&'a Document, &'a Bytes)> {
         let sha256 = Sha256(sha256?.try_into().ok()?);
-        let path = MetadataPath::Checksum(role.clone(), sha256.to_string());
-        self.repository.document(&path)
+        let document = *self.index.by_digest.get(&(role, sha256))?;
+        Some((document, self.repository.objects.get(&sha256)?))
+    }
+
+    /// The document of `role` with this version.
+    fn version(&self, role: &RoleName, version: Version) -> Option<(&'a Document, &'a Bytes)> {
+        let document = *self.index.by_version.get(&(role, version))?;
+        Some((document, self.repository.objects.get(&document.sha256)?))
     }
 
     fn take(&mut self, (document, bytes): (&'a Document, &'a Bytes)) {
@@ -252,15 +312,16 @@ impl<'a> Admission<'a> {
         let mut first = current.version();
         let mut next = current.raw().clone();
         while first > 1 {
-            let path = MetadataPath::Version(role.clone(), first - 1);
-            let Some(found) = self.repository.document(&path) else {
+            let Some(found) = self.version(&role, first - 1) else {
                 break;
             };
-            let previous = rules::verify_root(parse::<Root>(found)?, self.gun, time, None, None)
+            let received = parse::<Root>(found)?;
+            self.check(received.signatures().len())?;
+            let previous = rules::verify_root(received, self.gun, time, None, None)
                 .map_err(|refused| broken(found.0, refused.error))?;
             let received = Received::<Root>::parse(&role, next)
                 .map_err(|error| broken(found.0, error.into()))?;
-            self.check()?;
+            self.check(received.signatures().len())?;
             rules::verify_root(received, self.gun, time, Some(previous.body()), None).map_err(
                 |refused| AdmissionError::Rule {
                     role: role.clone(),
@@ -318,7 +379,7 @@ impl<'a> Admission<'a> {
             else {
                 continue;
             };
-            self.check()?;
+            self.check(received.signatures().len())?;
             if let Ok(document) = received.verify(&keys) {
                 wanted.extend(children(&document));
                 verified.insert(role, document);
@@ -331,9 +392,8 @@ impl<'a> Admission<'a> {
     fn history(&mut self, state: &State) -> Result<(), AdmissionError> {
         let mut by_role: BTreeMap<(usize, RoleName), BTreeMap<Version, _>> = BTreeMap::new();
         for document in &self.repository.record.documents {
-            let path = MetadataPath::Version(document.role.clone(), document.version);
             let key = (document.role.clone(), document.version);
-            match self.repository.document(&path) {
+            match self.version(&document.role, document.version) {
                 _ if self
                     .admitted
                     .get(&key)
@@ -467,7 +527,7 @@ impl<'a> Admission<'a> {
             return Ok(Err(error.to_string()));
         }
         for keys in keys.map(|keys| &keys.sets).into_iter().flatten() {
-            self.check()?;
+            self.check(received.signatures().len())?;
             if received.check_signatures(keys).is_ok() {
                 return Ok(Ok(()));
             }
@@ -477,8 +537,8 @@ impl<'a> Admission<'a> {
         ))
     }
 
-    fn check(&mut self) -> Result<(), AdmissionError> {
-        self.checks += 1;
+    fn check(&mut self, signatures: usize) -> Result<(), AdmissionError> {
+        self.checks = self.checks.saturating_add(signatures.max(1));
         if self.checks > MAX_CHECKS {
             return Err(AdmissionError::TooManyChecks);
         }
@@ -496,7 +556,9 @@ impl<'a> Admission<'a> {
                 .filter(|(before, _)| before == role)
                 .map_or(0, |(_, version)| version);
             let is_jump = version.saturating_sub(from) > rules::MAX_VERSION_JUMP;
-            if is_jump || *version > rules::MAX_VERSION || *version < 1 {
+            // What comes next, the owner's or this server's, must find numbers left.
+            let highest = rules::MAX_VERSION - rules::MAX_VERSION_JUMP;
+            if is_jump || *version > highest || *version < 1 {
                 return Err(AdmissionError::Jump {
                     role: role.clone(),
                     from,

@@ -8,7 +8,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use signet_tuf::{Gun, PublicKey};
 
@@ -21,6 +25,11 @@ const SECTIONS: &str = "sections";
 const PACKING: &str = "packing";
 /// Ends the name of a file that is being written.
 const UNFINISHED: &str = ".tmp";
+/// How often a folder may vanish between being opened and being locked.
+const MAX_RACES: u32 = 100;
+/// How often a lock that is held is asked for again, and after which pause.
+const LOCK_ATTEMPTS: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Signs an archive.
 pub trait Archivist {
@@ -148,6 +157,12 @@ impl Work {
     /// Reads what is finished, and removes what is not.
     fn take_stock(&mut self) -> Result<(), WorkError> {
         let sections = self.folder.join(SECTIONS);
+        match open_folder(&sections) {
+            Err(error) if is_no_folder(&error) => {
+                return Err(foreign(&sections, "it is a link, or no folder"));
+            }
+            opened => check_owner(&sections, &opened.map_err(at(&sections))?)?,
+        }
         for file in fs::read_dir(&sections).map_err(at(&sections))? {
             let path = file.map_err(at(&sections))?.path();
             match Part::read(&path) {
@@ -281,27 +296,29 @@ impl Work {
 }
 
 /// Makes the folder where it is not there, and locks it.
+///
+/// What lies in it is believed to be what this user captured, and may be signed: so it must be this user's, and nobody else may write to it.
 fn lock(folder: &Path) -> Result<File, WorkError> {
-    loop {
+    for _ in 0..MAX_RACES {
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(at(folder)(error));
             }
             _ => {}
         }
-        let handle = match File::open(folder) {
+        let handle = match open_folder(folder) {
             // Whoever had it is removing it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if is_no_folder(&error) => {
+                return Err(foreign(folder, "it is a link, or no folder"));
+            }
             other => other.map_err(at(folder))?,
         };
-        match handle.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(WorkError::Busy),
-            Err(TryLockError::Error(error)) => return Err(at(folder)(error)),
-        }
+        check_owner(folder, &handle)?;
+        take_lock(&handle, folder)?;
         // It may have been removed, and made anew, between opening and locking.
         let locked = handle.metadata().map_err(at(folder))?;
-        match fs::metadata(folder) {
+        match fs::symlink_metadata(folder) {
             Ok(there) if (there.dev(), there.ino()) == (locked.dev(), locked.ino()) => {
                 return Ok(handle);
             }
@@ -310,6 +327,54 @@ fn lock(folder: &Path) -> Result<File, WorkError> {
             Err(error) => return Err(at(folder)(error)),
         }
     }
+    Err(WorkError::Busy)
+}
+
+/// A program that somebody starts has the locks of who starts it for a moment, so one that is held is asked for a few times.
+fn take_lock(handle: &File, folder: &Path) -> Result<(), WorkError> {
+    let mut patience = LOCK_ATTEMPTS;
+    loop {
+        match handle.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(at(folder)(error)),
+            Err(TryLockError::WouldBlock) if patience == 0 => return Err(WorkError::Busy),
+            Err(TryLockError::WouldBlock) => {
+                patience -= 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+        }
+    }
+}
+
+/// Opens a folder, and nothing else: no link to one, and no pipe that would wait for a writer.
+fn open_folder(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    options.open(folder)
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::LOOP | Errno::NOTDIR))
+}
+
+fn check_owner(folder: &Path, handle: &File) -> Result<(), WorkError> {
+    let metadata = handle.metadata().map_err(at(folder))?;
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(foreign(folder, "it belongs to another user"));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(foreign(folder, "other users may write to it"));
+    }
+    Ok(())
+}
+
+fn foreign(folder: &Path, why: &str) -> WorkError {
+    WorkError::Other(format!(
+        "{} may hold what others put there: {why}; remove it, or make the archive in a folder of your own",
+        folder.display()
+    ))
 }
 
 /// Begins a new archive in a folder that is empty, or has what was left of one that was finished.
@@ -332,13 +397,19 @@ fn begin(folder: &Path, settings: &Settings) -> Result<(), WorkError> {
         .create(&sections)
         .map_err(at(&sections))?;
     let text = strict::write(settings).map_err(WorkError::Other)?;
-    write_whole(&folder.join(SETTINGS), &[&text])
+    write_whole(&folder.join(SETTINGS), &[&text], true)
 }
 
 /// Removes all that is ours but the settings.
 fn clear(folder: &Path) -> Result<(), WorkError> {
     let sections = folder.join(SECTIONS);
-    match fs::read_dir(&sections) {
+    let opened = match open_folder(&sections) {
+        Err(error) if is_no_folder(&error) => {
+            return Err(foreign(&sections, "it is a link, or no folder"));
+        }
+        other => other.and_then(|_| fs::read_dir(&sections)),
+    };
+    match opened {
         Ok(files) => {
             for file in files {
                 let path = file.map_err(at(&sections))?.path();
@@ -359,18 +430,22 @@ fn clear(folder: &Path) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// A new file that only this user can read.
+/// A new file that only this user can read, in place of whatever has the name.
 fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     options.open(path)
 }
 
 /// Writes a file under another name first, so that it is there whole or not at all.
 ///
-/// It is not forced to the disk: whoever reads it again finds out whether it is as it was written, and a repository that was lost with the
-/// power is captured again.
-fn write_whole(path: &Path, parts: &[&[u8]]) -> Result<(), WorkError> {
+/// Only what is `lasting` is forced to the disk. Whoever reads a part again finds out whether it is as it was written, and a repository that
+/// was lost with the power is captured again.
+fn write_whole(path: &Path, parts: &[&[u8]], lasting: bool) -> Result<(), WorkError> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let unfinished = PathBuf::from(unfinished);
@@ -378,6 +453,9 @@ fn write_whole(path: &Path, parts: &[&[u8]]) -> Result<(), WorkError> {
         let mut file = create(&unfinished)?;
         for part in parts {
             file.write_all(part)?;
+        }
+        if lasting {
+            file.sync_all()?;
         }
         drop(file);
         fs::rename(&unfinished, path)

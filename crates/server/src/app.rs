@@ -7,6 +7,7 @@ use signet_service::telemetry::carry_fields;
 use signet_tuf::rules::RuleError;
 use signet_tuf::{Gun, PublicKey, RoleName};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::current::{Library, Served, View};
 use crate::http::{Budget, Headers, ManagedRole};
@@ -24,6 +25,7 @@ pub struct App {
     settings: Settings,
     headers: Headers,
     upload_budget: Budget,
+    import_turn: Arc<Mutex<()>>,
     clock: Clock,
 }
 
@@ -61,6 +63,7 @@ impl App {
             trust,
             headers: Headers::new(settings.max_age),
             upload_budget: Budget::new(settings.limits.max_pending_bytes),
+            import_turn: Arc::default(),
             settings,
             clock,
         })
@@ -98,6 +101,11 @@ impl App {
 
     pub(crate) fn upload_budget(&self) -> &Budget {
         &self.upload_budget
+    }
+
+    /// The right to check an import, which one has at a time.
+    pub(crate) async fn import_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.import_turn).lock_owned().await
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -65,8 +65,11 @@ impl App {
         dry_run: bool,
     ) -> Result<ImportOutcome, ImportError> {
         let name = gun.clone();
+        // One at a time: an import may take a processor for seconds, and nobody waits at a terminal for two.
+        let turn = self.import_turn().await;
         // Big histories take seconds: away from the threads that serve requests.
         let checked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let repository = unpack(&name, delivery)?;
             admit(&repository).map_err(ImportError::from)
         });

@@ -80,7 +80,7 @@ impl Part {
         digest.update(&text);
         digest.update(&bytes);
         let digest = Sha256(digest.finish());
-        write_whole(&path, &[&text, &bytes, &digest.0])?;
+        write_whole(&path, &[&text, &bytes, &digest.0], false)?;
         Ok(Self {
             gun: record.gun,
             path,

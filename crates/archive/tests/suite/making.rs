@@ -1,7 +1,7 @@
 //! Making archives: the same bytes again, whatever happens in between.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -162,6 +162,58 @@ fn a_folder_belongs_to_one_process_and_one_archive() {
     assert!(error.to_string().contains("precious"), "{error}");
     assert!(other.join("precious").exists());
     assert!(Work::open(&folder.path().join("no/such"), "x", "x", created).is_err());
+}
+
+/// What others put beside the output is neither believed nor followed.
+#[test]
+fn a_folder_that_others_made_is_refused() {
+    let refused = |folder: &Path, why: &str| {
+        let created = moment("2026-11-22T19:00:00Z");
+        let error = Work::open(&partial(folder), "test/1", "a test", created).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    let open_to_all = folder();
+    drop(work(open_to_all.path()));
+    let mode = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(partial(open_to_all.path()), mode).unwrap();
+    refused(open_to_all.path(), "other users may write to it");
+
+    let foreign = folder();
+    drop(work(foreign.path()));
+    std::os::unix::fs::chown(partial(foreign.path()), Some(65534), Some(65534))
+        .expect("the tests run as root");
+    refused(foreign.path(), "it belongs to another user");
+
+    for target in ["elsewhere", "nowhere"] {
+        let linked = folder();
+        fs::create_dir(linked.path().join("elsewhere")).unwrap();
+        symlink(linked.path().join(target), partial(linked.path())).unwrap();
+        refused(linked.path(), "it is a link, or no folder");
+    }
+
+    // A link inside leads nobody out.
+    let inside = folder();
+    drop(work(inside.path()));
+    let victim = inside.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("precious"), "x").unwrap();
+    let sections = partial(inside.path()).join("sections");
+    fs::remove_dir(&sections).unwrap();
+    symlink(&victim, &sections).unwrap();
+    refused(inside.path(), "it is a link, or no folder");
+    assert!(Work::restart(&partial(inside.path())).is_err());
+    assert!(victim.join("precious").exists());
+
+    let packed = folder();
+    let mut work = work(packed.path());
+    work.finish(&rsa()).unwrap();
+    let victim = packed.path().join("victim");
+    fs::write(&victim, "x").unwrap();
+    symlink(&victim, partial(packed.path()).join("packing")).unwrap();
+    let target = packed.path().join("a.tar.gz");
+    work.pack(&target, None).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"x");
+    assert!(fs::symlink_metadata(&target).unwrap().is_file());
 }
 
 #[test]

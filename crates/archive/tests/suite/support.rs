@@ -91,13 +91,8 @@ pub(crate) fn folder() -> TempDir {
 /// A working folder in `folder`.
 pub(crate) fn work(folder: &Path) -> Work {
     let created = moment("2026-11-22T19:00:00Z");
-    Work::open(
-        &folder.join("a.tar.gz.partial"),
-        "test/1",
-        "a test",
-        created,
-    )
-    .unwrap()
+    let partial = folder.join("a.tar.gz.partial");
+    Work::open(&partial, "test/1", "a test", created).unwrap()
 }
 
 /// Packs an archive of `repositories` and gives its path.

@@ -1,17 +1,18 @@
 //! Reading the body of an update within bounds of size, time and memory.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http_body_util::BodyDataStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::settings::Limits;
 
 /// How many bytes of bodies may be in memory, of all requests together.
 #[derive(Debug)]
-pub(crate) struct Budget(Semaphore);
+pub(crate) struct Budget(Arc<Semaphore>);
 
 /// What one permit stands for, in bytes.
 const UNIT: usize = 64 * 1024;
@@ -19,7 +20,7 @@ const UNIT: usize = 64 * 1024;
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         let permits = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
-        Self(Semaphore::new(permits))
+        Self(Arc::new(Semaphore::new(permits)))
     }
 }
 
@@ -37,11 +38,11 @@ pub(super) enum BodyError {
 }
 
 /// Reads a body. Its share of the budget is given back when the second value is dropped.
-pub(super) async fn read<'a, B>(
+pub(super) async fn read<B>(
     body: B,
     limits: &Limits,
-    budget: &'a Budget,
-) -> Result<(Bytes, SemaphorePermit<'a>), BodyError>
+    budget: &Budget,
+) -> Result<(Bytes, OwnedSemaphorePermit), BodyError>
 where
     B: http_body::Body<Data = Bytes>,
 {
@@ -69,11 +70,11 @@ where
     let _ = tokio::time::timeout(limits.upload_time, read).await;
 }
 
-async fn collect<'a, B>(
+async fn collect<B>(
     body: B,
     limits: &Limits,
-    budget: &'a Budget,
-) -> Result<(Bytes, SemaphorePermit<'a>), BodyError>
+    budget: &Budget,
+) -> Result<(Bytes, OwnedSemaphorePermit), BodyError>
 where
     B: http_body::Body<Data = Bytes>,
 {
@@ -82,7 +83,8 @@ where
     let mut chunks = pin!(BodyDataStream::new(body));
     let mut collected = BytesMut::new();
     let mut refused = (announced > max).then_some(BodyError::TooLarge);
-    let mut share = budget.0.try_acquire().map_err(|_| BodyError::NoMemory)?;
+    let share = Arc::clone(&budget.0).try_acquire_owned();
+    let mut share = share.map_err(|_| BodyError::NoMemory)?;
     // Who is refused while still sending would not see the answer: that much is read and thrown away.
     let mut thrown_away = 0_usize;
     while let Some(chunk) = chunks.next().await {
@@ -114,7 +116,7 @@ where
 }
 
 /// Makes `share` enough for `bytes`, if the budget still has that much.
-fn extend<'a>(share: &mut SemaphorePermit<'a>, budget: &'a Budget, bytes: usize) -> bool {
+fn extend(share: &mut OwnedSemaphorePermit, budget: &Budget, bytes: usize) -> bool {
     let missing = bytes.div_ceil(UNIT).saturating_sub(share.num_permits());
     if missing == 0 {
         return true;
@@ -122,7 +124,7 @@ fn extend<'a>(share: &mut SemaphorePermit<'a>, budget: &'a Budget, bytes: usize)
     let Ok(missing) = u32::try_from(missing) else {
         return false;
     };
-    match budget.0.try_acquire_many(missing) {
+    match Arc::clone(&budget.0).try_acquire_many_owned(missing) {
         Ok(more) => {
             share.merge(more);
             true

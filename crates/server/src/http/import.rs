@@ -43,7 +43,7 @@ where
     };
     let limits = &app.settings().limits;
     let read = body::read(body, limits, app.upload_budget()).await;
-    let (body, _budget) = read.map_err(|error| match error {
+    let (body, share) = read.map_err(|error| match error {
         BodyError::NoMemory => {
             tracing::warn!(%gun, "503 POST too many updates at the same time");
             ApiError::with_empty_detail(ErrorCode::Unavailable)
@@ -76,7 +76,11 @@ where
     let (task, name) = (Arc::clone(app), gun.clone());
     // An import that has begun comes to its end, whether or not the client waits for it.
     let outcome = app
-        .run(async move { task.import(&name, delivery, dry_run).await })
+        .run(async move {
+            // Held while the work lasts, not only while the client waits.
+            let _share = share;
+            task.import(&name, delivery, dry_run).await
+        })
         .await;
     match outcome {
         Some(Ok(outcome)) => answer(&outcome),

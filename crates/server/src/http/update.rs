@@ -31,7 +31,7 @@ where
     let (head, body) = request.into_parts();
     let limits = &app.settings().limits;
     let read = body::read(body, limits, app.upload_budget()).await;
-    let (body, _budget) = read.map_err(|error| match error {
+    let (body, share) = read.map_err(|error| match error {
         BodyError::NoMemory => {
             tracing::warn!(%gun, "503 POST too many updates at the same time");
             ApiError::with_empty_detail(ErrorCode::Unavailable)
@@ -46,6 +46,8 @@ where
     // An update that has begun comes to its end, whether or not the client waits for it.
     let outcome = app
         .run(async move {
+            // Held while the work lasts, not only while the client waits.
+            let _share = share;
             let submission = task.parse(parts).await?;
             match refused {
                 Some(refused) => Ok(Err(refused)),

@@ -448,3 +448,29 @@ async fn a_delegation_whose_keys_were_replaced_since_is_taken_with_what_vouches_
         assert_same(&server, &repository).await;
     }
 }
+
+/// A17: a small body may not stand for much work. Each line of a record would have its document parsed again.
+#[tokio::test]
+async fn a17_a_record_does_not_name_one_document_for_ever() {
+    let (old, ..) = elsewhere().await;
+    let repository = archived(&old).await;
+    let server = Server::new(Backend::Memory).await;
+    let some = repository.record.documents[0].clone();
+    for (lines, text) in [
+        (9, "it names one document for many roles and versions"),
+        (
+            signet_archive::bounds::MAX_DOCUMENTS + 1,
+            "it names more documents than a repository may have",
+        ),
+    ] {
+        let mut padded = repository.clone();
+        for version in 1..=lines {
+            let mut more = some.clone();
+            more.role = "targets/x".parse().unwrap();
+            more.version = i64::try_from(version).unwrap();
+            padded.record.documents.push(more);
+        }
+        let answer = send(&server, "?dry-run=1", body(&padded)).await;
+        assert_refused(&answer, text);
+    }
+}

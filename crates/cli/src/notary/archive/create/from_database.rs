@@ -32,7 +32,11 @@ pub(super) fn create(
 ) -> Result<(), Failure> {
     let mut names = Names::read(options.args, list, &context.printer)?;
     let takes_all = names.guns.is_empty();
-    let description = format!("the database {file}, {}", names.description());
+    let description = format!(
+        "the database {file}{}, {}",
+        state_of(Path::new(file)),
+        names.description()
+    );
     let scratch = options
         .output
         .parent()
@@ -69,6 +73,19 @@ pub(super) fn create(
         Ok((making, packed, lacking))
     })?;
     super::pack(making, &packed, lacking, options, context)
+}
+
+/// Which state of the file is meant: parts of two states are not one archive.
+fn state_of(file: &Path) -> String {
+    let state = std::fs::metadata(file).and_then(|file| Ok((file.len(), file.modified()?)));
+    // A file that is not there is an error of whoever opens it.
+    state.map_or_else(
+        |_| String::new(),
+        |(length, changed)| {
+            let changed = Moment::of(changed.into());
+            format!(" of {length} bytes as of {changed}")
+        },
+    )
 }
 
 async fn all_names(
