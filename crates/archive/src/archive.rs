@@ -14,7 +14,9 @@ use crate::bounds::{
 };
 use crate::member::Member;
 use crate::seal::{self, Seal};
-use crate::{ArchivedRepository, Moment, Sha256, Source, State, envelope, section, strict, tape};
+use crate::{
+    ArchivedRepository, Document, Moment, Sha256, Source, State, envelope, section, strict, tape,
+};
 
 pub(crate) const HEADER: &str = "archive.json";
 pub(crate) const INDEX: &str = "index.jsonl";
@@ -130,10 +132,15 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`] when it cannot be read, or its frame, header, signatures or index are not as they were written.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        let plain = || damaged("the archive", "it is not a plain file");
+        // Opening a pipe would wait for its other end, and opening a device may do anything.
         if !std::fs::metadata(path)?.is_file() {
-            return Err(damaged("the archive", "it is not a plain file"));
+            return Err(plain());
         }
         let file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(plain());
+        }
         let seal = read_seal(&file)?;
         let place = "the beginning".to_owned();
         let most = MAX_HEADER_BYTES + MAX_INDEX_BYTES + 4 * tape::BLOCK as u64;
@@ -221,6 +228,15 @@ impl Archive {
         if !known {
             let reason = "its source is none of the archive's";
             return Err(damaged(shown(&entry.gun), reason));
+        }
+        // Order, roll-backs and contradictions are told by these.
+        for document in &repository.record.documents {
+            let bytes = repository.objects.get(&document.sha256);
+            let carried = bytes.map(|bytes| Document::version_in(&document.role, bytes));
+            if carried != Some(document.version) {
+                let reason = format!("its document {} has another version", document.sha256);
+                return Err(damaged(shown(&entry.gun), reason));
+            }
         }
         Ok(repository)
     }

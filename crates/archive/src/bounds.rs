@@ -32,6 +32,11 @@ pub const RATIO_FROM: u64 = 1 << 20;
 pub const MAX_HISTORY_DOCUMENTS: u64 = 1 << 18;
 /// Most bytes that the same reads.
 pub const MAX_HISTORY_BYTES: u64 = 2 * MAX_REPOSITORY_BYTES;
+/// Most bytes that are hashed to check the signatures of a repository's chain of roots, and as many for its earlier states. Each signature by
+/// a known key hashes its whole message; [`SIGNATURE_COST`] comes on top.
+pub const MAX_SIGNED_BYTES: u64 = 16 << 30;
+/// What checking a signature costs beside hashing, as bytes that could be hashed in the same time.
+pub const SIGNATURE_COST: u64 = 1 << 16;
 
 /// The largest content that `compressed` bytes may stand for.
 pub(crate) const fn largest_content(compressed: u64) -> u64 {

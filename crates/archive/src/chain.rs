@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use signet_tuf::rules::{self, CertificateTime, RuleError};
+use signet_tuf::rules::{self, CertificateTime};
 use signet_tuf::update::{MAX_ROOT_BYTES, MAX_ROOT_CHAIN};
 use signet_tuf::{Gun, Received, RoleName, Root, Verified, Version};
 
+use crate::bounds::MAX_SIGNED_BYTES;
 use crate::shelf::Shelf;
+use crate::standing::signature_work;
 use crate::{ArchivedRepository, RootChain, Sha256};
 
 /// Most documents of one version that are tried. A server has one.
@@ -30,7 +32,8 @@ impl Roots {
         // Clients take no larger ones.
         let fits = |bytes: &Bytes| bytes.len() as u64 <= MAX_ROOT_BYTES;
         let (digest, bytes) = shelf.current(&role).filter(|(_, bytes)| fits(bytes))?;
-        let current = verify(gun, bytes, None).ok()?;
+        let mut work = Work(0);
+        let current = work.verify(gun, bytes, None).ok()?;
         let last = current.version();
         let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
         for (document, bytes) in shelf.all(&role).filter(|(_, bytes)| fits(bytes)) {
@@ -49,13 +52,15 @@ impl Roots {
             },
             broken: None,
         };
-        roots.go_down(gun, &current, candidates);
+        roots.go_down(gun, &current, candidates, &mut work);
         let mut above = current.clone();
         roots.linked.insert(digest, current);
         while above.version().saturating_sub(last) < MAX_ROOT_CHAIN
             && let Some((digest, next)) = candidates(above.version().saturating_add(1))
                 .iter()
-                .find_map(|(digest, bytes)| Some((*digest, verify(gun, bytes, Some(&above)).ok()?)))
+                .find_map(|(digest, bytes)| {
+                    Some((*digest, work.verify(gun, bytes, Some(&above)).ok()?))
+                })
         {
             roots.linked.insert(digest, next.clone());
             above = next;
@@ -68,6 +73,7 @@ impl Roots {
         gun: &Gun,
         current: &Verified<Root>,
         candidates: impl Fn(Version) -> &'a [(Sha256, &'a Bytes)],
+        work: &mut Work,
     ) {
         let mut upper = current.clone();
         while self.chain.first > 1 {
@@ -79,7 +85,7 @@ impl Roots {
             let mut refused = None;
             let mut found = None;
             for (digest, bytes) in candidates(version) {
-                match lower(gun, bytes, &upper) {
+                match work.lower(gun, bytes, &upper) {
                     Ok(root) => {
                         found = Some((*digest, root));
                         break;
@@ -139,28 +145,53 @@ impl RootLinks {
     }
 }
 
-fn verify(
-    gun: &Gun,
-    bytes: &Bytes,
-    previous: Option<&Verified<Root>>,
-) -> Result<Verified<Root>, RuleError> {
-    let received = Received::parse(&RoleName::root(), bytes.clone())?;
-    let previous = previous.map(Verified::body);
-    rules::verify_root(received, gun, CertificateTime::Ignored, previous, None)
-        .map_err(|refused| refused.error)
-}
+/// What was spent on signatures, in bytes that are hashed.
+struct Work(u64);
 
-/// The root in `bytes`, when it signs itself and `upper` follows from it.
-fn lower(gun: &Gun, bytes: &Bytes, upper: &Verified<Root>) -> Result<Verified<Root>, RuleError> {
-    let root = verify(gun, bytes, None)?;
-    let received = upper.received().clone();
-    rules::verify_root(
-        received,
-        gun,
-        CertificateTime::Ignored,
-        Some(root.body()),
-        None,
-    )
-    .map_err(|refused| refused.error)?;
-    Ok(root)
+impl Work {
+    fn spend(&mut self, root: &Received<Root>, times: usize) -> Result<(), String> {
+        let signatures = root.signatures().len().saturating_mul(times);
+        self.0 = self
+            .0
+            .saturating_add(signature_work(root.raw(), signatures));
+        if self.0 > MAX_SIGNED_BYTES {
+            return Err("there are more signatures than are examined".to_owned());
+        }
+        Ok(())
+    }
+
+    fn verify(
+        &mut self,
+        gun: &Gun,
+        bytes: &Bytes,
+        previous: Option<&Verified<Root>>,
+    ) -> Result<Verified<Root>, String> {
+        let received = Received::parse(&RoleName::root(), bytes.clone());
+        let received = received.map_err(|error| error.to_string())?;
+        self.check(gun, received, previous)
+    }
+
+    fn check(
+        &mut self,
+        gun: &Gun,
+        received: Received<Root>,
+        previous: Option<&Verified<Root>>,
+    ) -> Result<Verified<Root>, String> {
+        self.spend(&received, if previous.is_some() { 2 } else { 1 })?;
+        let previous = previous.map(Verified::body);
+        rules::verify_root(received, gun, CertificateTime::Ignored, previous, None)
+            .map_err(|refused| refused.error.to_string())
+    }
+
+    /// The root in `bytes`, when it signs itself and `upper` follows from it.
+    fn lower(
+        &mut self,
+        gun: &Gun,
+        bytes: &Bytes,
+        upper: &Verified<Root>,
+    ) -> Result<Verified<Root>, String> {
+        let root = self.verify(gun, bytes, None)?;
+        self.check(gun, upper.received().clone(), Some(&root))?;
+        Ok(root)
+    }
 }

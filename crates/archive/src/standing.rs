@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use signet_tuf::metadata::Metadata;
 use signet_tuf::rules::{self, RuleError};
 use signet_tuf::update::{MAX_ROLES, MAX_TIMESTAMP_BYTES};
 use signet_tuf::{
-    BaseRole, Expiry, FileMeta, MetadataPath, Received, RoleName, Root, Snapshot, Targets,
-    Timestamp, Verified, VerifyError, lookup,
+    BaseRole, Expiry, FileMeta, MetadataPath, Received, RoleKeys, RoleName, Root, Snapshot,
+    Targets, Timestamp, Verified, VerifyError, lookup,
 };
 use time::OffsetDateTime;
 
-use crate::bounds::{MAX_HISTORY_BYTES, MAX_HISTORY_DOCUMENTS};
+use crate::bounds::{MAX_HISTORY_BYTES, MAX_HISTORY_DOCUMENTS, MAX_SIGNED_BYTES, SIGNATURE_COST};
 use crate::chain::Roots;
 use crate::shelf::Shelf;
 use crate::{Sha256, UnusableRole};
@@ -113,6 +114,8 @@ pub(crate) struct Examiner<'a> {
     at: Option<OffsetDateTime>,
     documents: u64,
     bytes: u64,
+    /// The work of checking signatures, in bytes that are hashed.
+    signed: u64,
     /// The state before: its neighbours share most documents with it.
     before: BTreeMap<RoleName, Held>,
     /// What came of the last snapshot, which many timestamps may name: its root, where everything below the timestamp holds.
@@ -131,6 +134,7 @@ impl<'a> Examiner<'a> {
             at,
             documents: 0,
             bytes: 0,
+            signed: 0,
             before: BTreeMap::new(),
             last: None,
         }
@@ -142,6 +146,24 @@ impl<'a> Examiner<'a> {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         if self.documents > MAX_HISTORY_DOCUMENTS || self.bytes > MAX_HISTORY_BYTES {
             return Err(Fault::other(role, "there is more than is examined"));
+        }
+        Ok(())
+    }
+
+    /// Counts the signatures that will be checked: those by known keys, of which one key may have any number that do not hold.
+    fn spend_signatures<T: Metadata>(
+        &mut self,
+        received: &Received<T>,
+        keys: &RoleKeys,
+    ) -> Result<(), Fault> {
+        let signatures = received.signatures().iter();
+        let known = signatures.filter(|signature| keys.contains(&signature.key_id));
+        self.signed = self
+            .signed
+            .saturating_add(signature_work(received.raw(), known.count()));
+        if self.signed > MAX_SIGNED_BYTES {
+            let reason = "there are more signatures than are examined";
+            return Err(Fault::other(received.role(), reason));
         }
         Ok(())
     }
@@ -192,10 +214,12 @@ impl<'a> Examiner<'a> {
     }
 
     fn verify_timestamp(
-        &self,
+        &mut self,
         received: Received<Timestamp>,
         root: &Verified<Root>,
     ) -> Result<Verified<Timestamp>, Fault> {
+        let keys = root.body().role_keys(BaseRole::Timestamp);
+        self.spend_signatures(&received, &keys)?;
         rules::verify_timestamp(received, root.body())
             .map_err(|error| Fault::rule(&RoleName::timestamp(), error))
     }
@@ -231,6 +255,8 @@ impl<'a> Examiner<'a> {
             }
         })?;
         self.spend(&root_role, root.raw())?;
+        let keys = root.body().role_keys(BaseRole::Snapshot);
+        self.spend_signatures(&received, &keys)?;
         let verified = rules::verify_snapshot(received, root.body())
             .map_err(|error| Fault::rule(&role, error))?;
         check(verified.body().meta.get("root"), &root_role, root.raw())?;
@@ -348,7 +374,10 @@ impl<'a> Examiner<'a> {
         received
             .validate()
             .map_err(|error| Fault::rule(role, error))?;
+        // A delegation's are checked twice.
+        self.spend_signatures(&received, &keys)?;
         if role.is_delegation() {
+            self.spend_signatures(&received, &keys)?;
             match received.check_signatures(&keys) {
                 Err(VerifyError::BelowThreshold(below)) => return Ok(Err(below.to_string())),
                 Err(error) => return Err(Fault::rule(role, error)),
@@ -369,6 +398,12 @@ impl<'a> Examiner<'a> {
             document: Rc::new(document),
         }))
     }
+}
+
+/// What checking `signatures` of a document costs, in bytes that are hashed.
+pub(crate) fn signature_work(document: &Bytes, signatures: usize) -> u64 {
+    let each = SIGNATURE_COST.saturating_add(document.len() as u64);
+    each.saturating_mul(signatures as u64)
 }
 
 fn digest(meta: Option<&FileMeta>) -> Option<Sha256> {

@@ -528,7 +528,14 @@ fn a_lying_version_is_found() {
     );
     assert!(record.contains(from));
     forged.sections[1][0].set(record.replacen(from, to, 1));
-    assert!(refusal(&forged.build()).contains("another version"));
+    let bytes = forged.build();
+    assert!(refusal(&bytes).contains("another version"));
+    // Whoever reads without checking the whole file finds it, too.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let open = Archive::open(file.path()).unwrap();
+    let error = open.read(&open.entries()[1]).unwrap_err();
+    assert!(error.to_string().contains("another version"), "{error}");
 }
 
 #[test]

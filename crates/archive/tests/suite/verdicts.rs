@@ -312,3 +312,45 @@ fn silence_is_not_absence() {
     let verdict = verdict(&repository, moment(NOW).time());
     assert_eq!(verdict.state, State::Incomplete);
 }
+
+/// A document with a thousand signatures of its key that do not hold, and `padding` bytes more to hash for each.
+fn heavy(bytes: &[u8], padding: usize) -> Vec<u8> {
+    let mut document: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    let mut signature = document["signatures"][0].clone();
+    signature["sig"] = data_encoding::BASE64.encode(&[7; 64]).into();
+    document["signatures"] = vec![signature; 1000].into();
+    document["signed"]["x-padding"] = "a".repeat(padding).into();
+    serde_json::to_vec(&document).unwrap()
+}
+
+#[test]
+fn the_work_of_checking_signatures_is_bounded() {
+    let at = moment(NOW).time();
+    let reason = "there are more signatures than are examined";
+
+    let mut repository = demo();
+    let snapshot = digests(&repository, "snapshot")[&4];
+    let snapshot = heavy(&repository.objects[&snapshot], 20 << 20);
+    let timestamp = digests(&repository, "timestamp")[&4];
+    let bytes = &repository.objects[&timestamp];
+    let mut timestamp: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    let digest = signet_archive::Sha256::of(&snapshot);
+    let meta = &mut timestamp["signed"]["meta"]["snapshot"];
+    meta["hashes"]["sha256"] = data_encoding::BASE64.encode(&digest.0).into();
+    meta["length"] = snapshot.len().into();
+    put(&mut repository, "snapshot", snapshot.into(), false);
+    let timestamp = serde_json::to_vec(&timestamp).unwrap();
+    put(&mut repository, "timestamp", timestamp.into(), false);
+    let history = verdict(&repository, at).history.unwrap();
+    assert_eq!(history.unproven[&4], reason);
+
+    // A root that clients find too large is not looked at.
+    let mut repository = demo();
+    let root = digests(&repository, "root")[&5];
+    let bytes = repository.objects[&root].clone();
+    without(&mut repository, &root);
+    let large = heavy(&bytes, 9 << 20);
+    put(&mut repository, "root", large.into(), false);
+    let roots = verdict(&repository, at).roots.unwrap();
+    assert_eq!(roots.gap.unwrap(), "root version 5 is missing");
+}
