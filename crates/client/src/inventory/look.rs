@@ -63,9 +63,16 @@ pub fn look(
             trusted: Some(trusted),
             error: None,
         },
-        Err(error) if is_expired(&error) => Seen {
-            trusted: read(Mode::Write).ok(),
-            error: Some(error),
+        // The first pass ends at what has expired; only the second tells whether anything else is wrong.
+        Err(error) if is_expired(&error) => match read(Mode::Write) {
+            Ok(trusted) => Seen {
+                trusted: Some(trusted),
+                error: Some(error),
+            },
+            Err(other) => Seen {
+                trusted: None,
+                error: Some(if is_expired(&other) { error } else { other }),
+            },
         },
         Err(error) => Seen {
             trusted: None,
@@ -120,5 +127,49 @@ pub fn state_of(seen: &Seen) -> State {
         (Some(UpdateError::Refused { .. }), _) => State::Refused,
         (Some(UpdateError::Unreachable { .. }), _) => State::Unreachable,
         (Some(_), _) => State::Untrusted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use time::macros::datetime;
+
+    use super::*;
+
+    /// A repository that another program signed. All of its documents end with 2028.
+    fn read(replaced: Option<&str>, at: OffsetDateTime) -> Seen {
+        let gun = "registry.example.com/signet/demo".parse().unwrap();
+        look(&gun, at, &[], &|fetch| {
+            let role = match &fetch.path {
+                MetadataPath::Current(role)
+                | MetadataPath::Checksum(role, _)
+                | MetadataPath::Version(role, _) => role.as_str(),
+            };
+            let bytes: &'static [u8] = match role {
+                _ if replaced == Some(role) => b"{\"signatures\":[],\"signed\":{}}",
+                "root" => include_bytes!("../../tests/data/inventory/ended/root.json"),
+                "targets" => include_bytes!("../../tests/data/inventory/ended/targets.json"),
+                "snapshot" => include_bytes!("../../tests/data/inventory/ended/snapshot.json"),
+                _ => include_bytes!("../../tests/data/inventory/ended/timestamp.json"),
+            };
+            Answer::Bytes(Bytes::from_static(bytes))
+        })
+    }
+
+    /// What has expired and is forged is first of all forged.
+    #[test]
+    fn an_end_of_validity_hides_nothing() {
+        let over = datetime!(2030-01-01 00:00 UTC);
+        let seen = read(None, datetime!(2028-01-01 00:00 UTC));
+        assert_eq!(state_of(&seen), State::Trusted);
+        let seen = read(None, over);
+        assert_eq!(state_of(&seen), State::Expired);
+        assert!(seen.trusted.is_some());
+        for role in ["snapshot", "targets"] {
+            let seen = read(Some(role), over);
+            assert_eq!(state_of(&seen), State::Untrusted, "{role}: {seen:?}");
+            assert!(seen.trusted.is_none());
+        }
     }
 }

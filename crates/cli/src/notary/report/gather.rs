@@ -330,9 +330,14 @@ async fn read(options: Options) -> Asked {
             (seen, None)
         }
         Err(Error::Update(error @ UpdateError::Rule(RuleError::Expired { .. }))) => {
-            let described = repository.update(Mode::Write, Scope::All).await;
+            let trusted = match repository.update(Mode::Write, Scope::All).await {
+                Ok(trusted) => Some(Box::new(trusted.clone())),
+                Err(Error::Update(UpdateError::Rule(RuleError::Expired { .. }))) => None,
+                // What has expired may be wrong in other ways too, which is worse.
+                Err(other) => return failed(other),
+            };
             let seen = Seen {
-                trusted: described.ok().map(|trusted| Box::new(trusted.clone())),
+                trusted,
                 error: Some(error),
             };
             (seen, None)
