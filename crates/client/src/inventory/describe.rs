@@ -1,6 +1,6 @@
 //! From a trusted repository, or from what is wrong with it, to an inventory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use signet_archive::{Moment, State};
 use signet_tuf::rules::RuleError;
@@ -220,6 +220,8 @@ fn strengths_of(listed: &[Listed]) -> BTreeMap<String, Strength> {
 
 fn keys(listed: &[Listed], at_hand: &KeysAtHand) -> Vec<Key> {
     let mut found: BTreeMap<&KeyId, Key> = BTreeMap::new();
+    let mut in_roles = BTreeSet::new();
+    let mut carried = BTreeSet::new();
     for entry in listed {
         for key in &entry.keys {
             let id = key.canonical_id();
@@ -230,9 +232,8 @@ fn keys(listed: &[Listed], at_hand: &KeysAtHand) -> Vec<Key> {
                 holder: Holder::Elsewhere,
                 certificates: Vec::new(),
             });
-            let role = entry.role.to_string();
-            if !known.roles.contains(&role) {
-                known.roles.push(role);
+            if in_roles.insert((id, &entry.role)) {
+                known.roles.push(entry.role.to_string());
             }
             let by_server = matches!(
                 entry.role.base(),
@@ -251,7 +252,13 @@ fn keys(listed: &[Listed], at_hand: &KeysAtHand) -> Vec<Key> {
                     not_before: Moment::of(from),
                     not_after: Moment::of(until),
                 };
-                if !known.certificates.contains(&certificate) {
+                let is_new = carried.insert((
+                    id,
+                    certificate.common_name.clone(),
+                    certificate.not_before,
+                    certificate.not_after,
+                ));
+                if is_new {
                     known.certificates.push(certificate);
                 }
             }
@@ -267,27 +274,40 @@ fn roles(
     at: OffsetDateTime,
 ) -> Vec<Role> {
     let mut all: Vec<Role> = Vec::new();
+    // Documents of other people's making are searched once, not once for each role or key.
+    let mut known = BTreeSet::new();
+    let by_server: BTreeSet<&str> = inventory
+        .keys
+        .iter()
+        .filter(|key| key.holder == Holder::Server)
+        .map(|key| key.id.as_str())
+        .collect();
+    let mut tags: BTreeMap<&str, u64> = BTreeMap::new();
+    for tag in &inventory.tags {
+        let roles: BTreeSet<&str> = tag.roles.iter().map(String::as_str).collect();
+        for role in roles {
+            *tags.entry(role).or_default() += 1;
+        }
+    }
     for entry in listed {
         let name = entry.role.as_str();
-        if all.iter().any(|known| known.name == name) {
+        if !known.insert(name) {
             continue;
         }
-        let mut ids: Vec<String> = Vec::new();
-        for key in &entry.keys {
-            let id = key.canonical_id().to_string();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let ids: Vec<String> = entry
+            .keys
+            .iter()
+            .map(PublicKey::canonical_id)
+            .filter(|id| seen.insert(*id))
+            .map(ToString::to_string)
+            .collect();
         let (version, expires, mut problem) = document(trusted, &entry.role);
         let is_over = expires.as_ref().is_some_and(|expires| expires.is_over(at));
         if let Some(expires) = expires.as_ref().filter(|_| is_over && problem.is_none()) {
             problem = Some(format!("expired at {expires}"));
         }
-        let held_by_server = |id: &String| {
-            let key = inventory.keys.iter().find(|key| key.id == *id);
-            key.is_some_and(|key| key.holder == Holder::Server)
-        };
+        let held_by_server = |id: &String| by_server.contains(id.as_str());
         let renewed_by = match entry.role.base() {
             Some(BaseRole::Timestamp) => Renewer::Server,
             Some(BaseRole::Snapshot) if ids.iter().any(held_by_server) => Renewer::Server,
@@ -299,7 +319,6 @@ fn roles(
             i64::try_from(left.div_euclid(DAY)).ok()
         });
         let expires = expires.as_ref().and_then(moment);
-        let listing = |tag: &&Tag| tag.roles.iter().any(|role| role == name);
         all.push(Role {
             name: name.to_owned(),
             version,
@@ -311,7 +330,7 @@ fn roles(
             renewed_by,
             usable: problem.is_none(),
             problem,
-            tags: inventory.tags.iter().filter(listing).count() as u64,
+            tags: tags.get(name).copied().unwrap_or_default(),
         });
     }
     all
@@ -346,11 +365,12 @@ fn document(
 
 /// Delegations whose documents the snapshot still lists, although nobody delegates to them.
 fn removed(trusted: &TrustedRepository) -> Vec<String> {
-    let delegated: Vec<RoleName> = trusted
+    let delegated: BTreeSet<RoleName> = trusted
         .delegations()
         .into_iter()
         .map(|found| found.role)
         .collect();
+    let unusable: BTreeSet<&str> = trusted.unusable().keys().map(RoleName::as_str).collect();
     trusted
         .snapshot()
         .body()
@@ -360,10 +380,12 @@ fn removed(trusted: &TrustedRepository) -> Vec<String> {
         .filter(|role| role.is_delegation() && !delegated.contains(role))
         // What hangs below a role that cannot be read is not known.
         .filter(|role| {
-            !trusted
-                .unusable()
-                .keys()
-                .any(|unusable| role.is_below(unusable))
+            let name = role.as_str();
+            let mut above = name.match_indices('/');
+            !above.any(|(end, _)| {
+                name.get(..end)
+                    .is_some_and(|above| unusable.contains(above))
+            })
         })
         .map(|role| role.to_string())
         .collect()
