@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod docker;
+pub mod json;
 pub mod notary;
 
 use std::fmt::Write as _;

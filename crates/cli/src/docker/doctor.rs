@@ -197,7 +197,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
             problems,
             warnings,
         };
-        let text = serde_json::to_string_pretty(&printed)
+        let text = crate::texts::json::pretty(&printed)
             .map_err(|error| Failure::new(error.to_string()))?;
         format!("{text}\n")
     } else {

@@ -225,7 +225,7 @@ fn print(
     for line in lines {
         if args.json {
             let text =
-                serde_json::to_string(line).map_err(|error| Failure::new(error.to_string()))?;
+                crate::texts::json::line(line).map_err(|error| Failure::new(error.to_string()))?;
             context.printer.out(&format!("{text}\n"))?;
             continue;
         }

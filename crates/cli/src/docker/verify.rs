@@ -110,7 +110,7 @@ fn print(verified: &Verified, args: &Args<'_>, context: &Context) -> Result<(), 
     }
     if args.json {
         let text =
-            serde_json::to_string(verified).map_err(|error| Failure::new(error.to_string()))?;
+            crate::texts::json::line(verified).map_err(|error| Failure::new(error.to_string()))?;
         return Ok(context.printer.out(&format!("{text}\n"))?);
     }
     if !verified.tags.is_empty() {

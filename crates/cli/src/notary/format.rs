@@ -35,7 +35,7 @@ pub(super) fn lines<T: Serialize>(
     let mut text = String::new();
     for thing in things {
         let line =
-            serde_json::to_string(&thing).map_err(|error| Failure::new(error.to_string()))?;
+            crate::texts::json::line(&thing).map_err(|error| Failure::new(error.to_string()))?;
         text.push_str(&line);
         text.push('\n');
     }

@@ -33,7 +33,7 @@ impl Format {
 
 /// Prints something as a line of JSON.
 pub(super) fn line(value: &impl Serialize, context: &Context) -> Result<(), Failure> {
-    let text = serde_json::to_string(value).map_err(|error| Failure::new(error.to_string()))?;
+    let text = crate::texts::json::line(value).map_err(|error| Failure::new(error.to_string()))?;
     Ok(context.printer.out(&format!("{text}\n"))?)
 }
 

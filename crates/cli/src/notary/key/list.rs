@@ -42,7 +42,7 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     keys.sort_by(|left, right| order(left).cmp(&order(right)));
     if is_json {
         for key in &keys {
-            let line = serde_json::to_string(&Line {
+            let line = crate::texts::json::line(&Line {
                 role: &key.role,
                 gun: key.gun.as_ref().map(|gun| gun.as_str()),
                 id: key.id.as_str(),

@@ -67,7 +67,7 @@ pub(super) fn tell(path: &Path, form: Form, printer: &Printer) -> Result<(), Fai
         others,
     };
     let text = match form {
-        Form::Json => serde_json::to_string_pretty(&summary)
+        Form::Json => crate::texts::json::pretty(&summary)
             .map(|text| text + "\n")
             .map_err(|error| Failure::new(error.to_string()))?,
         Form::Text => text(&summary, more),

@@ -171,7 +171,7 @@ impl Summary {
     /// # Errors
     /// When it cannot be written, which does not happen.
     pub(super) fn json(&self) -> std::result::Result<String, Failure> {
-        let text = serde_json::to_string_pretty(self);
+        let text = crate::texts::json::pretty(self);
         let text = text.map_err(|error| Failure::new(error.to_string()))?;
         Ok(format!("{text}\n"))
     }
