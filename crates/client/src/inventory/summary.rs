@@ -14,6 +14,12 @@ const MAX_DISTINCT: usize = 500_000;
 const MOST_NAMED: usize = 100;
 /// How many roles of a key are named.
 const MOST_ROLES: usize = 16;
+/// How many letters of a key's kind are kept: unknown kinds are as long as whoever wrote them liked.
+const KIND_LETTERS: usize = 64;
+/// How many kinds of keys are told apart.
+const MOST_KINDS: usize = 64;
+/// Where the keys of further kinds are counted.
+const OTHER_KINDS: &str = "other";
 
 /// What all repositories amount to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -32,7 +38,7 @@ pub struct Summary {
     pub signers: u64,
     /// Distinct keys.
     pub keys: u64,
-    /// Distinct keys by kind.
+    /// Distinct keys by kind; those beyond the first kinds under `other`.
     pub keys_by_kind: BTreeMap<String, u64>,
     /// Distinct keys by where the private key is.
     pub keys_by_holder: BTreeMap<&'static str, u64>,
@@ -210,7 +216,7 @@ impl Tally {
             }
             let known = self.keys.entry(key.id.clone()).or_default();
             known.repositories += 1;
-            known.kind.clone_from(&key.kind);
+            known.kind = key.kind.chars().take(KIND_LETTERS).collect();
             known.holder = key.holder.as_str();
             for role in &key.roles {
                 if known.roles.len() < MOST_ROLES && !known.roles.contains(role) {
@@ -278,7 +284,13 @@ impl Tally {
                     roles: key.roles.into_iter().collect(),
                 });
             }
-            *summary.keys_by_kind.entry(key.kind).or_default() += 1;
+            let kinds = &mut summary.keys_by_kind;
+            let kind = if kinds.len() < MOST_KINDS || kinds.contains_key(&key.kind) {
+                key.kind
+            } else {
+                OTHER_KINDS.to_owned()
+            };
+            *kinds.entry(kind).or_default() += 1;
         }
         summary.shared_keys_total = shared.len() as u64;
         shared.sort_by_key(|key| std::cmp::Reverse(key.repositories));
@@ -344,5 +356,37 @@ fn count_role(month: &mut Month, role: &Role) {
         "targets" => month.targets += 1,
         "snapshot" => month.snapshots += 1,
         _ => month.delegations += 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Holder, Key};
+    use super::*;
+
+    /// Kinds are whatever a document says: they must not decide how much is remembered.
+    #[test]
+    fn kinds_of_keys_are_bounded_in_length_and_number() {
+        let mut inventory: Inventory = serde_json::from_value(serde_json::json!({
+            "gun": "r.example/a", "source": "test", "at": "2026-11-23T12:00:00Z", "state": "trusted",
+            "reason": null, "captured": null, "trust": null, "root_version": null, "valid_until": null,
+            "roles": [], "keys": [], "tags": [], "findings": [],
+        }))
+        .unwrap();
+        inventory.keys = (0..1000)
+            .map(|number| Key {
+                id: format!("{number:064}"),
+                kind: format!("{number:04}{}", "x".repeat(10_000)),
+                roles: Vec::new(),
+                holder: Holder::Elsewhere,
+                certificates: Vec::new(),
+            })
+            .collect();
+        let mut tally = Tally::default();
+        tally.add(&inventory);
+        let kinds = tally.finish().keys_by_kind;
+        assert_eq!(kinds.values().sum::<u64>(), 1000);
+        assert!(kinds.len() <= 65, "{}", kinds.len());
+        assert!(kinds.keys().all(|kind| kind.chars().count() <= 64));
     }
 }
