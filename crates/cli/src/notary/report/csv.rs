@@ -249,7 +249,8 @@ impl Row {
         self
     }
 
-    /// A text that a spreadsheet shows and does not compute: what would be a formula there gets an apostrophe in front.
+    /// A text that a spreadsheet shows and does not compute: what would be a formula there gets an apostrophe in front. Some
+    /// spreadsheets split at `;`, whatever is quoted, so what follows one is a cell too.
     fn text(&mut self, text: &str) -> &mut Self {
         let shown = visible(text);
         let computes = |letter: char| {
@@ -258,10 +259,19 @@ impl Row {
                 '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠'
             )
         };
-        if shown.trim_start().starts_with(computes) || shown.starts_with("\\x09") {
-            return self.cell(&format!("'{shown}"));
+        let blank = |letter: char| letter.is_whitespace() || letter == '"';
+        let mut safe = String::with_capacity(shown.len());
+        for (number, part) in shown.split(';').enumerate() {
+            if number > 0 {
+                safe.push(';');
+            }
+            let start = part.trim_start_matches(blank);
+            if start.starts_with(computes) || start.starts_with("\\x09") {
+                safe.push('\'');
+            }
+            safe.push_str(part);
         }
-        self.cell(&shown)
+        self.cell(&safe)
     }
 
     fn number(&mut self, number: Option<impl Display>) -> &mut Self {
@@ -313,6 +323,14 @@ mod tests {
             line(&["=HYPERLINK(\"http://x\",\"y\")"]),
             "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"\r\n"
         );
+        for (text, expected) in [
+            ("a;=1+1", "a;'=1+1\r\n"),
+            ("a; =1+1", "a;' =1+1\r\n"),
+            ("a;\"=1\"", "\"a;'\"\"=1\"\"\"\r\n"),
+            ("one; two", "one; two\r\n"),
+        ] {
+            assert_eq!(line(&[text]), expected);
+        }
         let mut row = Row::default();
         row.number(Some(-3));
         assert_eq!(row.line, "-3", "our own numbers are numbers");
