@@ -62,10 +62,9 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
         all: matches.is_set("all"),
         named: !guns.is_empty(),
     };
-    // Nothing is made before it is known that there is something to put into it.
-    let mut found = Vec::new();
+    // Nothing is made before it is known that there is something to put into it. One repository is in memory at a time.
     for gun in &guns {
-        found.push(archives::read(path, &archive, gun)?);
+        archives::read(path, &archive, gun)?;
     }
     let out = Folder::open(folder).map_err(|error| failure(&error))?;
     let mut sums = Sums::default();
@@ -83,7 +82,9 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     if guns.is_empty() {
         every(path, &archive, context, &mut each)?;
     } else {
-        found.into_iter().try_for_each(&mut each)?;
+        for gun in &guns {
+            each(archives::read(path, &archive, gun)?)?;
+        }
     }
     if format == Format::Text {
         let folder = folder.display().to_string();
