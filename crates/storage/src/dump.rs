@@ -54,25 +54,55 @@ pub enum DumpError {
 /// How much of a dump is looked at to tell where it comes from.
 const HEAD: u64 = 64 * 1024;
 
+/// Tells by the comments at the beginning and the first statement: what comes after them, publishers can write.
 fn engine_of(path: &Path) -> Result<Engine, DumpError> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD).read_to_end(&mut head)?;
     let head = String::from_utf8_lossy(&head);
-    let has = |any: &[&str]| any.iter().any(|text| head.contains(text));
-    if head.trim_start().starts_with("PRAGMA foreign_keys") {
-        Ok(Engine::Sqlite)
-    } else if has(&["PostgreSQL database dump", "pg_catalog."]) {
-        Ok(Engine::Postgresql)
-    } else if has(&[
-        "MySQL dump",
-        "MariaDB dump",
-        "CREATE TABLE `",
-        "INSERT INTO `",
-    ]) {
-        Ok(Engine::Mysql)
-    } else {
-        Err(DumpError::Unknown)
+    let is_comment =
+        |line: &str| line.is_empty() || line.starts_with("--") || line.starts_with("/*");
+    let mut lines = head.lines().map(str::trim);
+    let mut statement = None;
+    let mut named = Vec::new();
+    for line in lines.by_ref() {
+        if !is_comment(line) {
+            statement = Some(line);
+            break;
+        }
+        for (mark, engine) in [
+            ("PostgreSQL database dump", Engine::Postgresql),
+            ("MySQL dump", Engine::Mysql),
+            ("MariaDB dump", Engine::Mysql),
+        ] {
+            if line.contains(mark) {
+                named.push(engine);
+            }
+        }
     }
+    let begins =
+        |with: &[&str]| statement.is_some_and(|line| with.iter().any(|w| line.starts_with(w)));
+    if begins(&["PRAGMA foreign_keys"]) {
+        named.push(Engine::Sqlite);
+    } else if begins(&[
+        "SET statement_timeout",
+        "SELECT pg_catalog.",
+        "COPY ",
+        "INSERT INTO public.",
+    ]) {
+        named.push(Engine::Postgresql);
+    } else if begins(&[
+        "CREATE TABLE `",
+        "DROP TABLE IF EXISTS `",
+        "INSERT INTO `",
+        "LOCK TABLES `",
+    ]) {
+        named.push(Engine::Mysql);
+    }
+    let first = named.first().copied().ok_or(DumpError::Unknown)?;
+    if named.iter().any(|engine| *engine != first) {
+        return Err(DumpError::Unknown);
+    }
+    Ok(first)
 }
 
 /// Loads the rows of a dump into a new SQLite file.

@@ -141,7 +141,10 @@ const DOCUMENTS: &str = "SELECT id, CAST(role AS TEXT) AS role, CAST(version AS 
     FROM tuf_files WHERE gun = ? AND deleted_at IS NULL AND id > ? ORDER BY id LIMIT ?";
 const CHANGES: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, CAST(version AS INTEGER) AS version, \
     CAST(sha256 AS TEXT) AS sha256, CAST(category AS TEXT) AS category FROM changefeed WHERE gun = ? ORDER BY id LIMIT ?";
-const GUNS: &str = "SELECT DISTINCT CAST(gun AS TEXT) AS gun FROM tuf_files WHERE deleted_at IS NULL AND gun > ? ORDER BY gun LIMIT ?";
+/// A name that is no text is none: it would be greater than every other, page after page.
+const GUNS: &str = "SELECT DISTINCT CAST(gun AS BLOB) AS name FROM tuf_files \
+    WHERE deleted_at IS NULL AND typeof(gun) = 'text' AND gun > CAST(? AS TEXT) COLLATE BINARY \
+    ORDER BY gun COLLATE BINARY LIMIT ?";
 /// Documents that are fetched at once.
 const PAGE: i64 = 64;
 
@@ -273,7 +276,7 @@ impl DatabaseReader {
     ///
     /// # Errors
     /// [`ReadError::Database`].
-    pub async fn guns(&mut self, after: &str, limit: u32) -> Result<Vec<String>, ReadError> {
+    pub async fn guns(&mut self, after: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
         let failed = self.failed();
         let rows = sqlx::query(GUNS)
             .bind(after)
@@ -281,7 +284,7 @@ impl DatabaseReader {
             .fetch_all(&mut self.connection)
             .await
             .map_err(&failed)?;
-        let guns = rows.iter().map(|row| row.try_get("gun"));
+        let guns = rows.iter().map(|row| row.try_get("name"));
         guns.collect::<Result<_, _>>().map_err(failed)
     }
 

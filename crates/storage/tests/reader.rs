@@ -42,7 +42,8 @@ struct Read {
 async fn read(path: &Path) -> Result<Read, ReadError> {
     let scratch = tempfile::tempdir().unwrap();
     let mut reader = DatabaseReader::open(path, scratch.path()).await?;
-    let guns = reader.guns("", 100).await?;
+    let guns = reader.guns(b"", 100).await?.into_iter();
+    let guns = guns.map(|gun| String::from_utf8(gun).unwrap()).collect();
     let (rows, more) = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await?;
     assert!(!more);
     let changes = reader.changes(GUN, 1000).await?.len();
@@ -307,7 +308,7 @@ async fn a_running_server_goes_on_and_one_state_is_read() {
     publish(&store, 4).await;
     let there = names(folder.path());
     let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
-    assert_eq!(reader.guns("", 9).await.unwrap(), [GUN]);
+    assert_eq!(reader.guns(b"", 9).await.unwrap(), [GUN.as_bytes()]);
     // Neither is the server held up, nor does the reader see what comes now.
     publish(&store, 5).await;
     let (rows, _) = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await.unwrap();
@@ -331,12 +332,50 @@ async fn a_running_server_goes_on_and_one_state_is_read() {
     assert_eq!(names(dead.path()), there);
 }
 
+/// Names that no server writes neither come again and again nor end the rest.
+#[tokio::test]
+async fn odd_names_do_not_keep_the_others_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path()).await;
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut other = options.connect().await.unwrap();
+    for name in ["x'7a7a'", "CAST(x'7aff' AS TEXT)"] {
+        let row = format!(
+            "INSERT INTO tuf_files (created_at, gun, role, version, data) VALUES ('2026-11-22 19:00:00', {name}, 'root', 1, x'7b7d')"
+        );
+        other.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
+    }
+    other.close().await.unwrap();
+    let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
+    let first = reader.guns(b"", 1).await.unwrap();
+    assert_eq!(first, [GUN.as_bytes()]);
+    let second = reader.guns(&first[0], 1).await.unwrap();
+    assert_eq!(second, [b"z\xff"]);
+    assert!(reader.guns(&second[0], 1).await.unwrap().is_empty());
+    reader.finish().await.unwrap();
+}
+
+/// Publishers choose names; what they write does not say which database a dump is of.
+#[tokio::test]
+async fn the_engine_is_told_by_the_beginning_alone() {
+    let text = fs::read_to_string(recorded("mysql-server.sql")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dump.sql");
+    let row = "INSERT INTO `changefeed` VALUES (999,'2026-11-22 19:00:00','x/pg_catalog.y PostgreSQL database dump',1,'','update');";
+    let at = text.find("INSERT INTO `tuf_files`").unwrap();
+    let (before, after) = text.split_at(at);
+    fs::write(&path, format!("{before}{row}\n{after}")).unwrap();
+    assert_eq!(read(&path).await.unwrap().engine, Engine::Mysql);
+    fs::write(&path, format!("-- PostgreSQL database dump\n{text}")).unwrap();
+    assert!(read(&path).await.is_err());
+}
+
 #[tokio::test]
 async fn what_would_not_be_one_state_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path()).await;
     let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
-    reader.guns("", 9).await.unwrap();
+    reader.guns(b"", 9).await.unwrap();
     let mut other = SqliteConnectOptions::new()
         .filename(&path)
         .connect()

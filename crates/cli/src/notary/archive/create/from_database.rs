@@ -93,16 +93,24 @@ async fn all_names(
     names: &mut Names,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut after = String::new();
+    let mut after = Vec::new();
     loop {
         let page = reader.guns(&after, PAGE).await;
         let page = page.map_err(|error| failure(&error))?;
         let Some(last) = page.last() else {
             return Ok(());
         };
+        if *last <= after {
+            return Ok(());
+        }
         after.clone_from(last);
         for name in &page {
-            names.add(name, None, &context.printer)?;
+            match std::str::from_utf8(name) {
+                Ok(name) => names.add(name, None, &context.printer)?,
+                Err(_) => {
+                    names.is_no_text(&String::from_utf8_lossy(name), &context.printer);
+                }
+            }
         }
     }
 }

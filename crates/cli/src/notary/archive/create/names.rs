@@ -76,6 +76,14 @@ impl Names {
         Ok(())
     }
 
+    /// Says that a name is none because it is no text.
+    pub(super) fn is_no_text(&mut self, shown: &str, printer: &Printer) {
+        self.invalid += 1;
+        if self.invalid <= MOST_SHOWN {
+            printer.err(&texts::name_skipped(shown, "it is not UTF-8", None));
+        }
+    }
+
     /// What stands for these names where they are compared with those of another run.
     pub(super) fn description(&self) -> String {
         let mut text = String::new();
