@@ -12,6 +12,7 @@
 
 mod collect;
 mod feed;
+mod folder;
 mod history;
 mod line;
 mod many;

@@ -8,5 +8,6 @@ mod diff;
 mod extract;
 mod logins;
 mod look;
+mod sources;
 mod support;
 mod verify;

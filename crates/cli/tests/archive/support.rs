@@ -201,7 +201,11 @@ pub(crate) fn docker_trust_with(environment: &[(&str, &str)], words: &[&str]) ->
 
 /// Runs our `notary` without network, home and environment.
 pub(crate) fn notary(words: &[&str]) -> Finished {
-    alone(env!("CARGO_BIN_EXE_notary"), &[], words)
+    notary_with(&[], words)
+}
+
+pub(crate) fn notary_with(environment: &[(&str, &str)], words: &[&str]) -> Finished {
+    alone(env!("CARGO_BIN_EXE_notary"), environment, words)
 }
 
 /// In a network namespace that has not even a loopback interface.

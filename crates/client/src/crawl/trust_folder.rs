@@ -3,15 +3,15 @@
 //! The folder is only read. It holds one document a role, the last that a client trusted: neither earlier roots nor earlier states.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use signet_archive::bounds::MAX_REPOSITORY_BYTES;
 use signet_archive::{ArchivedRepository, Currency, Held, Moment, Source, assemble};
 use signet_tuf::update::MAX_DOCUMENT_BYTES;
 use signet_tuf::{Gun, RoleName};
 
-use crate::layout::{FileError, read_bounded};
+use super::folder::{Entry, Folder, Kind};
+use crate::layout::FileError;
 
 /// Most files and folders that are looked at.
 const MOST_ENTRIES: usize = 1 << 20;
@@ -19,46 +19,68 @@ const MOST_ENTRIES: usize = 1 << 20;
 const DEEPEST: usize = 160;
 
 /// What a trust folder has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TrustFolder {
-    metadata: PathBuf,
+    metadata: Folder,
     /// Repositories with documents.
     pub guns: BTreeSet<Gun>,
     /// Folders with documents whose path is no repository's name, and why.
     pub invalid: Vec<(String, &'static str)>,
     /// What could not be looked at, in sentences.
-    pub problems: Vec<String>,
+    pub problems: BTreeSet<String>,
+}
+
+/// How far a walk may go.
+struct Budget {
     entries: usize,
+    bytes: u64,
+}
+
+impl Budget {
+    const fn new() -> Self {
+        Self {
+            entries: MOST_ENTRIES,
+            bytes: MAX_REPOSITORY_BYTES,
+        }
+    }
 }
 
 impl TrustFolder {
-    /// Looks for repositories in `trust_dir`. Links are not followed.
+    /// Looks for repositories in `trust_dir`. Links below it are not followed, and told as problems.
     ///
     /// # Errors
     /// When there is no folder `tuf` in it that can be read.
     pub fn open(trust_dir: &Path) -> Result<Self, FileError> {
-        let metadata = trust_dir.join("tuf");
-        fs::read_dir(&metadata).map_err(FileError::at("read", &metadata))?;
         let mut found = Self {
-            metadata: metadata.clone(),
-            ..Self::default()
+            metadata: Folder::open(trust_dir)?.child("tuf")?,
+            guns: BTreeSet::new(),
+            invalid: Vec::new(),
+            problems: BTreeSet::new(),
         };
-        found.look(&metadata, &mut Vec::new());
+        let metadata = found.metadata.try_clone()?;
+        // A folder that cannot be read is an error here and a problem further down.
+        metadata.entries(0)?;
+        found.look(&metadata, &mut Vec::new(), &mut Budget::new());
         Ok(found)
     }
 
-    fn look(&mut self, folder: &Path, parts: &mut Vec<String>) {
+    fn look(&mut self, folder: &Folder, parts: &mut Vec<String>, budget: &mut Budget) {
         let is_cache = parts.last().is_some_and(|part| part == "metadata");
         let mut has_documents = false;
         let mut below = Vec::new();
-        for (name, path, kind) in self.entries_of(folder) {
-            if kind.is_dir() {
+        for entry in self.entries_of(folder, budget) {
+            match (entry.kind, entry.text()) {
                 // The documents of delegations are no repositories.
-                if !(is_cache && name.as_deref() == Some("targets")) {
-                    below.push((name, path));
+                (Kind::Folder, Some("targets")) if is_cache => {}
+                (Kind::Folder, Some(name)) => below.push(name.to_owned()),
+                (Kind::Folder, None) => {
+                    let path = folder.shown(&entry.name);
+                    self.invalid.push((path, "it is not UTF-8"));
                 }
-            } else if kind.is_file() && is_cache {
-                has_documents |= name.is_some_and(|name| role_of(&name).is_some());
+                (Kind::File, Some(name)) if is_cache => {
+                    has_documents |= role_of(name).is_some();
+                }
+                _ => {}
             }
         }
         if has_documents && let Some((_, gun)) = parts.split_last() {
@@ -70,104 +92,102 @@ impl TrustFolder {
                 Err(error) => self.invalid.push((name, error.reason)),
             }
         }
-        for (name, path) in below {
-            let Some(name) = name else {
-                let path = path.to_string_lossy().into_owned();
-                self.invalid.push((path, "it is not UTF-8"));
-                continue;
-            };
+        for name in below {
             if parts.len() >= DEEPEST {
-                let shown = path.display();
-                self.problems.push(format!("{shown} is nested too deeply"));
+                let shown = folder.shown(name.as_ref());
+                self.problems
+                    .insert(format!("{shown} is nested too deeply"));
                 continue;
             }
-            parts.push(name);
-            self.look(&path, parts);
-            parts.pop();
+            match folder.child(&name) {
+                Ok(child) => {
+                    parts.push(name);
+                    self.look(&child, parts, budget);
+                    parts.pop();
+                }
+                Err(error) => {
+                    self.problems.insert(error.text());
+                }
+            }
         }
     }
 
-    /// What is in a folder, in the order of the names; a name that is not UTF-8 is none.
-    fn entries_of(&mut self, folder: &Path) -> Vec<(Option<String>, PathBuf, fs::FileType)> {
-        let read = fs::read_dir(folder).and_then(|entries| {
-            entries
-                .take(MOST_ENTRIES)
-                .map(|entry| {
-                    let entry = entry?;
-                    let name = entry.file_name().into_string().ok();
-                    Ok((name, entry.path(), entry.file_type()?))
-                })
-                .collect::<Result<Vec<_>, _>>()
-        });
-        match read {
-            Ok(mut entries) => {
-                let room = MOST_ENTRIES.saturating_sub(self.entries);
-                if entries.len() > room {
-                    let shown = folder.display();
-                    self.problems
-                        .push(format!("{shown}: there are more files than are looked at"));
-                    entries.truncate(room);
-                }
-                self.entries += entries.len();
-                entries.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
-                entries
-            }
+    /// What is in a folder, in the order of the names. What cannot be read, and what is neither file nor folder, is told.
+    fn entries_of(&mut self, folder: &Folder, budget: &mut Budget) -> Vec<Entry> {
+        // One more than there is room for, to know that there is no room.
+        let mut entries = match folder.entries(budget.entries.saturating_add(1)) {
+            Ok(entries) => entries,
             Err(error) => {
-                self.problems
-                    .push(FileError::at("read", folder)(error).text());
-                Vec::new()
+                self.problems.insert(error.text());
+                return Vec::new();
             }
+        };
+        if entries.len() > budget.entries {
+            let shown = folder.path().display();
+            self.problems
+                .insert(format!("{shown}: there are more files than are looked at"));
+            entries.truncate(budget.entries);
         }
+        budget.entries = budget.entries.saturating_sub(entries.len());
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in &entries {
+            let why = match entry.kind {
+                Kind::Link => "it is a link, and links are not followed",
+                Kind::Other => "it is neither a file nor a folder",
+                Kind::File | Kind::Folder => continue,
+            };
+            let shown = folder.shown(&entry.name);
+            self.problems.insert(format!("{shown} is left out: {why}"));
+        }
+        entries
     }
 
     /// Reads a repository. `captured` is the present: what has expired since it was downloaded has expired.
     ///
     /// # Errors
-    /// When a file cannot be read.
+    /// When a file or folder cannot be read, or has become a link.
     pub fn read(&mut self, gun: &Gun, captured: Moment) -> Result<ArchivedRepository, FileError> {
-        let folder = gun
-            .as_str()
-            .split('/')
-            .fold(self.metadata.clone(), |path, part| path.join(part))
-            .join("metadata");
-        let (mut held, mut bytes) = (Vec::new(), 0);
-        self.documents(&folder, "", 0, &mut held, &mut bytes)?;
+        let mut folder = self.metadata.try_clone()?;
+        for part in gun.as_str().split('/').chain(["metadata"]) {
+            folder = folder.child(part)?;
+        }
+        let mut held = Vec::new();
+        self.documents(&folder, "", 0, &mut held, &mut Budget::new())?;
         let (source, currency) = (Source::TrustFolder, Currency::Only);
         Ok(assemble(gun, source, captured, held, currency, Vec::new()))
     }
 
     fn documents(
         &mut self,
-        folder: &Path,
+        folder: &Folder,
         prefix: &str,
         depth: usize,
         held: &mut Vec<Held>,
-        bytes: &mut u64,
+        budget: &mut Budget,
     ) -> Result<(), FileError> {
-        for (name, path, kind) in self.entries_of(folder) {
-            let Some(name) = name.map(|name| format!("{prefix}{name}")) else {
-                continue;
-            };
-            if kind.is_dir() && (name == "targets" || depth > 0) && depth < DEEPEST {
-                self.documents(&path, &format!("{name}/"), depth + 1, held, bytes)?;
+        for entry in self.entries_of(folder, budget) {
+            let Some(file) = entry.text() else { continue };
+            let name = format!("{prefix}{file}");
+            let is_delegated = name == "targets" || depth > 0;
+            if entry.kind == Kind::Folder && is_delegated && depth < DEEPEST {
+                let child = folder.child(file)?;
+                self.documents(&child, &format!("{name}/"), depth + 1, held, budget)?;
             }
-            let Some(role) = role_of(&name).filter(|_| kind.is_file()) else {
+            let Some(role) = role_of(&name).filter(|_| entry.kind == Kind::File) else {
                 continue;
             };
-            let Some(document) = read_bounded(&path, MAX_DOCUMENT_BYTES)? else {
-                let shown = path.display();
-                self.problems
-                    .push(format!("{shown} is larger than a document may be"));
+            let most = MAX_DOCUMENT_BYTES.min(budget.bytes);
+            let Some(document) = folder.read(file, most)? else {
+                let shown = folder.shown(&entry.name);
+                let what = if most < MAX_DOCUMENT_BYTES {
+                    "with it, the repository is larger than an archive takes"
+                } else {
+                    "it is larger than a document may be"
+                };
+                self.problems.insert(format!("{shown} is left out: {what}"));
                 continue;
             };
-            *bytes += document.len() as u64;
-            if *bytes > MAX_REPOSITORY_BYTES {
-                let shown = path.display();
-                self.problems.push(format!(
-                    "{shown}: the repository is larger than an archive takes"
-                ));
-                continue;
-            }
+            budget.bytes = budget.bytes.saturating_sub(document.len() as u64);
             held.push(Held {
                 role,
                 bytes: document,

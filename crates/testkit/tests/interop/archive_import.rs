@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use signet_archive::{Archive, State};
 use signet_testkit::file;
 use signet_testkit::image::digest;
 use signet_testkit::peer::{Storage, TokenService, TrustOptions, TrustServer};
@@ -331,4 +332,73 @@ fn with_tokens_an_import_takes_the_right_to_everything() {
     assert!(done.ends_with("1 imported, 1 already there\n"), "{done}");
     let root = old.metadata(OTHER, "root.json").unwrap();
     assert_eq!(new.metadata(OTHER, "root.json").unwrap(), root);
+}
+
+#[test]
+fn a_clients_trust_folder_and_a_running_servers_database_give_the_same() {
+    let old = TrustServer::go().unwrap();
+    publish(&stranger(&old));
+    let reader = stranger(&old);
+    let listed = list_targets(&reader, GUN, &[]);
+    inspect(&reader, Tool::Docker, &format!("{OTHER}:v1"));
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let crawled = archive(&old, &[GUN, OTHER], place.path(), "trust.tar.gz");
+    let create = |source: &[&str], to: &str| {
+        let line = [&["archive", "create", "-o", to], source].concat();
+        reader.expect(Tool::OurNotary, &line).unwrap()
+    };
+
+    // What notary and docker had verified, to the byte.
+    let folder = path("folder.tar.gz");
+    let trust_dir = reader.trust_dir();
+    create(&["--from-trust-dir", trust_dir.to_str().unwrap()], &folder);
+    let taken = Archive::open(Path::new(&folder)).unwrap();
+    taken.check(&mut |_| {}).unwrap();
+    assert_eq!(taken.entries().len(), 2);
+    for entry in taken.entries() {
+        assert_eq!(entry.state, State::Trusted, "{}", entry.gun);
+        let repository = taken.read(entry).unwrap();
+        for (role, sha256) in &repository.record.current {
+            let given = old.metadata(&entry.gun, &format!("{role}.json"));
+            let held = &repository.objects[sha256];
+            assert_eq!(Some(held.to_vec()), given.unwrap(), "{}: {role}", entry.gun);
+        }
+        let delegated = repository.record.current.contains_key("targets/releases");
+        assert_eq!(delegated, entry.gun == GUN);
+    }
+
+    // A database of a server that goes on with its work.
+    let new = TrustServer::ours(Storage::Sqlite).unwrap();
+    import(&stranger(&new), &[&crawled, "--into", &new.url()])
+        .success()
+        .unwrap();
+    let (database, stored) = (new.folder().join("trust.db"), path("database.tar.gz"));
+    create(&["--from-database", database.to_str().unwrap()], &stored);
+    let diff = ["archive", "diff", &crawled, &stored];
+    let diff = reader.run(Tool::OurNotary, &diff).unwrap();
+    assert_eq!(diff.code, Some(0), "nothing differs: {diff}");
+    assert_same_documents(&old, &new);
+
+    // Both are as good as the archive of the server, for whoever imports them.
+    let into = path("new.db");
+    let line = [stored.as_str(), "--into", &into, "--create"];
+    let done = import(&reader, &line).success().unwrap();
+    assert!(done.ends_with("2 imported, 0 already there\n"), "{done}");
+    for same in [&folder, &crawled] {
+        let again = import(&reader, &[same, "--into", &into]).success().unwrap();
+        assert!(again.ends_with("0 imported, 2 already there\n"), "{again}");
+    }
+    let later = TrustServer::ours(Storage::Sqlite).unwrap();
+    let there = stranger(&later);
+    import(&there, &[&folder, "--into", &later.url()])
+        .success()
+        .unwrap();
+    assert_eq!(list_targets(&there, GUN, &[]), listed);
+    // The roots that the folder did not have come with another archive.
+    let done = import(&there, &[&crawled, GUN, "--into", &later.url()])
+        .success()
+        .unwrap();
+    assert!(done.contains(&format!("{GUN}: extended")), "{done}");
+    assert_same_documents(&old, &later);
 }
