@@ -105,6 +105,16 @@ pub enum Error {
     /// The server could not be asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A role of which the server has one key needs more signatures than that key gives.
+    #[error(
+        "{role} needs the signatures of {threshold} keys, and a server signs with one: publish a root in which {role} has the threshold 1 first"
+    )]
+    ServerThreshold {
+        /// The role.
+        role: RoleName,
+        /// How many signatures it needs.
+        threshold: i64,
+    },
     /// A private key refused to sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -131,6 +141,7 @@ impl Error {
             | Self::NoChangelist
             | Self::NoSigningKeys { .. }
             | Self::PinnedElsewhere { .. }
+            | Self::ServerThreshold { .. }
             | Self::Sign(_) => ErrorKind::Local,
             Self::Changed { .. } | Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,

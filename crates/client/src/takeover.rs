@@ -40,8 +40,13 @@ pub struct TakeoverPlan {
     pub certificate: Option<KeyChange>,
     /// When the validity of a root certificate that stays ends, where that is within six months.
     pub certificate_ends: Option<OffsetDateTime>,
-    /// Documents that are signed again, with the end of their present validity.
-    pub renewed: Vec<(RoleName, Expiry)>,
+    /// Root keys that are not at hand, so that they get no new certificate and are not listed any more.
+    pub dropped_root_keys: Vec<KeyId>,
+    /// Documents that are signed again.
+    pub renewed: Vec<Renewed>,
+    /// Whether this computer remembered nothing of the repository: then it cannot tell an old state from the newest one, nor a root that
+    /// clients trust from any other.
+    pub never_seen: bool,
     /// Documents that somebody else has to sign again.
     pub left: Vec<Left>,
     /// The timestamp that this computer remembers and the older one that the server has, where that is accepted.
@@ -62,12 +67,25 @@ pub struct KeyChange {
 /// Who signs snapshots after a takeover.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SnapshotKey {
-    /// The server, with a new key.
+    /// The server, with a new key. Nothing says whose the old ones are: the server's before, or somebody's who published with them.
     Replaced(KeyChange),
     /// The server, as before.
     Servers,
     /// A key on this computer, as before.
     Own,
+}
+
+/// A document that is signed again as it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Renewed {
+    /// The role.
+    pub role: RoleName,
+    /// When its present validity ends or ended.
+    pub expires: Expiry,
+    /// Its present version.
+    pub version: Version,
+    /// How many targets it lists.
+    pub targets: usize,
 }
 
 /// A document that expired or soon will, and that cannot be signed here.
@@ -104,9 +122,14 @@ impl Repository {
     /// signed it, and the new one cannot. It is accepted here; everything that people signed is held to what is remembered as always.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::NoSigningKeys`] when the root's keys are not at hand.
+    /// [`Error`]; [`Error::NoSigningKeys`] when the root's keys are not at hand, [`Error::ServerThreshold`] when the server's one key cannot
+    /// be enough.
     pub async fn plan_takeover(&mut self) -> Result<TakeoverPlan, Error> {
-        self.taking_over = Some(TakingOver::default());
+        let never_seen = self.cache.load()?.root.is_none();
+        self.taking_over = Some(TakingOver {
+            never_seen,
+            ..TakingOver::default()
+        });
         let now = self.clock.now();
         if let Err(error) = self.update(Mode::Write, Scope::All).await.map(drop) {
             // Certificates end without anybody's fault; the root that they made trustworthy is still the one to follow.
@@ -115,6 +138,7 @@ impl Repository {
             self.taking_over = Some(TakingOver {
                 judged_at: Some(ended),
                 older: None,
+                never_seen,
             });
             self.update(Mode::Write, Scope::All).await?;
         }
@@ -178,27 +202,26 @@ impl Repository {
         else {
             return Ok(None);
         };
-        let path = MetadataPath::Current(RoleName::root());
-        let served = self
-            .remote
-            .document(&self.gun, &path, MAX_ROOT_BYTES)
-            .await?;
-        let roots = [self.cache.load()?.root, Some(served)];
-        let mut ends = Vec::new();
-        for bytes in roots.into_iter().flatten() {
-            let Ok(root) = Received::<Root>::parse(&RoleName::root(), bytes) else {
-                return Ok(None);
-            };
-            let keys =
-                rules::root_role_keys(root.unverified(), &self.gun, CertificateTime::Ignored);
-            let last = keys
-                .keys()
-                .filter_map(|key| Bundle::from_pem(key.public_bytes()))
-                .map(|bundle| bundle.leaf.not_after())
-                .max();
-            ends.extend(last);
-        }
-        Ok(ends.into_iter().min().filter(|moment| *moment < now))
+        // Nobody verified what the server shows, so it does not choose the moment where this computer knows a root.
+        let bytes = match self.cache.load()?.root {
+            Some(known) => known,
+            None => {
+                let path = MetadataPath::Current(RoleName::root());
+                self.remote
+                    .document(&self.gun, &path, MAX_ROOT_BYTES)
+                    .await?
+            }
+        };
+        let Ok(root) = Received::<Root>::parse(&RoleName::root(), bytes) else {
+            return Ok(None);
+        };
+        let keys = rules::root_role_keys(root.unverified(), &self.gun, CertificateTime::Ignored);
+        let last = keys
+            .keys()
+            .filter_map(|key| Bundle::from_pem(key.public_bytes()))
+            .map(|bundle| bundle.leaf.not_after())
+            .max();
+        Ok(last.filter(|moment| *moment < now))
     }
 
     async fn plan(
@@ -216,7 +239,12 @@ impl Repository {
             snapshot: SnapshotKey::Servers,
             certificate: None,
             certificate_ends: None,
+            dropped_root_keys: Vec::new(),
             renewed: Vec::new(),
+            never_seen: self
+                .taking_over
+                .as_ref()
+                .is_some_and(|state| state.never_seen),
             left: Vec::new(),
             older_timestamp: self.taking_over.as_ref().and_then(|state| state.older),
             edits: Vec::new(),
@@ -259,7 +287,7 @@ impl Repository {
         })
     }
 
-    /// The server's key for `role`, where the root does not list it.
+    /// The server's key for `role`, where the root does not list it, or others beside it.
     async fn server_change(
         &self,
         root: &Root,
@@ -267,11 +295,20 @@ impl Repository {
     ) -> Result<(Option<KeyChange>, Option<Edit>), Error> {
         let key = self.server_key(role).await?;
         let keys = root.role_keys(role);
-        if keys.keys().any(|listed| listed.id() == key.id()) {
+        if keys.threshold() > 1 {
+            return Err(Error::ServerThreshold {
+                role: role.into(),
+                threshold: keys.threshold(),
+            });
+        }
+        if keys.keys().next().is_some() && keys.keys().all(|listed| listed.id() == key.id()) {
             return Ok((None, None));
         }
         let change = KeyChange {
-            old: ids(&keys),
+            old: ids(&keys)
+                .into_iter()
+                .filter(|id| id != key.canonical_id())
+                .collect(),
             new: key.canonical_id().clone(),
         };
         let keys = vec![key];
@@ -304,6 +341,8 @@ impl Repository {
             if sign::holds(self.keys.as_ref(), key.canonical_id())? {
                 let signer = sign::load(&self.keys, key.canonical_id()).await?;
                 renewed.push(root_certificate(signer.as_ref(), &self.gun, now)?);
+            } else {
+                plan.dropped_root_keys.push(key.canonical_id().clone());
             }
         }
         if let Some(key) = renewed.first() {
@@ -348,8 +387,18 @@ impl Repository {
                 if let Some(bytes) = present(trusted, &role) {
                     plan.options.as_shown.insert(role.clone(), bytes.clone());
                 }
+                let document = match (trusted.targets(&role), trusted.unusable().get(&role)) {
+                    (Some(document), _) => Some(document.body()),
+                    (None, Some(expired)) => Some(expired.received().unverified()),
+                    (None, None) => None,
+                };
                 plan.options.renew.push(role.clone());
-                plan.renewed.push((role, expires));
+                plan.renewed.push(Renewed {
+                    role,
+                    expires,
+                    version: document.map_or(0, |document| document.version),
+                    targets: document.map_or(0, |document| document.targets.len()),
+                });
             } else {
                 plan.options.leave_expired.push(role.clone());
                 plan.left.push(Left {
@@ -420,6 +469,7 @@ pub(crate) struct TakingOver {
     older: Option<(Version, Version)>,
     /// When the root's certificates were still valid.
     judged_at: Option<OffsetDateTime>,
+    never_seen: bool,
 }
 
 fn version_of(timestamp: &Bytes) -> Option<Version> {

@@ -24,7 +24,7 @@ const USUAL: &str = "https://notary-server:4443";
 pub struct Server {
     /// Its address.
     pub url: Url,
-    /// The address as it was given, for messages.
+    /// The address as it was given, for messages: without the name and password that it may hold.
     pub given: String,
 }
 
@@ -58,9 +58,22 @@ impl Server {
             .map_err(|error| Failure::new(texts::server_malformed(given, &error.to_string())))?;
         Ok(Self {
             url,
-            given: given.to_owned(),
+            given: without_user(given),
         })
     }
+}
+
+/// An address without the name and password before its host.
+fn without_user(given: &str) -> String {
+    let Some((scheme, rest)) = given.split_once("://") else {
+        return given.to_owned();
+    };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The servers of one command.
@@ -214,6 +227,13 @@ mod tests {
             ),
         ] {
             assert_eq!(Server::parse(given).unwrap_err().text(), text);
+        }
+        for (given, said) in [
+            ("https://h:1/sub", "https://h:1/sub"),
+            ("https://me:pass@h:1/a@b", "https://h:1/a@b"),
+            ("https://me:pa@ss@h?x@y", "https://h?x@y"),
+        ] {
+            assert_eq!(Server::parse(given).unwrap().given, said);
         }
         assert_eq!(
             Server::parse("HTTPS://h:1/sub").unwrap().url.as_str(),

@@ -91,6 +91,17 @@ fn say_left(context: &Context, gun: &Gun, plan: &TakeoverPlan) -> Result<(), Fai
 }
 
 fn say_warnings(plan: &TakeoverPlan) {
+    if plan.never_seen {
+        tracing::warn!("{}", texts::TAKEOVER_NEVER_SEEN);
+    }
+    if !plan.dropped_root_keys.is_empty() {
+        let ids: Vec<&str> = plan
+            .dropped_root_keys
+            .iter()
+            .map(|id| id.as_str())
+            .collect();
+        tracing::warn!("{}", texts::takeover_dropped(&ids));
+    }
     if let Some((known, served)) = plan.older_timestamp {
         tracing::warn!("{}", texts::takeover_older_timestamp(known, served));
     }
@@ -117,6 +128,9 @@ fn failure(gun: &Gun, error: &Error) -> Failure {
         }
         Error::NoTrustData { .. } => {
             Failure::new(error.to_string()).hint(texts::TAKEOVER_IMPORT_FIRST)
+        }
+        Error::Changed { .. } | Error::Conflict { .. } => {
+            Failure::new(error.to_string()).hint(texts::TAKEOVER_PLAN_AGAIN)
         }
         _ => Failure::new(with_sources(error)),
     }

@@ -11,7 +11,7 @@ use signet_client::publish::PublishOptions;
 use signet_client::{Error, Managed, Repository};
 use signet_keys::{PrivateKey, Signer as _};
 use signet_tuf::update::{Mode, Scope};
-use signet_tuf::{PublicKey, RoleName};
+use signet_tuf::{BaseRole, PublicKey, RoleName};
 use time::Duration;
 
 use crate::person::{Person, add, delegate, now, role};
@@ -240,8 +240,10 @@ async fn a_takeover_renews_what_it_showed_and_nothing_that_the_server_shows_afte
     let scene = Scene::imported().await;
     let mut repository = scene.person.open();
     let plan = repository.plan_takeover().await.unwrap();
-    let renewed: Vec<_> = plan.renewed.iter().map(|(role, _)| role.as_str()).collect();
+    let renewed: Vec<_> = plan.renewed.iter().map(|it| it.role.as_str()).collect();
     assert_eq!(renewed, ["targets", RELEASES]);
+    let releases = &plan.renewed[1];
+    assert_eq!((releases.version, releases.targets), (1, 1));
 
     scene.state().attack = Some(State::forge);
     let error = repository.take_over(&plan).await.unwrap_err();
@@ -265,6 +267,39 @@ async fn a_takeover_renews_what_it_showed_and_nothing_that_the_server_shows_afte
     assert!(plan.left[0].unsigned && plan.left[0].role.as_str() == RELEASES);
     repository.take_over(&plan).await.unwrap();
     assert_eq!(scene.state().signed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_takeover_says_what_cannot_be_known_and_leaves_no_old_key_listed() {
+    let scene = Scene::imported().await;
+    let plan = scene.person.open().plan_takeover().await.unwrap();
+    assert!(!plan.never_seen);
+    std::fs::remove_dir_all(scene.person.trust_dir.join("tuf")).unwrap();
+    let plan = scene.person.open().plan_takeover().await.unwrap();
+    assert!(plan.never_seen);
+
+    // The old server's key beside the new one: it can still sign.
+    let scene = Scene::new(Duration::days(1)).await;
+    let old = scene.state().given[0].clone();
+    let new = PrivateKey::generate_ed25519().unwrap().public().clone();
+    let edit = Edit::ReplaceRoleKeys {
+        role: BaseRole::Timestamp,
+        keys: vec![old.clone(), new.clone()],
+    };
+    scene
+        .person
+        .open()
+        .publish(&[edit], PublishOptions::default())
+        .await
+        .unwrap();
+    scene.state().given[0] = new.clone();
+    let plan = scene.person.open().plan_takeover().await.unwrap();
+    let change = plan.timestamp.as_ref().unwrap();
+    assert_eq!(
+        (&change.old, &change.new),
+        (&vec![old.id().clone()], new.id())
+    );
+    assert!(!plan.is_done());
 }
 
 #[tokio::test]

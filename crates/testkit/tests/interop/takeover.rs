@@ -424,7 +424,7 @@ fn what_soon_ends_is_renewed_where_its_keys_are() {
     let offset = Arc::new(AtomicI64::new(1000 * 24 * 3600));
     let mut repository = open_at(&new, &owner, gun, clock(&offset));
     let plan = block_on(repository.plan_takeover()).unwrap();
-    let renewed: Vec<&str> = plan.renewed.iter().map(|(role, _)| role.as_str()).collect();
+    let renewed: Vec<&str> = plan.renewed.iter().map(|it| it.role.as_str()).collect();
     assert_eq!(renewed, ["targets", "targets/ann"]);
     let left: Vec<&str> = plan.left.iter().map(|left| left.role.as_str()).collect();
     assert_eq!(left, ["targets/bob"]);

@@ -30,11 +30,12 @@ pub const TAKEOVER_OWN_SNAPSHOT: &str =
 #[must_use]
 pub fn takeover_plan(gun: &str, server: &str, plan: &TakeoverPlan) -> String {
     let mut text = format!(
-        "Taking over {} at {}:\n  root {} is followed by root {}, signed with the root key that clients trust\n",
+        "Taking over {} at {}:\n  root {} is followed by root {}, signed with the root key that root {} lists\n",
         visible(gun),
         visible(server),
         plan.root_version,
         plan.root_version.saturating_add(1),
+        plan.root_version,
     );
     let mut line = |what: String| text.push_str(&format!("  {what}\n"));
     if let Some(change) = &plan.certificate {
@@ -45,6 +46,7 @@ pub fn takeover_plan(gun: &str, server: &str, plan: &TakeoverPlan) -> String {
     }
     if let SnapshotKey::Replaced(change) = &plan.snapshot {
         line(key_change("snapshot key", change));
+        line("  the old snapshot key is not on this computer; if it is a person's and not the old server's, that person publishes with the server's key from now on".to_owned());
     }
     if plan.renews_root {
         line(format!(
@@ -52,9 +54,14 @@ pub fn takeover_plan(gun: &str, server: &str, plan: &TakeoverPlan) -> String {
             plan.root_expires
         ));
     }
-    for (role, expires) in &plan.renewed {
+    for renewed in &plan.renewed {
         line(format!(
-            "{role} is signed again: its validity ends {expires}"
+            "{} version {} with {} {} is signed again as it is: its validity ends {}",
+            renewed.role,
+            renewed.version,
+            renewed.targets,
+            if renewed.targets == 1 { "tag" } else { "tags" },
+            renewed.expires
         ));
     }
     text
@@ -149,6 +156,21 @@ pub fn takeover_certificate_new(id: &str) -> String {
         "the root certificate is not valid any more: whoever has pinned it must pin {id}, and whoever remembers it must forget this repository"
     )
 }
+
+/// Root keys that lose their place.
+#[must_use]
+pub fn takeover_dropped(ids: &[&str]) -> String {
+    format!(
+        "the new root has no certificate for root keys that are not on this computer: {}",
+        ids.join(", ")
+    )
+}
+
+/// Nothing to compare with.
+pub const TAKEOVER_NEVER_SEEN: &str = "this computer has never seen the repository, so it cannot tell whether the server shows its newest state or an old one, nor whether clients trust this root: compare versions and tags with what you published";
+/// Something was published between the plan and its upload.
+pub const TAKEOVER_PLAN_AGAIN: &str =
+    "run the command again: it shows what the repository is now, and asks again";
 
 /// What the keys of the server before still can do.
 #[must_use]
