@@ -228,7 +228,8 @@ impl TrustLogin {
             return Ok(None);
         }
         let credentials = self.login.credentials().await;
-        let challenge = match challenge::answer(&challenges, credentials).map_err(failed)? {
+        let answer = challenge::answer(&challenges, credentials, self.asker.server());
+        let challenge = match answer.map_err(failed)? {
             Answer::Nothing => return Ok(None),
             Answer::Basic(header) => return Ok(Some(header)),
             Answer::Token(challenge) => challenge,

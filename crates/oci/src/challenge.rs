@@ -2,9 +2,11 @@
 //!
 //! Registries and trust servers ask in the same way, so this serves both.
 
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use crate::credentials::Credentials;
+use crate::reference::is_loopback;
 use crate::token::TokenError;
 
 /// Most challenges that are read from one response; what comes later is ignored.
@@ -62,6 +64,14 @@ pub enum AnswerError {
     /// The server wants a user name and password, and there are none. Nothing more is sent. The text is docker's.
     #[error("no basic auth credentials")]
     NoBasicCredentials,
+    /// The server is spoken to without TLS: its question may be somebody else's, and so may the ears that hear the answer.
+    #[error(
+        "the login is not sent to {host}, because without TLS anybody on the way can read it: use an https address"
+    )]
+    WithoutTls {
+        /// The server's host.
+        host: String,
+    },
     /// There is no token.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -82,15 +92,24 @@ pub fn parse(headers: &HeaderMap) -> Vec<Challenge> {
 
 /// How to answer the challenges.
 ///
-/// A password is preferred to a token where the server takes both and there is a password.
+/// A password is preferred to a token where the server takes both and there is a password. `server` is who asks.
 ///
 /// # Errors
+/// [`AnswerError::WithoutTls`] when there is a login and the server is spoken to without TLS and not on this machine;
 /// [`AnswerError::NoBasicCredentials`] when the server asks for a password that we do not have. The request must not be
 /// sent then.
 pub fn answer<'a>(
     challenges: &'a [Challenge],
     credentials: &Credentials,
+    server: &Url,
 ) -> Result<Answer<'a>, AnswerError> {
+    let is_known =
+        |challenge: &Challenge| matches!(challenge, Challenge::Basic { .. } | Challenge::Bearer(_));
+    if !credentials.is_anonymous() && challenges.iter().any(is_known) && !is_private(server) {
+        return Err(AnswerError::WithoutTls {
+            host: server.host_str().unwrap_or_default().to_owned(),
+        });
+    }
     let wants_basic = challenges
         .iter()
         .any(|challenge| matches!(challenge, Challenge::Basic { .. }));
@@ -106,6 +125,12 @@ pub fn answer<'a>(
         None if wants_basic => Err(AnswerError::NoBasicCredentials),
         None => Ok(Answer::Nothing),
     }
+}
+
+/// Whether nobody on the way can read what a server is sent: there is TLS, or no way that leaves this machine.
+#[must_use]
+pub fn is_private(server: &Url) -> bool {
+    server.scheme() == "https" || server.host_str().is_some_and(is_loopback)
 }
 
 /// Whether a new token may help with a server that did not accept the last one: it says that the token is not good, or
@@ -391,9 +416,32 @@ mod tests {
     }
 
     fn header_of(challenges: &[Challenge], credentials: &Credentials) -> HeaderValue {
-        match answer(challenges, credentials).unwrap() {
+        match answer(challenges, credentials, &https()).unwrap() {
             Answer::Basic(header) => header,
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn https() -> Url {
+        "https://registry.example".parse().unwrap()
+    }
+
+    /// The challenge could be anybody's, and so a token server that it names is as bad as the way to the server.
+    #[test]
+    fn sends_no_login_without_tls_except_to_this_machine() {
+        let alice = Credentials::password("alice", SecretString::from("pw"));
+        let token = bearer("https://t", "s", None);
+        for challenges in [[basic("a")], [token]] {
+            for server in ["http://registry.example", "http://127.0.0.1.example:5000"] {
+                let server = server.parse().unwrap();
+                let error = answer(&challenges, &alice, &server).unwrap_err();
+                assert!(matches!(error, AnswerError::WithoutTls { .. }), "{error}");
+                let nobody = answer(&challenges, &Credentials::anonymous(), &server);
+                assert!(!matches!(nobody, Err(AnswerError::WithoutTls { .. })));
+            }
+            for server in ["http://127.0.0.1:5000", "http://[::1]:1", "https://h"] {
+                answer(&challenges, &alice, &server.parse().unwrap()).unwrap();
+            }
         }
     }
 
@@ -417,7 +465,7 @@ mod tests {
     fn sends_nothing_when_there_is_no_password() {
         let no_password = Credentials::password("alice", SecretString::from(""));
         for credentials in [Credentials::anonymous(), no_password] {
-            let error = answer(&[basic("a")], &credentials).unwrap_err();
+            let error = answer(&[basic("a")], &credentials, &https()).unwrap_err();
             assert_eq!(error.to_string(), "no basic auth credentials");
         }
     }
@@ -432,7 +480,7 @@ mod tests {
             (vec![basic("a"), t.clone()], &Credentials::anonymous()),
             (vec![unknown("negotiate"), t.clone()], &alice),
         ] {
-            match answer(&challenges, credentials).unwrap() {
+            match answer(&challenges, credentials, &https()).unwrap() {
                 Answer::Token(found) => assert_eq!(Challenge::Bearer(found.clone()), t),
                 other => panic!("{other:?}"),
             }

@@ -314,7 +314,7 @@ impl Registry {
             return Ok(None);
         };
         let credentials = &self.access.credentials;
-        let challenge = match challenge::answer(challenges, credentials) {
+        let challenge = match challenge::answer(challenges, credentials, self.url()) {
             Ok(Answer::Nothing) => return Ok(None),
             Ok(Answer::Basic(header)) => return Ok(Some(header)),
             Ok(Answer::Token(challenge)) => challenge,

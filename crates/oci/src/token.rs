@@ -75,6 +75,12 @@ impl Asker {
     pub const fn new(server: Url, clients: TokenClients) -> Self {
         Self { server, clients }
     }
+
+    /// The server.
+    #[must_use]
+    pub const fn server(&self) -> &Url {
+        &self.server
+    }
 }
 
 /// The tokens of one user in one command. `Debug` shows none.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use signet_client::http::{ClientIdentity, TlsOptions, Verification};
 use signet_client::{Access, Remote, RemoteOptions};
+use signet_oci::challenge;
 use signet_oci::token::{Asker, TokenClients};
 use url::Url;
 
@@ -24,7 +25,7 @@ const USUAL: &str = "https://notary-server:4443";
 pub struct Server {
     /// Its address.
     pub url: Url,
-    /// The address as it was given, for messages: without the name and password that it may hold.
+    /// The address as it was given, for messages: without user and password.
     pub given: String,
 }
 
@@ -42,6 +43,8 @@ impl Server {
     /// # Errors
     /// With Go's words when it is no address.
     pub fn parse(given: &str) -> Result<Self, Failure> {
+        let address = given;
+        let given = &*without_user(given);
         let Some((scheme, _)) = given.split_once("://") else {
             let first = given.split('/').next().unwrap_or(given);
             let is_scheme = first.starts_with(|letter: char| letter.is_ascii_alphabetic());
@@ -54,8 +57,12 @@ impl Server {
         if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
             return Err(Failure::new(texts::server_form(given)));
         }
-        let url = Url::parse(given)
+        let url = Url::parse(address)
             .map_err(|error| Failure::new(texts::server_malformed(given, &error.to_string())))?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user && !challenge::is_private(&url) {
+            return Err(Failure::new(texts::server_without_tls(given)));
+        }
         Ok(Self {
             url,
             given: without_user(given),
@@ -63,17 +70,32 @@ impl Server {
     }
 }
 
-/// An address without the name and password before its host.
-fn without_user(given: &str) -> String {
-    let Some((scheme, rest)) = given.split_once("://") else {
-        return given.to_owned();
+impl Server {
+    /// Its host and port, as `docker login` takes them.
+    pub(super) fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+}
+
+/// An address without the user and password in it, as it may be printed. It need not be one.
+pub(super) fn without_user(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, address),
     };
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
+    match scheme {
+        Some(scheme) => format!("{scheme}://{host}{path}"),
+        None => format!("{host}{path}"),
+    }
 }
 
 /// The servers of one command.
@@ -208,6 +230,28 @@ fn user_agent() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_neither_printed_nor_sent_in_clear() {
+        let shown = |given: &str| match Server::parse(given) {
+            Ok(server) => server.given,
+            Err(failure) => failure.text().to_owned(),
+        };
+        assert_eq!(shown("https://me:topsecret@h:1/sub"), "https://h:1/sub");
+        assert_eq!(shown("http://me:topsecret@127.0.0.1"), "http://127.0.0.1");
+        for wrong in [
+            "http://me:topsecret@h",
+            "http://me@h",
+            "ftp://me:topsecret@h",
+            "me:topsecret@h",
+            "https://me:topsecret@h:x",
+            "https://me:top@secret@[",
+        ] {
+            assert!(Server::parse(wrong).is_err(), "{wrong}");
+            assert!(!shown(wrong).contains("secret"), "{}", shown(wrong));
+        }
+        assert!(Server::parse("http://h").is_ok());
+    }
 
     /// Case 37 of the specification.
     #[test]

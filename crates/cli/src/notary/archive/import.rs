@@ -14,6 +14,7 @@ use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
 use crate::notary::login::NamedBy;
+use crate::notary::server::without_user;
 use crate::texts::{notary as texts, quote, visible};
 use crate::ui::report::Failure;
 
@@ -42,7 +43,12 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     let archive = archives::open(path)?;
     let entries = select(&archive, file, guns)?;
     let dry_run = matches.is_set("dry-run");
-    let mut summary = Summary::new(file, into, dry_run);
+    let shown = if into.contains("://") {
+        without_user(into)
+    } else {
+        into.to_owned()
+    };
+    let mut summary = Summary::new(file, &shown, dry_run);
     let imported = context.block_on(async {
         let mut target =
             Target::open(into, matches.is_set("create"), dry_run, named_by, context).await?;

@@ -26,6 +26,14 @@ pub fn server_form(given: &str) -> String {
     format!("Trust server url has to be in the form of http(s)://URL:PORT. Got: {given}")
 }
 
+/// An address with a password, and nothing that hides it.
+#[must_use]
+pub fn server_without_tls(given: &str) -> String {
+    format!(
+        "the user and password in the address are not sent to {given}, because without TLS anybody on the way can read them: use an https address"
+    )
+}
+
 /// A certificate without its key, or the other way round.
 pub const TLS_PAIR: &str = "either pass both client key and cert, or neither";
 

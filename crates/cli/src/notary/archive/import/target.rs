@@ -52,12 +52,12 @@ impl Target {
                 let server = Server::parse(into)?;
                 let login_hint = match &named_by {
                     NamedBy::User => texts::ARCHIVE_LOGIN.to_owned(),
-                    NamedBy::Others { .. } => texts::login_for_hint(server.url.authority()),
+                    NamedBy::Others { .. } => texts::login_for_hint(&server.host()),
                 };
                 let remote = context.remote_for(&server, Access::All, named_by)?;
                 return Ok(Self::Server {
                     remote,
-                    given: into.to_owned(),
+                    given: server.given.clone(),
                     login_hint,
                     dry_run,
                 });
