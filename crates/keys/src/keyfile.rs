@@ -144,6 +144,11 @@ pub(crate) fn set_headers(block: &mut Block, role: &str, gun: Option<&Gun>) {
     }
 }
 
+/// Whether a header belongs to the legacy encryption of a block.
+pub(crate) fn is_of_encryption(header: &str) -> bool {
+    [DEK_INFO, "Proc-Type"].contains(&header)
+}
+
 fn legacy(label: &str, contents: &[u8]) -> Result<PrivateKey, OpenError> {
     let kind = legacy_kind(label).unwrap_or_else(|| KeyKind::Other("".into()));
     Ok(PrivateKey::from_private_bytes(&kind, contents)?)

@@ -18,7 +18,7 @@ use crate::private::PrivateKey;
 use crate::prompt::{PassphraseError, UnlockError};
 use crate::signer::Signer;
 use crate::store::folder::{self, ReadError};
-use crate::store::{self, FileKeyStore, is_valid_role, role_has_gun};
+use crate::store::{self, FileKeyStore, KeyStore as _, is_valid_role, role_has_gun};
 
 /// The alias under which passphrases of files from elsewhere are asked for.
 pub const ENCRYPTED_ALIAS: &str = "encrypted";
@@ -80,6 +80,17 @@ pub enum SkipReason {
     /// A role of one repository, and no word which.
     #[error("a key for {0} needs a GUN")]
     MissingGun(String),
+    /// It is encrypted, has no `path` header, and no passphrase opened it.
+    #[error("Invalid key generated, key may be encrypted and does not contain path header")]
+    Locked(#[source] PassphraseError),
+    /// The key is stored for something else.
+    #[error("key {id} is already stored for {role:?}; remove it first")]
+    StoredForOther {
+        /// The key.
+        id: KeyId,
+        /// Its role in the store.
+        role: String,
+    },
     /// The header names the key something else.
     #[error("the path header names {named:?}, but the key is {actual}")]
     Misnamed {
@@ -306,10 +317,10 @@ pub fn load(
     import_blocks(store, blocks, defaults, Taken::Dockers)
 }
 
-/// Imports every private key in a text of PEM blocks.
+/// Imports every private key in a text of PEM blocks, as `notary key import` does.
 ///
 /// Headers win over `defaults`. An encrypted block with a `path` header that ends in a key ID is stored as it is; any
-/// other is opened and stored under a new passphrase. No block at all is no error.
+/// other is opened and stored under a new passphrase. No block at all is no error. A key that is there keeps its role and its repository.
 ///
 /// # Errors
 /// [`ImportError`].
@@ -363,6 +374,90 @@ fn import_blocks(
         return Err(ImportError::AllSkipped(imported.skipped));
     }
     Ok(imported)
+}
+
+/// Which keys are exported.
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    /// Every one.
+    All,
+    /// Those of these repositories.
+    Guns(&'a [&'a str]),
+    /// Those with these IDs.
+    Keys(&'a [&'a str]),
+}
+
+/// Keys as [`import`] and Go's notary take them in: the stored blocks, under the passphrases that they have, each with its key's ID in a `path`
+/// header. Keys come in the order of their files' names; what nobody has is left out.
+///
+/// # Errors
+/// [`store::Error`] when a file of the store cannot be read.
+pub fn export(
+    store: &FileKeyStore,
+    selection: Selection<'_>,
+) -> Result<Zeroizing<Vec<u8>>, store::Error> {
+    let mut taken = Vec::new();
+    for (id, mut blocks) in store.files()? {
+        let gun = blocks
+            .first()
+            .map_or("", |block| block.header(keyfile::GUN));
+        let is_wanted = match selection {
+            Selection::All => true,
+            Selection::Guns(guns) => !gun.is_empty() && guns.contains(&gun),
+            Selection::Keys(keys) => keys.contains(&id.as_str()),
+        };
+        if !is_wanted {
+            continue;
+        }
+        for block in &mut blocks {
+            let path = (keyfile::PATH.to_owned(), id.as_str().to_owned());
+            block.headers.extend([path]);
+        }
+        taken.append(&mut blocks);
+    }
+    Ok(keyfile::encode_all(&taken))
+}
+
+/// The largest file that keys are imported from, in bytes: more than any export.
+pub const MAX_EXPORT_BYTES: u64 = 64 << 20;
+
+/// Reads a file that somebody exported, at most [`MAX_EXPORT_BYTES`], whoever else may read it.
+///
+/// # Errors
+/// [`SourceError`], but not [`SourceError::Exposed`].
+pub fn read_export(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let file = File::open(path).map_err(|source| SourceError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut rest = file.take(MAX_EXPORT_BYTES + 1);
+    let mut part = Zeroizing::new([0_u8; 4096]);
+    loop {
+        let count = match rest.read(part.as_mut_slice()) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => {
+                return Err(SourceError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        };
+        // A vector that grows leaves a copy behind; this one wipes what it leaves.
+        if bytes.capacity() - bytes.len() < count {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.capacity() + 4096));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        bytes.extend(part.iter().take(count));
+        if bytes.len() as u64 > MAX_EXPORT_BYTES {
+            return Err(SourceError::TooLarge {
+                path: path.to_owned(),
+            });
+        }
+    }
 }
 
 /// A key for somebody else, as files: nothing of it is in a store.
@@ -455,6 +550,10 @@ fn import_block(
         None
     };
 
+    let keep = |id: &KeyId| match taken {
+        Taken::All => keep_what_is_stored(store, id, &role, gun.as_ref()),
+        Taken::Dockers => Ok(()),
+    };
     let sealed = keyfile::inspect(&block).map_err(SkipReason::Unusable)?;
     let key = match sealed {
         Sealed::Open(key) => {
@@ -470,15 +569,22 @@ fn import_block(
         Sealed::Pkcs8(_) | Sealed::Dek(..) if !path.is_empty() => {
             let id: KeyId = name.parse().map_err(|_| SkipReason::Name(path.clone()))?;
             drop(sealed);
+            keep(&id)?;
             keyfile::set_headers(&mut block, &role, gun.as_ref());
             return store_as_is(store, id, block, role, gun);
         }
-        sealed => unlock(store, &sealed)?,
+        sealed if taken == Taken::Dockers => unlock(store, ENCRYPTED_ALIAS, &sealed)?,
+        // The passphrase is most probably that of its role.
+        sealed => unlock(store, &role, &sealed).map_err(|stop| match stop {
+            Stop::Passphrase(error) => SkipReason::Locked(error).into(),
+            other => other,
+        })?,
     };
     if taken == Taken::Dockers && *key.public().kind() == KeyKind::Ed25519 {
         return Err(SkipReason::Ed25519.into());
     }
     let id = key.public().id().clone();
+    keep(&id)?;
     store.replace(key, &role, gun.as_ref())?;
     Ok(ImportedKey {
         id,
@@ -488,12 +594,29 @@ fn import_block(
     })
 }
 
-fn unlock(store: &FileKeyStore, sealed: &Sealed<'_>) -> Result<PrivateKey, Stop> {
+/// A key that signs for one role today must not silently sign for another tomorrow.
+fn keep_what_is_stored(
+    store: &FileKeyStore,
+    id: &KeyId,
+    role: &str,
+    gun: Option<&Gun>,
+) -> Result<(), Stop> {
+    match store.info(id)? {
+        Some(info) if info.role != role || info.gun.as_ref() != gun => {
+            Err(SkipReason::StoredForOther {
+                id: info.id,
+                role: info.role,
+            }
+            .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unlock(store: &FileKeyStore, alias: &str, sealed: &Sealed<'_>) -> Result<PrivateKey, Stop> {
     store
         .retriever()
-        .unlock(ENCRYPTED_ALIAS, None, |passphrase| {
-            keyfile::open(sealed, passphrase)
-        })
+        .unlock(alias, None, |passphrase| keyfile::open(sealed, passphrase))
         .map_err(|error| match error {
             UnlockError::Failed(error) => Stop::Skip(SkipReason::Unusable(error)),
             UnlockError::Passphrase(error) => Stop::Passphrase(error),

@@ -1,14 +1,19 @@
 //! `key …`: the user's private keys.
 
+pub(super) mod export;
 mod file;
 pub(super) mod generate;
+pub(super) mod import;
 pub(super) mod list;
+pub(super) mod passwd;
+pub(super) mod remove;
 
 use std::sync::Arc;
 
 use signet_keys::{Error, FileKeyStore, PassphraseError};
 
 use super::Context;
+use crate::cobra::parse::Matches;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
 
@@ -26,6 +31,21 @@ fn store(context: &Context) -> Result<Arc<FileKeyStore>, Failure> {
         }
     })?;
     Ok(store)
+}
+
+/// How long an ID is.
+const ID_LENGTH: usize = 64;
+
+/// The ID of a key on the command line, which may still be nobody's.
+fn id<'a>(matches: &'a Matches, context: &Context, missing: &str) -> Result<&'a str, Failure> {
+    let Some(id) = matches.args.first() else {
+        return context.wrong_arguments(missing);
+    };
+    if id.len() == ID_LENGTH {
+        Ok(id)
+    } else {
+        Err(Failure::new(texts::invalid_key_id(id)))
+    }
 }
 
 /// Why a key could not be made, stored or removed.

@@ -195,6 +195,39 @@ impl FileKeyStore {
         Ok(())
     }
 
+    /// Encrypts a key's file under another passphrase, which `new` is asked for; the present one comes from where this store's passphrases come
+    /// from. The file is replaced as a whole; everything else that it holds stays.
+    ///
+    /// # Errors
+    /// As [`KeyStore::load`], and when there is no new passphrase or the file cannot be written: it is as it was then.
+    pub fn change_passphrase(&self, id: &KeyId, new: &Retriever) -> Result<(), Error> {
+        let key = self.load_private(id)?;
+        let mut blocks = self.read(id)?.ok_or_else(|| Error::NotFound(id.clone()))?;
+        let first = blocks
+            .first_mut()
+            .ok_or_else(|| Error::NotFound(id.clone()))?;
+        let role = first.header(keyfile::ROLE).to_owned();
+        let mut sealed = self.seal(&key, &role, None, new)?;
+        for (name, value) in &first.headers {
+            if !keyfile::is_of_encryption(name) {
+                sealed.headers.insert(name.clone(), value.clone());
+            }
+        }
+        *first = sealed;
+        self.write(id, &blocks)
+    }
+
+    /// The keys' files with the blocks in them, in the order of their names. What is no key file is left out and becomes a [`Warning`].
+    pub(crate) fn files(&self) -> Result<Vec<(KeyId, Vec<Block>)>, Error> {
+        let mut files = Vec::new();
+        for info in self.list()? {
+            if let Some(blocks) = self.read(&info.id)? {
+                files.push((info.id, blocks));
+            }
+        }
+        Ok(files)
+    }
+
     /// Makes the folder for key files, 0700, if it is not there.
     ///
     /// # Errors

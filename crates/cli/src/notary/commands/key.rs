@@ -14,7 +14,38 @@ pub(super) static KEY: Command = Command {
     args: Args::Any,
     completes: Completes::Nothing,
     hidden: false,
-    children: &[&GENERATE, &LIST],
+    children: &[&EXPORT, &GENERATE, &IMPORT, &LIST, &PASSWD, &REMOVE],
+};
+
+static EXPORT: Command = Command {
+    name: "export",
+    usage: "",
+    short: "Write keys to a file, under the passphrases that they have",
+    about: "\
+Writes keys as they are stored, each under its own passphrase, to standard output or to a file that only the user may read. The file is for
+a safe, or for key import on another computer.",
+    examples: "\
+# All keys
+{} key export -o keys.pem
+
+# Those of two repositories
+{} key export --gun example.com/team/app --gun example.com/team/web -o keys.pem",
+    flags: &[
+        Flag {
+            kind: FlagKind::Strings,
+            ..text("gun", None, "Export the keys of these repositories only")
+                .completing(Completes::Repositories)
+        },
+        Flag {
+            kind: FlagKind::Strings,
+            ..text("key", None, "Export the keys with these IDs only").completing(Completes::Nothing)
+        },
+        text("output", Some('o'), "File to write to, instead of standard output"),
+    ],
+    args: Args::Any,
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
 };
 
 static GENERATE: Command = Command {
@@ -50,6 +81,32 @@ the public key to <output>.pem, for somebody else or for a safe. Files that exis
     children: &[],
 };
 
+static IMPORT: Command = Command {
+    name: "import",
+    usage: "pemfile [ pemfile ... ]",
+    short: "Store the keys of files",
+    about: "\
+Stores every private key of the files. A key that key export wrote keeps its passphrase, role and repository; for others a passphrase is
+asked for, and the flags say what they are for. Keys that are there already are not replaced by others, and not given another role.
+
+The exit code is 0 when every key of every file is stored.",
+    examples: "\
+# What key export wrote
+{} key import keys.pem
+
+# A key of OpenSSL's, for a signer
+{} key import --role alice alice.pem",
+    flags: &[
+        text("gun", Some('g'), "Repository of keys that name none").completing(Completes::Repositories),
+        text("role", Some('r'), "Role of keys that name none, instead of delegation")
+            .completing(Completes::OneOf(ROLES)),
+    ],
+    args: Args::Any,
+    completes: Completes::Files,
+    hidden: false,
+    children: &[],
+};
+
 static LIST: Command = Command {
     name: "list",
     usage: "",
@@ -57,6 +114,34 @@ static LIST: Command = Command {
     about: "Lists the private keys of the trust folder: role, repository, ID and folder. No passphrase is needed.",
     examples: "{} key list\n{} key list -d ~/.docker/trust --format json",
     flags: &[FORMAT],
+    args: Args::Any,
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+static PASSWD: Command = Command {
+    name: "passwd",
+    usage: "[ keyID ]",
+    short: "Change the passphrase of a key",
+    about: "\
+Asks for the passphrase of a key, unless a variable holds it, and for a new one, which is typed twice on a terminal.",
+    examples: "{} key passwd 9deed251daa1aa6f9d5f9b752847647cf8d705da0763aa5467650d0987ed5306",
+    flags: &[],
+    args: Args::Any,
+    completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+static REMOVE: Command = Command {
+    name: "remove",
+    usage: "[ keyID ]",
+    short: "Remove a key for good",
+    about: "\
+Removes a private key from the trust folder, after a question. Without another copy of it, nobody can sign with it any more.",
+    examples: "{} key remove 9deed251daa1aa6f9d5f9b752847647cf8d705da0763aa5467650d0987ed5306",
+    flags: &[],
     args: Args::Any,
     completes: Completes::Nothing,
     hidden: false,

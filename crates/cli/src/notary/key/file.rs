@@ -1,6 +1,6 @@
 //! Files with keys that the user names.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -30,6 +30,25 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         io::ErrorKind::AlreadyExists => Failure::new(texts::key_file_exists(path)),
         _ => failed(path, &error),
     })
+}
+
+/// Writes a file, readable by the user alone, in place of the one that may be there; at every moment there is one of the two, whole. What is no
+/// file (a terminal, a pipe) is written to.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let write = || {
+        // Behind a link, the file that it leads to is replaced.
+        let real = match path.metadata() {
+            Ok(metadata) if metadata.is_file() => path.canonicalize()?,
+            Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(_) => return OpenOptions::new().write(true).open(path)?.write_all(bytes),
+            Err(_) => path.to_owned(),
+        };
+        written(&real, bytes)?
+            .persist(&real)
+            .map_err(|error| error.error)?;
+        File::open(folder(&real))?.sync_all()
+    };
+    write().map_err(|error| failed(path, &error))
 }
 
 /// A file with this content beside `path`, without a name that lasts.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use signet_keys::KeyInfo;
+
 use crate::texts::visible;
 
 /// `key list` without keys.
@@ -17,6 +19,103 @@ pub const ONE_ALGORITHM: &str =
 pub const PASSPHRASE_INVALID: &str = "password invalid, operation has failed.";
 /// No passphrase to be had.
 pub const PASSPHRASE_ATTEMPTS: &str = "maximum number of passphrase attempts exceeded";
+
+/// The rule without the advice.
+pub const NEEDS_GUN: &str =
+    "Cannot have canonical role key without a gun, don't know what gun it belongs to";
+/// `key export` with words.
+pub const EXPORT_TAKES_NOTHING: &str = "export does not take any positional arguments";
+/// `key export` with both filters.
+pub const EXPORT_ONE_FILTER: &str =
+    "Only the --gun or --key flag may be provided, not a mix of the two flags";
+/// `key import` without a file.
+pub const IMPORT_WHAT: &str = "must specify at least one input file to import keys from";
+/// `key remove` without a key.
+pub const REMOVE_WHAT: &str = "must specify the key ID of the key to remove";
+/// `key passwd` without a key.
+pub const PASSWD_WHAT: &str = "must specify the key ID of the key to change the passphrase of";
+/// Why a variable is not enough.
+pub const PASSWD_NEEDS_TERMINAL: &str =
+    "the new passphrase is typed on a terminal; the variables hold the present one";
+
+/// Something that is no key ID.
+#[must_use]
+pub fn invalid_key_id(id: &str) -> String {
+    format!("invalid key ID provided: {id}")
+}
+
+/// `key remove` of a key that is not there.
+#[must_use]
+pub fn no_key(id: &str) -> String {
+    format!("No key with ID {id} found")
+}
+
+/// `key passwd` of a key that cannot be had.
+#[must_use]
+pub fn key_not_opened(id: &str) -> String {
+    format!("could not retrieve local key for key ID provided: {id}")
+}
+
+/// A key in a sentence.
+#[must_use]
+pub fn key_description(key: &KeyInfo) -> String {
+    format!(
+        "{} (role {}) from {}",
+        key.id,
+        visible(&key.role),
+        visible(&key.location)
+    )
+}
+
+/// The question before a key is removed.
+#[must_use]
+pub fn remove_key(description: &str) -> String {
+    format!("Are you sure you want to remove {description}?  (yes/no)  ")
+}
+
+/// The end of a key.
+#[must_use]
+pub fn key_removed(description: &str) -> String {
+    format!("\nDeleted {description}.\n\n")
+}
+
+/// A new passphrase holds.
+#[must_use]
+pub fn passphrase_changed(id: &str) -> String {
+    format!("\nSuccessfully updated passphrase for key ID: {id}\n")
+}
+
+/// A block that was not imported, with the name that its header gives it.
+#[must_use]
+pub fn block_left_out(path: Option<&str>, reason: &str) -> String {
+    match path {
+        Some(path) => format!(
+            "failed to import key ({}) to store: {reason}",
+            visible(path)
+        ),
+        None => format!("failed to import key to store: {reason}"),
+    }
+}
+
+/// No block was imported.
+#[must_use]
+pub fn no_key_imported(blocks: usize) -> String {
+    // compat: one reason for each block, always the same.
+    let reasons = vec!["invalid key pem block"; blocks];
+    format!("failed to import all keys: {}", reasons.join(", "))
+}
+
+/// Some blocks were imported.
+#[must_use]
+pub fn keys_left_out(taken: usize, skipped: usize) -> String {
+    format!("imported {taken} of {} keys", taken.saturating_add(skipped))
+}
+
+/// Files without keys.
+#[must_use]
+pub fn no_keys_in(files: &[&str]) -> String {
+    format!("no keys found in {}", files.join(", "))
+}
 
 /// Neither a folder nor a place for one.
 #[must_use]
