@@ -487,7 +487,7 @@ mod tests {
         }
         for challenges in [vec![], vec![unknown("negotiate")]] {
             assert!(matches!(
-                answer(&challenges, &alice).unwrap(),
+                answer(&challenges, &alice, &https()).unwrap(),
                 Answer::Nothing
             ));
         }

@@ -100,7 +100,10 @@ pub(super) fn without_user(address: &str) -> String {
 
 /// The servers of one command.
 #[derive(Default)]
-pub(super) struct Remotes(Mutex<BTreeMap<(String, &'static str, NamedBy), Arc<Remote>>>);
+pub(super) struct Remotes(Mutex<BTreeMap<Purpose, Arc<Remote>>>);
+
+/// What a connection is for: the address, the access, and who named the repositories.
+type Purpose = (String, &'static str, NamedBy);
 
 impl std::fmt::Debug for Remotes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -57,7 +57,7 @@ impl Target {
                 let remote = context.remote_for(&server, Access::All, named_by)?;
                 return Ok(Self::Server {
                     remote,
-                    given: server.given.clone(),
+                    given: server.given,
                     login_hint,
                     dry_run,
                 });
