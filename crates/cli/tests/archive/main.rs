@@ -6,6 +6,7 @@
 
 mod diff;
 mod extract;
+mod import;
 mod logins;
 mod look;
 mod sources;

@@ -328,6 +328,22 @@ fn the_policy_holds_for_archives() {
     }
 }
 
+/// A moment that nobody has lived through proves nothing.
+#[test]
+fn a_capture_of_the_future_is_refused() {
+    let desk = Desk::new();
+    let mut repository = demo();
+    repository.record.captured = moment("2029-01-01T00:00:00Z");
+    let archive = desk.pack("future.tar.gz", &[repository]);
+    let found = docker_trust(&["verify", "--archive", &archive, &tagged("1.0")]);
+    assert_eq!(found.stdout, "");
+    let told = found.failure(1).unwrap();
+    assert!(
+        told.contains("says that it captured") && told.contains("2029-01-01T00:00:00Z"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_archivist_can_be_demanded() {
     let desk = Desk::new();

@@ -10,6 +10,7 @@ use signet_oci::Reference;
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Scope, UpdateError};
 use signet_tuf::{Gun, PublicKey, TrustedRepository};
+use time::Duration;
 
 use super::super::context::Context;
 use super::super::problems;
@@ -19,6 +20,9 @@ use crate::cobra::parse::Matches;
 use crate::texts::{archive, docker as texts};
 use crate::ui::report::Failure;
 use crate::{archives, moment};
+
+/// How far the clocks of two machines may lie apart.
+const CLOCKS_DIFFER: Duration = Duration::minutes(5);
 
 /// An archive, and how it is asked.
 pub(super) struct Asked {
@@ -120,6 +124,15 @@ impl Asked {
         }
         let whole = self.find(&gun)?;
         let captured = whole.record.captured;
+        let now = Moment::of(context.now());
+        if captured.time() > now.time() + CLOCKS_DIFFER {
+            return Err(Failure::new(texts::captured_later_than_now(
+                gun.as_str(),
+                &self.file(),
+                &captured.to_string(),
+                &now.to_string(),
+            )));
+        }
         let at = self.at.unwrap_or(captured);
         let roots = self.check_roots(&whole, at)?;
         let repository = if at < captured {

@@ -40,7 +40,16 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
         return context.wrong_arguments(texts::LOGIN_FOR_NAMED);
     };
     let path = Path::new(file);
+    // Also when the value is empty: what was meant to be demanded must not be left out.
+    let archivist = matches
+        .is_given("archivist")
+        .then(|| archives::archivist(matches.text("archivist"), context.now()))
+        .transpose()?;
+    let pinning = context.pinning()?.into_iter().next().unwrap_or_default();
     let archive = archives::open(path)?;
+    if let Some(key) = &archivist {
+        archives::check_archivist(path, &archive, key)?;
+    }
     let entries = select(&archive, file, guns)?;
     let dry_run = matches.is_set("dry-run");
     let shown = if into.contains("://") {
@@ -52,7 +61,12 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     let imported = context.block_on(async {
         let mut target =
             Target::open(into, matches.is_set("create"), dry_run, named_by, context).await?;
-        let outcome = all(&archive, path, &entries, &mut target, &mut |told: Told| {
+        let from = From {
+            archive: &archive,
+            path,
+            pinning: &pinning,
+        };
+        let outcome = all(&from, &entries, &mut target, &mut |told: Told| {
             if !is_json {
                 context.printer.out(&told.line(dry_run))?;
             }
@@ -101,18 +115,24 @@ fn select<'a>(
     Ok(entries)
 }
 
+/// Where the repositories come from, and by which pins their roots are judged.
+struct From<'a> {
+    archive: &'a Archive,
+    path: &'a Path,
+    pinning: &'a TrustPinning,
+}
+
 /// Imports one repository after the other. What is wrong with one is told and does not keep the others back; what is wrong with the target
 /// ends the command.
 async fn all(
-    archive: &Archive,
-    path: &Path,
+    from: &From<'_>,
     entries: &[&Entry],
     target: &mut Target,
     tell: &mut impl FnMut(Told) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     for entry in entries {
         let gun = entry.gun.clone();
-        let outcome = match one(archive, path, entry, target).await {
+        let outcome = match one(from, entry, target).await {
             Ok(outcome) => outcome,
             Err(failure) => {
                 return Err(failure.and(&texts::import_stopped(&visible(&gun))));
@@ -123,18 +143,12 @@ async fn all(
     Ok(())
 }
 
-async fn one(
-    archive: &Archive,
-    path: &Path,
-    entry: &Entry,
-    target: &mut Target,
-) -> Result<Outcome, Failure> {
-    let repository = archive
-        .read(entry)
-        .map_err(|error| archives::unusable(path, &error))?;
+async fn one(from: &From<'_>, entry: &Entry, target: &mut Target) -> Result<Outcome, Failure> {
+    let read = from.archive.read(entry);
+    let repository = read.map_err(|error| archives::unusable(from.path, &error))?;
     // The recorded verdict is a claim.
     let captured = repository.record.captured.time();
-    let verdict = judge(&repository, captured, &TrustPinning::default()).verdict;
+    let verdict = judge(&repository, captured, from.pinning).verdict;
     match verdict.state {
         State::Trusted | State::Degraded | State::Expired => {}
         State::Absent | State::Refused | State::Unreachable => {

@@ -167,6 +167,9 @@ replaced, so the same command can be given again, and goes on where it was inter
 A running server gets NOTARY_AUTH or docker's login for the server itself, because the names are the archive's; other registries' logins only with
 --login-for, or for repositories that you name.
 
+Roots are held to the pins of the configuration (trust_pinning). Whatever else is in the archive, its source could have made up: name the
+repositories, pin their roots, or demand the signature of an archivist whom you know.
+
 Until 'notary takeover' has given a repository keys of the new server, it can be read as before and not published to.",
     examples: "\
 # Into the database of a server that is not running
@@ -175,9 +178,13 @@ Until 'notary takeover' has given a repository keys of the new server, it can be
 # Through a running server
 {} archive import trust.tar.gz --into https://notary.example.com
 
+# Only if the archive is signed by a key that you know
+{} archive import trust.tar.gz --archivist archivist.pub --into https://notary.example.com
+
 # Only what would be done, of one repository
 {} archive import trust.tar.gz example.com/team/app --into https://notary.example.com --dry-run",
     flags: &[
+        ARCHIVIST,
         switch("create", None, "Make the database if it is not there"),
         switch("dry-run", None, "Say what would be done, and do nothing"),
         FORMAT,
@@ -254,11 +261,7 @@ be what the documents give for the moment of capture. The exit code is 1, with t
 # Signed by an archivist whose public key is at hand
 {} archive verify trust.tar.gz --archivist archivist.pub",
     flags: &[
-        text(
-            "archivist",
-            None,
-            "Public key that must have signed the archive",
-        ),
+        ARCHIVIST,
         FORMAT,
     ],
     args: Args::Exactly(1),
@@ -266,6 +269,12 @@ be what the documents give for the moment of capture. The exit code is 1, with t
     hidden: false,
     children: &[],
 };
+
+const ARCHIVIST: Flag = text(
+    "archivist",
+    None,
+    "Public key that must have signed the archive",
+);
 
 const FORMAT: Flag =
     text("format", None, "Print 'json'").completing(Completes::OneOf(&["json", "text"]));

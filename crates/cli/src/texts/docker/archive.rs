@@ -55,6 +55,14 @@ pub fn archive_does_not_reach_back(
     )
 }
 
+/// An archive of the future.
+#[must_use]
+pub fn captured_later_than_now(gun: &str, file: &str, captured: &str, now: &str) -> String {
+    format!(
+        "the archive {file} says that it captured {gun} at {captured}, and now it is {now}: one of the two clocks was wrong, and nothing is believed"
+    )
+}
+
 /// How archives reach back.
 pub const ARCHIVE_HISTORY: &str = "archives of a database or a changefeed, made with --history, know when documents were published";
 
