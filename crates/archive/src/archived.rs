@@ -13,7 +13,7 @@ use crate::{Document, Moment, Record, Sha256, Source, State, Verdict};
 /// A record with the documents that it names. It stands in for the trust server that they came from.
 #[derive(Clone, Debug)]
 pub struct ArchivedRepository {
-    /// What the archive says. Its verdict is a claim; [`crate::judge`] makes one.
+    /// What the archive says. Its verdict is a claim; [`crate::judge()`] makes one.
     pub record: Record,
     /// Documents by digest, which is that of their bytes.
     pub objects: BTreeMap<Sha256, Bytes>,
@@ -88,7 +88,7 @@ impl ArchivedRepository {
     }
 
     /// The repository as it was when the timestamp with this digest was current: that timestamp, the snapshot that it names, and the root and
-    /// the documents that the snapshot names. Nothing is verified here; [`crate::judge`] and the update engine do that. Documents that are
+    /// the documents that the snapshot names. Nothing is verified here; [`crate::judge()`] and the update engine do that. Documents that are
     /// missing are not current in the view either. Nothing when the timestamp or its snapshot is not there or cannot be read.
     ///
     /// The verdict in the view's record is still that of the capture.

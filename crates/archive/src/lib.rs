@@ -2,7 +2,7 @@
 //!
 //! * [`record`] is what an archive says of one repository: its documents, where and when they were got, and the verdict.
 //! * [`ArchivedRepository`] is a record with its documents; it answers a [`signet_tuf::Update`] in the server's place.
-//! * [`judge`] runs that update: verdicts come from the same engine as everywhere else, never from the archive's own words.
+//! * [`judge()`] runs that update: verdicts come from the same engine as everywhere else, never from the archive's own words.
 //! * [`Work`] gathers repositories in a folder, survives a crash, and packs them into the file; [`Archive`] reads it.
 //!
 //! Nothing in an archive is believed: digests tie its members together, [`Archive::check`] recomputes every verdict, and what decides whether

@@ -8,7 +8,7 @@
 //! * [`Collector`] makes the record of a repository; other sources than servers fill it, too.
 //!
 //! The server is not trusted with anything: what it sends is bounded in size, number and time, what is asked for follows from documents only as
-//! far as the limits of [`signet_tuf::update`] reach, and what the documents are worth is not judged here but by [`signet_archive::judge`].
+//! far as the limits of [`signet_tuf::update`] reach, and what the documents are worth is not judged here but by [`signet_archive::judge()`].
 
 mod collect;
 mod feed;
