@@ -10,7 +10,7 @@ use signet_tuf::{Gun, TrustedRepository};
 
 use super::Context;
 use crate::texts::notary as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
 /// A repository, and whether its server can be asked.
 #[derive(Debug)]
@@ -142,21 +142,6 @@ fn failure(error: &Error, offline: bool) -> Failure {
         }
         _ => Failure::new(with_sources(error)),
     }
-}
-
-/// An error with everything that led to it, in one line.
-fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let said = source.to_string();
-        // Transparent errors repeat what they wrap.
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 /// What the network said, without the layers of the library that it passed through.
