@@ -219,6 +219,18 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, the best first.
+    pub const ALL: [Self; 8] = [
+        Self::Trusted,
+        Self::Degraded,
+        Self::Expired,
+        Self::Untrusted,
+        Self::Incomplete,
+        Self::Absent,
+        Self::Refused,
+        Self::Unreachable,
+    ];
+
     /// The word in records and listings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 pub mod interrupt;
 pub mod log;
+pub(crate) mod passphrases;
 pub mod printer;
 pub mod progress;
 pub mod prompt;

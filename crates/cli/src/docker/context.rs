@@ -12,6 +12,7 @@ use super::passphrases::DockerPassphrases;
 use super::problems;
 use crate::cobra::Program;
 use crate::env::Environment;
+use crate::network;
 use crate::plugin::Globals;
 use crate::texts::docker as texts;
 use crate::ui::log::Clock;
@@ -69,12 +70,7 @@ impl Context {
         &self,
         task: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime
-            .map_err(|error| Failure::new(format!("cannot wait for the network: {error}")))?
-            .block_on(task)
+        network::block_on(task)
     }
 
     /// The present moment.
@@ -109,12 +105,7 @@ impl Context {
 
     /// Says what was noticed about the key files.
     pub(super) fn log_key_warnings(&self) {
-        for warning in self
-            .keys
-            .get()
-            .map(|keys| keys.take_warnings())
-            .unwrap_or_default()
-        {
+        for warning in self.keys.get().iter().flat_map(|keys| keys.take_warnings()) {
             tracing::warn!("{warning}");
         }
     }

@@ -1,89 +1,40 @@
 //! Names for completion: repositories, tags and signers that the trust folder has seen.
 //!
 //! Nothing here is trusted or asks a server: the cached documents are read for their names, without looking at a signature, and what is
-//! offered is looked up properly once the command runs. Anything that cannot be read is as if it were not there. The work is bounded, because a
-//! person waits for it at a prompt.
+//! offered is looked up properly once the command runs. Anything that cannot be read is as if it were not there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use signet_oci::{Reference, Tag};
 
 use crate::cobra::complete::Known;
+use crate::known::{Folders, MOST_NAMES, is_plain};
 
-/// How long all of it may take.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How many folders are looked into.
-const MOST_FOLDERS: usize = 5000;
-/// How many parts a repository's name may have.
-const DEEPEST: usize = 12;
 /// How large a document may be.
 const MOST_BYTES: u64 = 8 << 20;
-/// How many candidates are offered.
-const MOST_NAMES: usize = 1000;
 /// The delegation whose entries are released.
 const RELEASES: &str = "targets/releases";
 
 /// The repositories of one trust folder.
-pub(super) struct TrustFolder {
-    root: Option<PathBuf>,
-    until: Instant,
-}
+pub(super) struct TrustFolder(Folders);
 
 impl TrustFolder {
     /// The repositories of the trust folder `trust_dir`, if there is one. Touches no disk.
     pub(super) fn new(trust_dir: Option<&Path>) -> Self {
-        Self {
-            root: trust_dir.map(|folder| folder.join("tuf")),
-            until: Instant::now() + PATIENCE,
-        }
+        Self(Folders::below(trust_dir.map(|folder| folder.join("tuf"))))
     }
 
     /// Every repository, with its folder.
     fn all(&self) -> Vec<(Reference, PathBuf)> {
-        let mut found = Vec::new();
-        let mut folders: Vec<_> = self
-            .root
-            .iter()
-            .map(|root| (root.clone(), String::new()))
-            .collect();
-        let mut left = MOST_FOLDERS;
-        while let Some((folder, name)) = folders.pop() {
-            if left == 0 || Instant::now() >= self.until {
-                break;
-            }
-            left -= 1;
-            if folder.join("metadata/root.json").is_file()
-                && let Some(repository) = repository(&name)
-            {
-                found.push((repository, folder.clone()));
-            }
-            if name.split('/').count() > DEEPEST {
-                continue;
-            }
-            let Ok(entries) = fs::read_dir(&folder) else {
-                continue;
-            };
-            // Links are not followed: they could lead in circles.
-            for entry in entries.flatten().take(MOST_FOLDERS) {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir())
-                    && let Ok(part) = entry.file_name().into_string()
-                {
-                    let below = if name.is_empty() {
-                        part
-                    } else {
-                        format!("{name}/{part}")
-                    };
-                    folders.push((entry.path(), below));
-                }
-            }
-        }
+        let found = self.0.repositories().into_iter();
         found
+            .filter_map(|(name, folder)| Some((repository(&name)?, folder)))
+            .collect()
     }
 
     /// The repositories that begin like this, as the person began to write them.
@@ -104,7 +55,7 @@ impl TrustFolder {
     }
 
     fn document(&self, folder: &Path, role: &str) -> Option<Signed> {
-        if Instant::now() >= self.until {
+        if self.0.is_late() {
             return None;
         }
         let path = folder.join("metadata").join(format!("{role}.json"));
@@ -191,18 +142,10 @@ impl Known for TrustFolder {
     }
 }
 
-/// The repository of that name. Whatever a shell could take for more than a word is left out.
+/// The repository of that name, if docker calls one so.
 fn repository(name: &str) -> Option<Reference> {
     let reference: Reference = name.parse().ok()?;
-    (is_plain(name) && reference.gun() == name).then_some(reference)
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with('-')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte))
+    (reference.gun() == name).then_some(reference)
 }
 
 #[derive(Deserialize)]

@@ -1,15 +1,15 @@
 //! Passphrases as `docker trust` gets them: two environment variables, else the person, with docker's questions.
 
-use std::io;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use signet_keys::{Notice, PassphraseError, Passphrases, Prompt, PromptKind};
+use signet_keys::{Notice, PassphraseError, Passphrases, Prompt};
 
 use super::context::Context;
 use crate::texts::docker as texts;
+use crate::ui::passphrases;
 use crate::ui::printer::Printer;
-use crate::ui::prompt::{AskError, Terminal};
+use crate::ui::prompt::Terminal;
 
 /// The environment, then the person at the terminal.
 #[derive(Debug)]
@@ -42,29 +42,11 @@ impl Passphrases for DockerPassphrases {
     }
 
     fn enter(&self, prompt: &Prompt<'_>) -> Result<SecretString, PassphraseError> {
-        self.terminal
-            .ask_secret(&question(prompt))
-            .map_err(|error| PassphraseError::Unavailable {
-                alias: prompt.alias.to_owned(),
-                source: match error {
-                    AskError::Io(error) => error,
-                    AskError::EndOfInput => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-                    AskError::NotText | AskError::TooLong => {
-                        io::Error::new(io::ErrorKind::InvalidInput, error)
-                    }
-                },
-            })
+        passphrases::answer(prompt, self.terminal.ask_secret(&question(prompt)))
     }
 
     fn tell(&self, notice: Notice) {
-        let text = match notice {
-            Notice::Incorrect => texts::PASSPHRASE_INCORRECT,
-            Notice::Mismatch => texts::PASSPHRASE_MISMATCH,
-            Notice::NewRootKey => texts::NEW_ROOT_KEY,
-            Notice::TooShort => texts::PASSPHRASE_TOO_SHORT,
-        };
-        // The question that follows goes the same way, and its failure is reported.
-        let _ = self.printer.out(&format!("{text}\n"));
+        passphrases::tell(&self.printer, notice);
     }
 }
 
@@ -76,19 +58,13 @@ fn question(prompt: &Prompt<'_>) -> String {
         "targets" | "snapshot" => "repository",
         other => other,
     };
-    let question = match prompt.kind {
-        PromptKind::Existing => format!("Enter passphrase for {name} key"),
-        PromptKind::New => format!("Enter passphrase for new {name} key"),
-        PromptKind::Repeat => format!("Repeat passphrase for new {name} key"),
-    };
-    match prompt.key {
-        Some(key) => format!("{question} with ID {}: ", key.get(..7).unwrap_or(key)),
-        None => format!("{question}: "),
-    }
+    passphrases::question(name, prompt)
 }
 
 #[cfg(test)]
 mod tests {
+    use signet_keys::PromptKind;
+
     use super::*;
 
     /// Texts of the specification, signer-and-keys section 7.1 and docker-trust section 6.

@@ -11,6 +11,7 @@ use signet_tuf::rules::{RootError, RuleError};
 use signet_tuf::update::{UpdateError, Warning};
 use signet_tuf::{ParseError, RoleName};
 
+use crate::network;
 use crate::texts::{docker as texts, os_error};
 use crate::ui::report::Failure;
 pub(super) use crate::ui::report::with_sources;
@@ -96,27 +97,11 @@ pub(super) fn client_problem(error: &Error) -> String {
         Error::Key(error) => key_problem(error),
         Error::Update(UpdateError::Unreachable { message, .. })
         | Error::Remote(RemoteError::Unreachable { message } | RemoteError::Tls { message }) => {
-            network_problem(message)
+            network::problem(message)
         }
         _ if is_first_use(error) => texts::FIRST_USE_REFUSED.to_owned(),
         _ => with_sources(error),
     }
-}
-
-/// How rustls names an answer that is no TLS at all: a server that speaks plain HTTP.
-const NOT_TLS: &str = "received corrupt message of type InvalidContentType";
-
-/// What the network said, without the layers of the library that it passed through.
-pub(super) fn network_problem(message: &str) -> String {
-    let message = message
-        .rsplit_once("client error (Connect): ")
-        .map_or(message, |(_, cause)| cause);
-    let message = message
-        .split_once(" (os error")
-        .map_or(message, |(cause, _)| cause);
-    message
-        .replace("Connection refused", "connection refused")
-        .replace(NOT_TLS, texts::NOT_TLS)
 }
 
 /// A failure of that text, with advice on what caused it.
@@ -128,7 +113,7 @@ pub(super) fn client_failure(text: String, error: &Error) -> Failure {
             ..
         }) => failure.hint(texts::wrong_passphrase(alias)),
         // Mostly the registry, which is asked where no trust server is named.
-        Error::Remote(RemoteError::Tls { message }) if message.contains(NOT_TLS) => {
+        Error::Remote(RemoteError::Tls { message }) if network::is_not_tls(message) => {
             failure.hint(texts::DOCTOR_WHICH_SERVER)
         }
         Error::Remote(RemoteError::Tls { .. }) => failure.hint(texts::TLS_HINT),

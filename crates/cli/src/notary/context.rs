@@ -15,6 +15,7 @@ use super::server::{self, Remotes, Server};
 use crate::cobra::parse::Matches;
 use crate::cobra::plain::Page;
 use crate::env::{self, Environment};
+use crate::network;
 use crate::texts::notary as texts;
 use crate::ui::log::Clock;
 use crate::ui::printer::Printer;
@@ -95,12 +96,7 @@ impl Context {
         &self,
         task: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime
-            .map_err(|error| Failure::new(format!("cannot wait for the network: {error}")))?
-            .block_on(task)
+        network::block_on(task)
     }
 
     /// The present moment.
@@ -198,12 +194,7 @@ impl Context {
 
     /// Says what was noticed about the key files.
     pub(super) fn log_key_warnings(&self) {
-        for warning in self
-            .keys
-            .get()
-            .map(|keys| keys.take_warnings())
-            .unwrap_or_default()
-        {
+        for warning in self.keys.get().iter().flat_map(|keys| keys.take_warnings()) {
             tracing::warn!("{warning}");
         }
     }

@@ -1,4 +1,4 @@
-//! What listings look like: tables for people, lines of JSON for programs.
+//! What the output looks like: text for people, JSON for programs.
 
 use serde::Serialize;
 
@@ -7,12 +7,12 @@ use crate::cobra::parse::Matches;
 use crate::texts::notary as texts;
 use crate::ui::report::Failure;
 
-/// The form of a listing.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Format {
-    /// Go's table.
-    Table,
-    /// A line of JSON for each thing.
+    /// For people: Go's tables where Go has the command.
+    Text,
+    /// JSON, a line for each thing where there are several.
     Json,
 }
 
@@ -20,7 +20,7 @@ impl Format {
     /// What `--format` asks for.
     pub(super) fn of(matches: &Matches) -> Result<Self, Failure> {
         match matches.text("format") {
-            "" | "text" => Ok(Self::Table),
+            "" | "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
             other => Err(Failure::new(texts::unknown_format(other))),
         }

@@ -67,7 +67,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         let targets = listed(trusted, &matches.list("roles"));
         match form {
             Format::Json => format::lines(targets.iter().map(Row::of), context),
-            Format::Table => Ok(context.printer.out(&table(&targets))?),
+            Format::Text => Ok(context.printer.out(&table(&targets))?),
         }
     })
 }

@@ -20,7 +20,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let found = find(context, &gun, target)?;
     match form {
         Format::Json => format::lines([Row::of(&found)], context),
-        Format::Table => Ok(context.printer.out(&texts::looked_up(
+        Format::Text => Ok(context.printer.out(&texts::looked_up(
             &visible(target),
             &list::sha256(&found),
             found.target.length,

@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use signet_keys::{Notice, PassphraseError, Passphrases, Prompt, PromptKind};
+use signet_keys::{Notice, PassphraseError, Passphrases, Prompt};
 
 use super::context::Context;
-use crate::texts::{docker as texts, visible};
+use crate::texts::visible;
+use crate::ui::passphrases;
 use crate::ui::printer::Printer;
 use crate::ui::prompt::{AskError, Terminal};
 
@@ -49,51 +50,28 @@ impl Passphrases for NotaryPassphrases {
 
     fn enter(&self, prompt: &Prompt<'_>) -> Result<SecretString, PassphraseError> {
         // compat: scripts give passphrases in variables; what is piped in answers other questions.
-        let answer = if io::stdin().is_terminal() {
+        let said = if io::stdin().is_terminal() {
             self.terminal.ask_secret(&question(prompt))
         } else {
             Err(AskError::EndOfInput)
         };
-        answer.map_err(|error| PassphraseError::Unavailable {
-            alias: prompt.alias.to_owned(),
-            source: match error {
-                AskError::Io(error) => error,
-                AskError::EndOfInput => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-                AskError::NotText | AskError::TooLong => {
-                    io::Error::new(io::ErrorKind::InvalidInput, error)
-                }
-            },
-        })
+        passphrases::answer(prompt, said)
     }
 
     fn tell(&self, notice: Notice) {
-        let text = match notice {
-            Notice::Incorrect => texts::PASSPHRASE_INCORRECT,
-            Notice::Mismatch => texts::PASSPHRASE_MISMATCH,
-            Notice::NewRootKey => texts::NEW_ROOT_KEY,
-            Notice::TooShort => texts::PASSPHRASE_TOO_SHORT,
-        };
-        // The question that follows goes the same way, and its failure is reported.
-        let _ = self.printer.out(&format!("{text}\n"));
+        passphrases::tell(&self.printer, notice);
     }
 }
 
 fn question(prompt: &Prompt<'_>) -> String {
     // A role is what the headers of somebody's file say.
-    let name = visible(prompt.alias);
-    let question = match prompt.kind {
-        PromptKind::Existing => format!("Enter passphrase for {name} key"),
-        PromptKind::New => format!("Enter passphrase for new {name} key"),
-        PromptKind::Repeat => format!("Repeat passphrase for new {name} key"),
-    };
-    match prompt.key {
-        Some(key) => format!("{question} with ID {}: ", key.get(..7).unwrap_or(key)),
-        None => format!("{question}: "),
-    }
+    passphrases::question(&visible(prompt.alias), prompt)
 }
 
 #[cfg(test)]
 mod tests {
+    use signet_keys::PromptKind;
+
     use super::*;
 
     /// Section 6.1 of the specification.

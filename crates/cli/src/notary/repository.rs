@@ -9,6 +9,7 @@ use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
 
 use super::Context;
+use crate::network;
 use crate::texts::notary as texts;
 use crate::ui::report::{Failure, with_sources};
 
@@ -43,7 +44,7 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
     let reason = match remote.ping().await {
         Ok(Ok(ping)) if matches!(ping.status, 200..=299 | 401) => None,
         Ok(Ok(ping)) => Some(ping.status.to_string()),
-        Ok(Err(message)) => Some(network_problem(message)),
+        Ok(Err(message)) => Some(network::problem(message)),
         Err(error) => return Err(failure(&Error::Remote(error), false)),
     };
     let offline = reason.is_some();
@@ -110,7 +111,7 @@ impl Opened {
                 _ => tracing::warn!("{warning}"),
             }
             if let Warning::CachedTimestamp { reason } = &warning {
-                tracing::debug!("{}", network_problem(reason));
+                tracing::debug!("{}", network::problem(reason));
             }
         }
     }
@@ -131,10 +132,11 @@ fn failure(error: &Error, offline: bool) -> Failure {
         }
         Error::Update(UpdateError::Unreachable { message, .. })
         | Error::Remote(RemoteError::Unreachable { message }) => {
-            Failure::new(network_problem(message))
+            Failure::new(network::problem(message))
         }
         Error::Remote(RemoteError::Tls { message }) => {
-            Failure::new(texts::server_not_trusted(&network_problem(message))).hint(texts::TLS_HINT)
+            Failure::new(texts::server_not_trusted(&network::problem(message)))
+                .hint(texts::TLS_HINT)
         }
         Error::Update(UpdateError::Rule(RuleError::Expired { role, .. })) => {
             tracing::error!("{}", texts::metadata_expired(role.as_str()));
@@ -142,15 +144,4 @@ fn failure(error: &Error, offline: bool) -> Failure {
         }
         _ => Failure::new(with_sources(error)),
     }
-}
-
-/// What the network said, without the layers of the library that it passed through.
-fn network_problem(message: &str) -> String {
-    let message = message
-        .rsplit_once("client error (Connect): ")
-        .map_or(message, |(_, cause)| cause);
-    let message = message
-        .split_once(" (os error")
-        .map_or(message, |(cause, _)| cause);
-    message.replace("Connection refused", "connection refused")
 }

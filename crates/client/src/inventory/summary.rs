@@ -248,16 +248,7 @@ impl Tally {
     #[must_use]
     pub fn finish(self) -> Summary {
         let mut summary = self.summary;
-        for state in [
-            State::Trusted,
-            State::Degraded,
-            State::Expired,
-            State::Untrusted,
-            State::Incomplete,
-            State::Absent,
-            State::Refused,
-            State::Unreachable,
-        ] {
+        for state in State::ALL {
             summary.states.entry(state.as_str()).or_default();
         }
         for severity in [Severity::Error, Severity::Warning, Severity::Note] {

@@ -14,8 +14,8 @@ use url::Url;
 
 use super::repository::{day, warn_before};
 use super::{Report, STEP, machine};
-use crate::docker::problems;
 use crate::docker::trust::{Image, Server, user_agent};
+use crate::network;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
@@ -188,7 +188,7 @@ async fn ask(
         ProbeError::TimeOut(_) => texts::DOCTOR_SILENT.to_owned(),
         _ => texts::DOCTOR_NOT_TLS.to_owned(),
     };
-    let problem = problems::network_problem(&error.to_string());
+    let problem = network::problem(&error.to_string());
     report.problem("tls", texts::doctor_tls_failed(&problem), advice)?;
     Ok(None)
 }

@@ -8,10 +8,11 @@ use std::path::Path;
 use signet_archive::diff::{Alarm, Changed, Difference, Presence, RoleChange, TagChange};
 use signet_archive::{Archive, ArchivedRepository, Entry};
 
-use super::reading::{self, Format};
+use super::reading;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
 

@@ -8,10 +8,11 @@ use signet_archive::{Archive, ArchivedRepository, Sha256};
 use signet_client::layout::Layout;
 use signet_tuf::{RoleName, TrustedRepository};
 
-use super::reading::{self, Format};
+use super::reading;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
 

@@ -13,6 +13,7 @@ use self::target::Target;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::notary::login::NamedBy;
 use crate::notary::server::without_user;
 use crate::texts::{notary as texts, quote, visible};
@@ -22,11 +23,7 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     let [file, guns @ ..] = matches.args.as_slice() else {
         return context.wrong_arguments(texts::IMPORT_FILE_MISSING);
     };
-    let is_json = match matches.text("format") {
-        "" | "text" => false,
-        "json" => true,
-        other => return Err(Failure::new(texts::unknown_format(other))),
-    };
+    let is_json = Format::of(matches)? == Format::Json;
     let into = matches.text("into");
     if into.is_empty() {
         return context.wrong_arguments(texts::IMPORT_INTO_MISSING);

@@ -5,10 +5,11 @@ use std::path::Path;
 use serde::Serialize;
 use signet_archive::{ArchivedRepository, Moment, State};
 
-use super::reading::{self, Format};
+use super::reading;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
 use crate::ui::table::table;
@@ -101,19 +102,8 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
 }
 
 fn state(text: &str) -> Result<State, Failure> {
-    STATES
+    State::ALL
         .into_iter()
         .find(|state| state.as_str() == text)
-        .ok_or_else(|| Failure::new(texts::unknown_state(text, &STATES.map(State::as_str))))
+        .ok_or_else(|| Failure::new(texts::unknown_state(text, &State::ALL.map(State::as_str))))
 }
-
-const STATES: [State; 8] = [
-    State::Trusted,
-    State::Degraded,
-    State::Expired,
-    State::Untrusted,
-    State::Incomplete,
-    State::Absent,
-    State::Refused,
-    State::Unreachable,
-];

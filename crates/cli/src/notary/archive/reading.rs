@@ -7,29 +7,9 @@ use signet_archive::{Archive, ArchivedRepository, Judgement, judge};
 use signet_tuf::{Gun, TrustPinning};
 
 use crate::archives;
-use crate::cobra::parse::Matches;
 use crate::notary::Context;
 use crate::texts::{archive, notary as texts};
 use crate::ui::report::Failure;
-
-/// The form of the output.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Format {
-    /// For people.
-    Text,
-    /// A line of JSON for each thing.
-    Json,
-}
-
-impl Format {
-    pub(super) fn of(matches: &Matches) -> Result<Self, Failure> {
-        match matches.text("format") {
-            "" | "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            other => Err(Failure::new(texts::unknown_format(other))),
-        }
-    }
-}
 
 /// Prints something as a line of JSON.
 pub(super) fn line(value: &impl Serialize, context: &Context) -> Result<(), Failure> {

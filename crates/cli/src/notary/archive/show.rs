@@ -6,10 +6,11 @@ use signet_archive::contents::{Contents, Key};
 use signet_archive::{Moment, Outcome};
 use signet_tuf::{Expiry, Version};
 
-use super::reading::{self, Format};
+use super::reading;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
 use crate::ui::table::table;

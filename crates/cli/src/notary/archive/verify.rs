@@ -7,10 +7,11 @@ use serde::Serialize;
 use signet_archive::{Archive, ArchiveError, Moment, Source, State};
 use signet_tuf::PublicKey;
 
-use super::reading::{self, Format};
+use super::reading;
 use crate::archives;
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::notary as texts;
 use crate::ui::report::Failure;
 

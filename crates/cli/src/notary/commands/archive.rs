@@ -1,5 +1,6 @@
 //! The tables of `archive`.
 
+use super::reading::FORMAT;
 use crate::cobra::flag::{int, list, switch, text};
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
@@ -275,9 +276,6 @@ const ARCHIVIST: Flag = text(
     None,
     "Public key that must have signed the archive",
 );
-
-const FORMAT: Flag =
-    text("format", None, "Print 'json'").completing(Completes::OneOf(&["json", "text"]));
 
 const LOGIN_FOR: Flag = list(
     "login-for",

@@ -1,5 +1,6 @@
 //! The tables of `key`.
 
+use super::reading::FORMAT;
 use crate::cobra::flag::text;
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
@@ -147,9 +148,6 @@ Removes a private key from the trust folder, after a question. Without another c
     hidden: false,
     children: &[],
 };
-
-const FORMAT: Flag =
-    text("format", None, "Print 'json'").completing(Completes::OneOf(&["json", "text"]));
 
 /// Roles that a person may mean.
 const ROLES: &[&str] = &["delegation", "root", "snapshot", "targets"];

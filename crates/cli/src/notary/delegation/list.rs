@@ -71,8 +71,8 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
         .map_err(|failure| failure.prefix(&texts::delegations_not_retrieved(gun.as_str())))?;
     match form {
         Format::Json => format::lines(rows, context),
-        Format::Table if rows.is_empty() => Ok(context.printer.out(texts::NO_DELEGATIONS)?),
-        Format::Table => {
+        Format::Text if rows.is_empty() => Ok(context.printer.out(texts::NO_DELEGATIONS)?),
+        Format::Text => {
             let lines: Vec<_> = rows.iter().flat_map(Row::lines).collect();
             let table = tables::table(["ROLE", "PATHS", "KEY IDS", "THRESHOLD"], &lines);
             Ok(context.printer.out(&format!("\n{table}\n"))?)

@@ -5,6 +5,7 @@ use signet_keys::{KeyInfo, KeyStore as _};
 
 use super::store;
 use crate::cobra::parse::Matches;
+use crate::notary::format::Format;
 use crate::notary::{Context, tables};
 use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
@@ -30,11 +31,7 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
         context.printer.out(&texts::fatal(""))?;
         return Err(Failure::silent());
     }
-    let is_json = match matches.text("format") {
-        "" | "text" => false,
-        "json" => true,
-        other => return Err(Failure::new(texts::unknown_format(other))),
-    };
+    let is_json = Format::of(matches)? == Format::Json;
     let store = store(context)?;
     let mut keys = store
         .list()

@@ -60,12 +60,6 @@ pub fn archive_jobs(most: i64) -> String {
     format!("--jobs must be between 1 and {most}")
 }
 
-/// A form that there is not.
-#[must_use]
-pub fn archive_format(given: &str) -> String {
-    format!("--format must be text or json, not {}", quote(given))
-}
-
 /// A variable that is no moment.
 #[must_use]
 pub fn source_date_epoch(given: &str) -> String {

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::format::Format;
 use crate::texts::notary as texts;
 use crate::ui::report::Failure;
 
@@ -41,13 +42,6 @@ pub(super) enum From<'a> {
     },
 }
 
-/// How the result is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Form {
-    Text,
-    Json,
-}
-
 pub(super) struct Options<'a> {
     pub(super) from: From<'a>,
     /// Names on the command line.
@@ -58,7 +52,7 @@ pub(super) struct Options<'a> {
     /// Whether an archive is made although not everything could be fetched.
     pub(super) partial: bool,
     pub(super) restart: bool,
-    pub(super) form: Form,
+    pub(super) form: Format,
     /// The registries whose logins the server may see for names that it chose.
     pub(super) logins_for: Vec<&'a str>,
     pub(super) sign_key: Option<&'a str>,
@@ -102,11 +96,7 @@ impl<'a> Options<'a> {
         let Some(jobs) = jobs else {
             return context.wrong_arguments(texts::archive_jobs(MOST_JOBS));
         };
-        let form = match matches.text("format") {
-            "" | "text" => Form::Text,
-            "json" => Form::Json,
-            other => return context.wrong_arguments(texts::archive_format(other)),
-        };
+        let form = Format::of(matches)?;
         Ok(Self {
             from,
             args: &matches.args,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use signet_archive::{Archive, Entry, State};
 
-use super::options::Form;
+use crate::notary::format::Format;
 use crate::texts::notary as texts;
 use crate::ui::printer::Printer;
 use crate::ui::report::Failure;
@@ -36,7 +36,7 @@ struct Other<'a> {
 ///
 /// # Errors
 /// When it cannot be read again, or nobody listens.
-pub(super) fn tell(path: &Path, form: Form, printer: &Printer) -> Result<(), Failure> {
+pub(super) fn tell(path: &Path, form: Format, printer: &Printer) -> Result<(), Failure> {
     let shown = path.to_string_lossy();
     let unreadable = |error: String| Failure::new(texts::archive_file(&shown, &error));
     let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
@@ -49,7 +49,7 @@ pub(super) fn tell(path: &Path, form: Form, printer: &Printer) -> Result<(), Fai
         if entry.state == State::Trusted {
             continue;
         }
-        if form == Form::Text && others.len() >= MOST_NAMED {
+        if form == Format::Text && others.len() >= MOST_NAMED {
             more += 1;
             continue;
         }
@@ -67,17 +67,17 @@ pub(super) fn tell(path: &Path, form: Form, printer: &Printer) -> Result<(), Fai
         others,
     };
     let text = match form {
-        Form::Json => crate::texts::json::pretty(&summary)
+        Format::Json => crate::texts::json::pretty(&summary)
             .map(|text| text + "\n")
             .map_err(|error| Failure::new(error.to_string()))?,
-        Form::Text => text(&summary, more),
+        Format::Text => text(&summary, more),
     };
     Ok(printer.out(&text)?)
 }
 
 fn text(summary: &Summary<'_>, more: usize) -> String {
     let mut text = texts::archive_made(summary.archive, summary.repositories, summary.bytes);
-    for state in STATES {
+    for state in State::ALL {
         if let Some(count) = summary.states.get(state.as_str()) {
             text.push_str(&texts::archive_state(state.as_str(), *count));
         }
@@ -97,17 +97,6 @@ fn text(summary: &Summary<'_>, more: usize) -> String {
     }
     text
 }
-
-const STATES: [State; 8] = [
-    State::Trusted,
-    State::Degraded,
-    State::Expired,
-    State::Untrusted,
-    State::Incomplete,
-    State::Absent,
-    State::Refused,
-    State::Unreachable,
-];
 
 /// The reason in the record; of a repository with unusable delegations the first of theirs.
 fn reason(archive: &Archive, entry: &Entry) -> Option<String> {
