@@ -11,6 +11,7 @@
 pub mod cache;
 pub mod changelist;
 pub mod crawl;
+pub mod delegations;
 pub mod error;
 pub mod http;
 pub mod initialize;

@@ -131,8 +131,10 @@ impl Repository {
     /// Stages a change on disk for a later publish by any program.
     ///
     /// # Errors
-    /// [`Error::Changelist`] when it cannot be written, [`Error::NoChangelist`] in a repository without a folder.
+    /// [`Error::Edit`] for what no repository admits, [`Error::Changelist`] when it cannot be written, [`Error::NoChangelist`] in a
+    /// repository without a folder.
     pub fn stage(&self, edit: &Edit) -> Result<(), Error> {
+        edit.check()?;
         let changelist = self.changelist().ok_or(Error::NoChangelist)?;
         changelist.add(&edit.into(), self.clock.now())?;
         Ok(())

@@ -297,8 +297,8 @@ pub fn public_key_from_pem(
     match block.tag() {
         "PUBLIC KEY" => PublicKey::from_spki(block.contents()),
         "CERTIFICATE" => {
-            let certificate =
-                Certificate::from_der(block.contents()).ok_or(InvalidPublicKey::UnknownFormat)?;
+            let certificate = Certificate::from_der(block.contents())
+                .ok_or(InvalidPublicKey::MalformedCertificate)?;
             certificate
                 .validate(Some(now))
                 .map_err(InvalidPublicKey::Certificate)?;

@@ -46,8 +46,10 @@ use crate::{
     Targets, Version,
 };
 
+pub use delegations::check_delegation;
 pub use draft::{Draft, InsufficientSignatures, InvalidSignature, SignedFile};
 pub use error::{EditError, EditWarning, UnusableKey};
+pub use targets::check_witness;
 
 /// Whether an edit changed anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -106,7 +106,9 @@ impl KeyId {
         self.0.get(..7).unwrap_or(&self.0)
     }
 
-    pub(crate) fn from_metadata(text: &str) -> Self {
+    /// What stands where an ID belongs, in metadata or in a wish to remove a key. It need not be an ID; then it is that of no key.
+    #[must_use]
+    pub fn from_metadata(text: &str) -> Self {
         Self(text.into())
     }
 }
@@ -166,6 +168,9 @@ pub enum InvalidPublicKey {
     /// A certificate that may not sign.
     #[error("invalid certificate: {0}")]
     Certificate(#[source] certificate::CertificateError),
+    /// A PEM block that calls itself a certificate.
+    #[error("could not parse provided certificate: x509: malformed certificate")]
+    MalformedCertificate,
     /// Not PEM at all.
     #[error("no valid public key found")]
     NotPem,

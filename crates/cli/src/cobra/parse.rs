@@ -44,6 +44,8 @@ pub struct Matches {
     pub flag_words: usize,
     pub(super) global: &'static [Flag],
     pub(super) flags: Vec<(&'static str, String)>,
+    /// Flags for lists that were given without a text in the list.
+    pub(super) empty_lists: Vec<&'static str>,
 }
 
 impl Matches {
@@ -79,7 +81,7 @@ impl Matches {
     /// Whether the flag stands in the command line, whatever its value.
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
-        self.last(name).is_some()
+        self.last(name).is_some() || self.empty_lists.contains(&name)
     }
 
     fn kind(&self, name: &str) -> Option<FlagKind> {
@@ -195,6 +197,7 @@ pub fn parse(
         flag_words: line.flag_words,
         global: &[],
         flags: line.flags,
+        empty_lists: line.empty_lists,
     }))
 }
 
@@ -275,6 +278,7 @@ fn plural(count: usize) -> &'static str {
 pub(super) struct Line {
     pub(super) args: Vec<String>,
     pub(super) flags: Vec<(&'static str, String)>,
+    pub(super) empty_lists: Vec<&'static str>,
     pub(super) flag_words: usize,
     pub(super) help: Option<Asked>,
 }
@@ -405,6 +409,9 @@ fn set(line: &mut Line, flag: &'static Flag, value: String) -> Result<(), String
                     crate::texts::quote(&name)
                 )
             })?;
+            if parts.is_empty() {
+                line.empty_lists.push(flag.name);
+            }
             line.flags
                 .extend(parts.into_iter().map(|part| (flag.name, part)));
             return Ok(());
@@ -415,10 +422,15 @@ fn set(line: &mut Line, flag: &'static Flag, value: String) -> Result<(), String
     Ok(())
 }
 
-/// The texts of a list: separated by commas, in double quotes when there are commas in them.
-fn split_list(value: &str) -> Result<Vec<String>, &'static str> {
-    const BARE_QUOTE: &str = "a quote stands inside a text that does not begin with one";
-    const NO_END: &str = "a text in quotes does not end";
+/// The texts of a list: separated by commas, in double quotes when there are commas in them. What is wrong is told in the words of Go's
+/// `encoding/csv`, which counts columns in bytes.
+fn split_list(value: &str) -> Result<Vec<String>, String> {
+    let problem = |rest: &str, what: &str| {
+        let column = value.len() - rest.len() + 1;
+        Err(format!("parse error on line 1, column {column}: {what}"))
+    };
+    let bare_quote = |rest: &str| problem(rest, "bare \" in non-quoted-field");
+    let no_end = |rest: &str| problem(rest, "extraneous or missing \" in quoted-field");
     let mut parts = Vec::new();
     let mut rest = Some(value).filter(|value| !value.is_empty());
     while let Some(text) = rest {
@@ -427,8 +439,8 @@ fn split_list(value: &str) -> Result<Vec<String>, &'static str> {
                 Some((part, after)) => (part, Some(after)),
                 None => (text, None),
             };
-            if part.contains('"') {
-                return Err(BARE_QUOTE);
+            if let Some(at) = part.find('"') {
+                return bare_quote(text.get(at..).unwrap_or_default());
             }
             parts.push(part.to_owned());
             rest = after;
@@ -437,7 +449,11 @@ fn split_list(value: &str) -> Result<Vec<String>, &'static str> {
         let mut part = String::new();
         let mut quoted = quoted;
         rest = loop {
-            let (before, after) = quoted.split_once('"').ok_or(NO_END)?;
+            let Some(at) = quoted.find('"') else {
+                return no_end("");
+            };
+            let (before, from) = quoted.split_at(at);
+            let after = from.get(1..).unwrap_or_default();
             part.push_str(before);
             match after.strip_prefix('"') {
                 Some(after) => {
@@ -445,7 +461,10 @@ fn split_list(value: &str) -> Result<Vec<String>, &'static str> {
                     quoted = after;
                 }
                 None if after.is_empty() => break None,
-                None => break Some(after.strip_prefix(',').ok_or(BARE_QUOTE)?),
+                None => match after.strip_prefix(',') {
+                    Some(after) => break Some(after),
+                    None => return no_end(from),
+                },
             }
         };
         parts.push(part);
@@ -509,8 +528,19 @@ mod tests {
         assert_eq!(split("\"a\"\"b\""), ["a\"b"]);
         assert_eq!(split("a,"), ["a", ""]);
         assert_eq!(split(""), [""; 0]);
-        assert!(split_list("\"a").is_err());
-        assert!(split_list("a\"b").is_err());
-        assert!(split_list("\"a\"b").is_err());
+        let problem = |text| split_list(text).unwrap_err();
+        let no_end = "extraneous or missing \" in quoted-field";
+        assert_eq!(
+            problem("\"a"),
+            format!("parse error on line 1, column 3: {no_end}")
+        );
+        assert_eq!(
+            problem("\"a\"b"),
+            format!("parse error on line 1, column 3: {no_end}")
+        );
+        assert_eq!(
+            problem("a\"b"),
+            "parse error on line 1, column 2: bare \" in non-quoted-field"
+        );
     }
 }

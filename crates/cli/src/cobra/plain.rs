@@ -88,6 +88,7 @@ pub fn parse(
         flag_words: line.flag_words,
         global,
         flags: line.flags,
+        empty_lists: line.empty_lists,
     };
     Ok(Request::Run(matches, page))
 }

@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use signet_tuf::editor::{self, EditError};
 use signet_tuf::{BaseRole, Hashes, KeyId, PublicKey, RoleName, Target, canonical};
 
 /// A staged change as its file has it; its parts need not make sense.
@@ -208,7 +209,7 @@ impl Change {
             let data: DelegationIn = self.data()?;
             return Ok(Edit::PurgeKeys {
                 below,
-                keys: self.key_ids(data.remove_keys)?,
+                keys: data.remove_keys.unwrap_or_default(),
             });
         }
         let role = self.role()?;
@@ -228,7 +229,7 @@ impl Change {
                     role,
                     threshold: data.threshold.unwrap_or_default(),
                     add_keys: data.add_keys.unwrap_or_default(),
-                    remove_keys: self.key_ids(data.remove_keys)?,
+                    remove_keys: data.remove_keys.unwrap_or_default(),
                     add_paths: data.add_paths.unwrap_or_default(),
                     remove_paths: data.remove_paths.unwrap_or_default(),
                     clear_paths: data.clear_paths.unwrap_or_default(),
@@ -254,22 +255,27 @@ impl Change {
         serde_json::from_slice(data).map_err(|source| self.bad_data(source))
     }
 
-    fn key_ids(&self, texts: Option<Vec<String>>) -> Result<Vec<KeyId>, ChangeError> {
-        texts
-            .into_iter()
-            .flatten()
-            .map(|text| {
-                text.parse()
-                    .map_err(|e| self.bad_data(serde::de::Error::custom(e)))
-            })
-            .collect()
-    }
-
     fn bad_data(&self, source: serde_json::Error) -> ChangeError {
         ChangeError::Data {
             kind: self.kind.clone(),
             role: self.role.clone(),
             source,
+        }
+    }
+}
+
+impl Edit {
+    /// Refuses what no repository admits, so that it is not staged in the first place.
+    ///
+    /// # Errors
+    /// [`EditError`], as a publish would give it.
+    pub fn check(&self) -> Result<(), EditError> {
+        match self {
+            Self::AddDelegation {
+                role, keys, paths, ..
+            } => editor::check_delegation(role, keys, paths),
+            Self::Witness { role } => editor::check_witness(role),
+            _ => Ok(()),
         }
     }
 }
@@ -414,7 +420,7 @@ struct TargetOut<'a> {
 struct DelegationIn {
     threshold: Option<i64>,
     add_keys: Option<Vec<PublicKey>>,
-    remove_keys: Option<Vec<String>>,
+    remove_keys: Option<Vec<KeyId>>,
     add_paths: Option<Vec<String>>,
     remove_paths: Option<Vec<String>>,
     clear_paths: Option<bool>,
@@ -479,6 +485,8 @@ impl<'a> From<&'a PublicKey> for KeyOut<'a> {
 
 #[cfg(test)]
 mod tests {
+    use signet_tuf::KeyKind;
+
     use super::*;
 
     /// Changes staged by Go notary; see the README beside them.
@@ -582,6 +590,52 @@ mod tests {
         };
         let bytes = Change::from(&edit).to_bytes();
         assert_eq!(Change::parse(&bytes).unwrap().edit().unwrap(), edit);
+    }
+
+    /// Go stages whatever stands on the command line, and ignores what is no key of the role.
+    #[test]
+    fn what_is_no_key_id_can_be_removed() {
+        let data = BASE64.encode(br#"{"remove_keys":["abc",""]}"#);
+        for role in ["targets/a", "targets/*"] {
+            let text = format!(
+                r#"{{"action":"update","role":"{role}","type":"delegation","path":"","data":"{data}"}}"#
+            );
+            let change = Change::parse(text.as_bytes()).unwrap();
+            let edit = change.edit().unwrap();
+            let (Edit::ChangeDelegation {
+                remove_keys: keys, ..
+            }
+            | Edit::PurgeKeys { keys, .. }) = &edit
+            else {
+                panic!("{edit:?}");
+            };
+            assert_eq!(
+                keys.iter().map(KeyId::as_str).collect::<Vec<_>>(),
+                ["abc", ""]
+            );
+            assert_eq!(Change::from(&edit).to_bytes(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_no_repository_admits_is_refused() {
+        let refused = |edit: Edit| edit.check().unwrap_err().to_string();
+        let witness = |role: RoleName| Edit::Witness { role };
+        assert_eq!(
+            refused(witness(RoleName::snapshot())),
+            "scope not supported: snapshot"
+        );
+        assert!(witness(RoleName::targets()).check().is_ok());
+        let delegation = |keys: &[PublicKey], path: &str| Edit::AddDelegation {
+            role: RoleName::releases(),
+            threshold: 1,
+            keys: keys.to_vec(),
+            paths: vec![path.to_owned()],
+        };
+        assert!(delegation(&[], "a b/\u{7f}").check().is_ok());
+        assert!(refused(delegation(&[], "a\nb")).contains("control character"));
+        let nobody = PublicKey::new(KeyKind::Other("".into()), *b"key");
+        assert!(refused(delegation(&[nobody], "")).contains("cannot be used"));
     }
 
     #[test]

@@ -20,9 +20,7 @@ impl RepositoryEditor<'_> {
         threshold: i64,
     ) -> Result<Changed, EditError> {
         let parent = self.parent_of(role)?;
-        for key in keys {
-            check_key(key)?;
-        }
+        check_delegation(role, keys, &[])?;
         let document = self.document(&parent)?;
         let delegations = &document.body.delegations;
         match delegations.find(role) {
@@ -87,10 +85,8 @@ impl RepositoryEditor<'_> {
         let Some(entry) = document.body.delegations.find(role) else {
             return Err(EditError::NoKeys(role.clone()));
         };
+        check_delegation(role, &[], paths)?;
         for path in paths {
-            if !canonical::is_writable(path) {
-                return Err(EditError::ControlCharacter(path.clone()));
-            }
             if !covered.allow(path) {
                 return Err(EditError::InvalidPaths(role.clone()));
             }
@@ -280,6 +276,28 @@ impl RepositoryEditor<'_> {
         let parent = self.parent_of(role)?;
         self.effective_paths(role)?;
         Ok(parent)
+    }
+}
+
+/// Whether a delegation could have these keys and paths, whatever the repository has.
+///
+/// # Errors
+/// [`EditError::NotADelegation`] for a base role, [`EditError::UnusableKey`] for a key that no verifier accepts,
+/// [`EditError::ControlCharacter`] for a path that cannot be written so that all programs read the same.
+pub fn check_delegation(
+    role: &RoleName,
+    keys: &[PublicKey],
+    paths: &[String],
+) -> Result<(), EditError> {
+    if !role.is_delegation() {
+        return Err(EditError::NotADelegation(role.clone()));
+    }
+    for key in keys {
+        check_key(key)?;
+    }
+    match paths.iter().find(|path| !canonical::is_writable(path)) {
+        Some(path) => Err(EditError::ControlCharacter(path.clone())),
+        None => Ok(()),
     }
 }
 

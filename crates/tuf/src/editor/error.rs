@@ -4,14 +4,14 @@ use crate::canonical::JsonError;
 use crate::certificate::CertificateError;
 use crate::rules::RuleError;
 use crate::update::UnusableReason;
-use crate::{KeyId, RoleName, Version};
+use crate::{BaseRole, KeyId, RoleName, Version};
 
 /// Why an edit was refused. `Display` is Go's text where Go has one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
     /// Nothing but delegations can be witnessed, and `targets`.
-    #[error("type of root change not yet supported: witness")]
+    #[error("{}", cannot_witness(.0))]
     CannotWitness(RoleName),
     /// A name or path holds a control character, for which Go programs have no stored form.
     #[error("{0:?} holds a control character")]
@@ -56,6 +56,11 @@ pub enum EditError {
     /// What the repository holds is not trustworthy enough to build on.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A role whose document nobody can make valid again, because it has fewer keys than it needs signatures.
+    #[error(
+        "tuf: invalid role {0}. role does not specify enough valid signing keys to meet its required threshold"
+    )]
+    TooFewKeys(RoleName),
     /// Nobody can sign with a threshold below 1.
     #[error("tuf: invalid role {role}. invalid threshold {threshold}")]
     Threshold {
@@ -107,6 +112,14 @@ pub enum EditError {
     },
 }
 
+/// Go has one text for the root, and another for what it knows no way to change.
+fn cannot_witness(role: &RoleName) -> String {
+    match role.base() {
+        Some(BaseRole::Root) => "type of root change not yet supported: witness".to_owned(),
+        _ => format!("scope not supported: {role}"),
+    }
+}
+
 /// Why a key cannot serve a delegation.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -144,7 +157,9 @@ pub enum EditWarning {
         threshold: i64,
     },
     /// A document that still lists purged keys, because no key to sign it is at hand.
-    #[error("could not purge keys from {role}: no key to sign it is available")]
+    #[error(
+        "role {role} contains keys being purged but you do not have the necessary keys present to sign it; keys will not be purged from {role} or its immediate children"
+    )]
     NotPurged {
         /// The role.
         role: RoleName,

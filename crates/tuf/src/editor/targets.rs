@@ -1,7 +1,7 @@
 //! Edits of targets (specification, `tuf.md` section 14.5).
 
 use super::{Changed, EditError, EditWarning, Edited, RepositoryEditor};
-use crate::{RoleName, Target, UnusableReason};
+use crate::{RoleKeys, RoleName, Target, UnusableReason};
 use crate::{canonical, rules};
 
 /// Largest integer that every reader agrees on.
@@ -81,10 +81,17 @@ impl RepositoryEditor<'_> {
     ///
     /// # Errors
     /// [`EditError::UnknownRole`] when there is no such document, [`EditError::CannotWitness`] for base roles that list
-    /// no targets.
+    /// no targets, [`EditError::TooFewKeys`] when the role's document does not count and its keys are too few to change that.
     pub fn witness(&mut self, role: &RoleName) -> Result<Changed, EditError> {
-        if !role.lists_targets() {
-            return Err(EditError::CannotWitness(role.clone()));
+        check_witness(role)?;
+        if role.is_delegation() && !self.targets.contains_key(role) {
+            let keys = self.role_keys(role);
+            let is_short = |keys: &RoleKeys| {
+                i64::try_from(keys.keys().len()).is_ok_and(|count| count < keys.threshold())
+            };
+            if keys.as_ref().is_some_and(is_short) {
+                return Err(EditError::TooFewKeys(role.clone()));
+            }
         }
         if let Some(unusable) = self.unusable.remove(role) {
             let mut edited = Edited::of(unusable.received());
@@ -118,6 +125,18 @@ impl RepositoryEditor<'_> {
             });
         }
         self.witness(role)
+    }
+}
+
+/// Whether a role is of a kind that can be witnessed, whatever the repository has.
+///
+/// # Errors
+/// [`EditError::CannotWitness`] for base roles that list no targets.
+pub fn check_witness(role: &RoleName) -> Result<(), EditError> {
+    if role.lists_targets() {
+        Ok(())
+    } else {
+        Err(EditError::CannotWitness(role.clone()))
     }
 }
 

@@ -179,6 +179,48 @@ fn witnessing_takes_over_what_cannot_be_trusted_any_more() {
     );
 }
 
+/// Case 70 of the specification of the command line, with Go's texts.
+#[test]
+fn what_can_never_be_valid_again_is_not_witnessed() {
+    let mut forge = Forge::new();
+    let releases = RoleName::releases();
+    let ids: Vec<_> = forge.signers["targets/releases"]
+        .iter()
+        .map(|key| key.canonical_id().clone())
+        .collect();
+    publish(&mut forge, |editor| {
+        let _ = editor.remove_delegation_keys(&releases, &ids).unwrap();
+        assert!(matches!(
+            editor.warnings(),
+            [EditWarning::FewerKeysThanThreshold { threshold: 1, .. }]
+        ));
+    });
+    let repository = trusted(&forge);
+    let mut editor = RepositoryEditor::from_trusted(&repository, NOW);
+    assert_eq!(
+        editor.witness(&releases).unwrap_err().to_string(),
+        "tuf: invalid role targets/releases. role does not specify enough valid signing keys to meet its required threshold"
+    );
+    let key = forge.key();
+    let _ = editor.add_delegation_keys(&releases, &[key], 1).unwrap();
+    assert_eq!(editor.witness(&releases).unwrap(), Changed::Yes);
+
+    let refused = |editor: &mut RepositoryEditor<'_>, name: &str| {
+        editor.witness(&role(name)).unwrap_err().to_string()
+    };
+    for (name, text) in [
+        ("root", "type of root change not yet supported: witness"),
+        ("snapshot", "scope not supported: snapshot"),
+        ("timestamp", "scope not supported: timestamp"),
+        (
+            "targets/unknown",
+            "tuf: invalid role targets/unknown. this role is not known",
+        ),
+    ] {
+        assert_eq!(refused(&mut editor, name), text);
+    }
+}
+
 #[test]
 fn starting_over_takes_nothing_over_but_the_number() {
     let mut forge = Forge::new();
@@ -236,6 +278,10 @@ fn keys_are_purged_from_every_document_that_can_be_signed() {
         [EditWarning::NotPurged {
             role: role("targets/a")
         }]
+    );
+    assert_eq!(
+        editor.warnings()[0].to_string(),
+        "role targets/a contains keys being purged but you do not have the necessary keys present to sign it; keys will not be purged from targets/a or its immediate children"
     );
     for name in ["targets/a", "targets/b"] {
         let left = editor.role_keys(&role(name)).unwrap();
