@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use signet_tuf::metadata::Root;
 use signet_tuf::{
-    BaseRole, Expiry, FoundTarget, PublicKey, Received, RoleName, TrustedRepository, Version,
+    BaseRole, Expiry, FoundTarget, MetadataPath, PublicKey, Received, RoleName, TrustedRepository,
+    Version,
 };
 
 use crate::{ArchivedRepository, Change, Document, Moment, Request, Sha256, Source, Verdict};
@@ -234,6 +235,16 @@ fn roots(repository: &ArchivedRepository) -> Vec<RootVersion> {
             })
         })
         .collect()
+}
+
+/// Threshold and keys of the role root, as the current root lists them. Nothing is verified here.
+#[must_use]
+pub fn root_keys(repository: &ArchivedRepository) -> Option<(i64, Vec<Key>)> {
+    let role = RoleName::root();
+    let (_, bytes) = repository.document(&MetadataPath::Current(role.clone()))?;
+    let root = Received::<Root>::parse(&role, bytes.clone()).ok()?;
+    let keys = root.unverified().role_keys(BaseRole::Root);
+    Some((keys.threshold(), sorted(keys.keys())))
 }
 
 fn sorted<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<Key> {

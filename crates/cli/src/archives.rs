@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use signet_archive::{Archive, ArchiveError, ArchivedRepository};
-use signet_tuf::certificate::public_key_from_pem;
+use signet_tuf::certificate::any_public_key_from_pem;
 use signet_tuf::{Gun, PublicKey};
 use time::OffsetDateTime;
 
@@ -40,7 +40,7 @@ pub(crate) fn archivist(file: &str, now: OffsetDateTime) -> Result<PublicKey, Fa
     File::open(file)
         .and_then(|file| file.take(MAX_KEY_BYTES).read_to_end(&mut text))
         .map_err(|error| unreadable(os_error(&error)))?;
-    public_key_from_pem(&text, now).map_err(|error| unreadable(error.to_string()))
+    any_public_key_from_pem(&text, now).map_err(|error| unreadable(error.to_string()))
 }
 
 /// An archive must be signed by this key, however its bytes are wrapped.

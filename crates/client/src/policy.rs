@@ -34,7 +34,7 @@ use signet_tuf::Gun;
 
 pub use demands::{Conflict, Demands, Stated};
 pub use file::{Fault, MAX_POLICY_BYTES, PolicyError, PolicyFile};
-pub use rule::{CachedData, RootPins, Rule};
+pub use rule::{ArchiveSource, CachedData, RootPins, Rule};
 pub use scope::{InvalidScope, Scope};
 pub use signers::{Choice, InvalidSigner, Shortfall, SignerName, SignerRule, signed_by};
 

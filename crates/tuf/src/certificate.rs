@@ -317,6 +317,24 @@ pub fn public_key_from_pem(
     }
 }
 
+/// Reads what [`public_key_from_pem`] takes, and Ed25519 keys as OpenSSL writes them. For keys that sign other things than metadata of roles:
+/// `signer add` refuses Ed25519 keys, as docker does.
+///
+/// # Errors
+/// [`crate::key::InvalidPublicKey`].
+pub fn any_public_key_from_pem(
+    text: &[u8],
+    now: OffsetDateTime,
+) -> Result<PublicKey, crate::key::InvalidPublicKey> {
+    let ed25519 = first_block(text)
+        .filter(|block| block.tag() == "PUBLIC KEY")
+        .and_then(|block| crypto::ed25519_spki(block.contents()));
+    match ed25519 {
+        Some(raw) => Ok(PublicKey::new(KeyKind::Ed25519, raw)),
+        None => public_key_from_pem(text, now),
+    }
+}
+
 /// The first well-formed PEM block; what follows does not matter.
 fn first_block(text: &[u8]) -> Option<pem::Pem> {
     let text = String::from_utf8_lossy(text);

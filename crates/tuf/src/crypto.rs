@@ -12,6 +12,8 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 use crate::{KeyKind, PublicKey};
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// RFC 8410.
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// A curve that ECDSA keys may lie on.
@@ -95,6 +97,17 @@ pub fn inspect_spki(der: &[u8]) -> Option<SpkiKind> {
     } else {
         None
     }
+}
+
+/// The 32 bytes of an Ed25519 key in a DER `SubjectPublicKeyInfo`. Roles have such keys without that wrapping.
+#[must_use]
+pub fn ed25519_spki(der: &[u8]) -> Option<[u8; 32]> {
+    let spki = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    // The parameters are absent (RFC 8410, section 3): one encoding per key.
+    if spki.algorithm.oid != ED25519 || spki.algorithm.parameters.is_some() {
+        return None;
+    }
+    spki.subject_public_key.as_bytes()?.try_into().ok()
 }
 
 /// SHA-256 of `bytes`.

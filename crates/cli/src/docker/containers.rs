@@ -168,6 +168,8 @@ pub(super) fn say_unchecked(
 fn demands_nothing(demands: &Demands) -> bool {
     let Demands {
         server,
+        // About archives alone.
+        archives_from: _,
         root,
         signers,
         fresh,

@@ -88,10 +88,6 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     for typed in args.images {
         match context.block_on(verify(typed, &args, context)) {
             Ok(verified) => print(&verified, &args, context)?,
-            Err(failure) if args.quiet => {
-                tracing::debug!("{}", failure.text());
-                failures.push(Failure::silent());
-            }
             Err(failure) => failures.push(failure),
         }
     }

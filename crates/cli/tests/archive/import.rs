@@ -43,3 +43,48 @@ fn the_archivist_and_the_pins_are_held_to() {
     assert_eq!(found.code, Some(0), "{found}");
     assert!(found.stdout.contains(DEMO), "{found}");
 }
+
+/// Who imports compares them with what the owner says, before anything is stored.
+#[test]
+fn the_root_that_comes_to_a_server_for_the_first_time_is_named() {
+    let desk = Desk::new();
+    let archive = desk.pack("a.tar.gz", &[demo()]);
+    let page = crate::support::docker_says("1.0.pretty");
+    let certificate = page
+        .lines()
+        .find_map(|line| line.strip_prefix("  Root Key:\t"))
+        .unwrap();
+    let pins = format!(r#"{{"trust_pinning": {{"certs": {{"{DEMO}": ["{certificate}"]}}}}}}"#);
+    file::write(&desk.path("pins.json"), pins).unwrap();
+    let (database, pins) = (desk.text("server.db"), desk.text("pins.json"));
+    let import = |more: &[&str]| {
+        let words = [
+            "archive", "import", &archive, "--into", &database, "--create",
+        ];
+        notary(&[&words, more].concat()).success().unwrap()
+    };
+    let key = crate::support::expected()["keys"][certificate]["canonical_id"].clone();
+    let key = key.as_str().unwrap();
+    let named = format!("  first root here: certificate {certificate} of key {key}");
+    for (more, said) in [
+        (
+            &["--dry-run"][..],
+            "; no pin vouches for it: compare it with what its owner says\n",
+        ),
+        (&["--dry-run", "-c", &pins], ", as trust_pinning says\n"),
+    ] {
+        let told = import(more);
+        assert!(told.contains(&named) && told.contains(said), "{told}");
+    }
+    let json = import(&["--dry-run", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let root = &json["repositories"][0]["first_root"];
+    assert_eq!(
+        (&root[0]["id"], &root[0]["bare"]),
+        (&certificate.into(), &key.into())
+    );
+    assert!(import(&[]).contains(&named));
+    // What is there already was decided before.
+    let again = import(&[]);
+    assert!(!again.contains("first root"), "{again}");
+}

@@ -233,6 +233,20 @@ impl Key {
         Self(PrivateKey::generate_ecdsa().unwrap())
     }
 
+    pub(crate) fn ed25519() -> Self {
+        Self(PrivateKey::generate_ed25519().unwrap())
+    }
+
+    /// The public key of an Ed25519 key as RFC 8410 has it.
+    pub(crate) fn spki_pem(&self) -> String {
+        let mut der = vec![
+            0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+        ];
+        der.extend(self.0.public().public_bytes());
+        let body = data_encoding::BASE64.encode(&der);
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    }
+
     /// The public key as `key generate` writes it.
     pub(crate) fn pem(&self) -> String {
         let body = data_encoding::BASE64.encode(self.0.public().public_bytes());

@@ -1,5 +1,6 @@
 //! `docker-trust verify --archive`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -8,8 +9,8 @@ use signet_testkit::file;
 use signet_tuf::RoleName;
 
 use crate::support::{
-    DEMO, Desk, Key, NOW, dated, demo, digest, docker_trust, docker_trust_with, moment, published,
-    put, remove,
+    DEMO, Desk, Key, NOW, dated, demo, digest, docker_trust, docker_trust_with, expected, moment,
+    published, put, remove,
 };
 
 fn tagged(tag: &str) -> String {
@@ -48,6 +49,11 @@ fn an_archive_answers_without_network_home_or_folder() {
     let quiet = docker_trust(&["verify", "-q", "--archive", &archive, &image]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     quiet.success().unwrap();
+    // Quiet leaves out what is good to know, not what decides.
+    let quiet = docker_trust(&["verify", "-q", "--archive", &archive, &tagged("nosuch")]);
+    assert_eq!(quiet.stdout, "");
+    let told = quiet.failure(1).unwrap();
+    assert_eq!(told, "No valid trust data for nosuch\n");
 
     let line = docker_trust(&["verify", "--format=json", "--archive", &archive, &image]);
     let line: Value = serde_json::from_str(&line.success().unwrap()).unwrap();
@@ -194,15 +200,19 @@ fn documents_hold_until_their_validity_is_over() {
 fn history_with_moments_answers_for_the_past() {
     let desk = Desk::new();
     let archive = desk.pack("a.tar.gz", &[dated()]);
+    // The root key was replaced, so both are pinned.
+    let pins = json!({"root_certificates": root_certificates()});
+    let policy = desk.policy(&pins);
     let at = |archive: &str, moment: &str| {
-        docker_trust(&[
+        let words = [
             "verify",
             "--archive",
             archive,
             "--at",
             moment,
             &tagged("1.0"),
-        ])
+        ];
+        docker_trust_with(&[("DOCKER_TRUST_POLICY", &policy)], &words)
     };
     let version = |version| published(version).to_string();
     for (moment, is_signed) in [
@@ -262,6 +272,54 @@ fn history_with_moments_answers_for_the_past() {
     at(&deleted, &version(8)).success().unwrap();
 }
 
+/// IDs of the certificates of all root keys that the recorded repository had.
+fn root_certificates() -> BTreeSet<String> {
+    let expected = expected();
+    let keys = expected.get("keys").and_then(Value::as_object).unwrap();
+    keys.iter()
+        .filter(|(_, key)| key.get("roles") == Some(&json!(["root"])))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+/// Whoever was given the captured root on first use did not choose the one before it, whose keys were taken out of use.
+#[test]
+fn an_earlier_root_with_other_keys_is_not_believed_on_first_use() {
+    let desk = Desk::new();
+    let archive = desk.pack("a.tar.gz", &[dated()]);
+    let at = |moment: &str, rule: &Value| {
+        let policy = desk.policy(rule);
+        let words = [
+            "verify",
+            "--archive",
+            &archive,
+            "--at",
+            moment,
+            &tagged("1.0"),
+        ];
+        docker_trust_with(&[("DOCKER_TRUST_POLICY", &policy)], &words)
+    };
+    let before = published(9).to_string();
+    for rule in [json!({}), json!({"first_use": true})] {
+        let found = at(&before, &rule);
+        assert_eq!(found.stdout, "");
+        let told = found.failure(1).unwrap();
+        assert!(
+            told.contains("was signed under other root keys at")
+                && root_certificates().iter().any(|id| told.contains(id)),
+            "{told}"
+        );
+    }
+    let found = at(&before, &json!({"first_use": false}));
+    let told = found.failure(1).unwrap();
+    assert!(told.contains("refuses trust on first use"), "{told}");
+    let pins = json!({"root_certificates": root_certificates()});
+    assert_eq!(at(&before, &pins).success().unwrap(), signed());
+    // The same keys as at the capture need no more than the capture does.
+    let after = published(12).to_string();
+    assert_eq!(at(&after, &json!({})).success().unwrap(), signed());
+}
+
 /// The root certificate in force, as docker's `inspect` shows it.
 #[test]
 fn the_policy_holds_for_archives() {
@@ -290,19 +348,26 @@ fn the_policy_holds_for_archives() {
     for rule in [
         json!({}),
         json!({"first_use": false, "root_certificates": [pin]}),
-        json!({"server": "https://other.example.com"}),
+        json!({"server": "https://notary.example.com/"}),
+        json!({"server": "https://other.example.com", "archives_from": ["https://notary.example.com:443"]}),
+        json!({"archives_from": ["database", "https://notary.example.com"]}),
     ] {
         let found = verify(&rule);
         assert_eq!(found.stdout, signed(), "{found}");
-        assert_eq!(
-            found
-                .stderr
-                .contains("was captured from https://notary.example.com, where"),
-            rule.get("server").is_some(),
-            "{found}"
-        );
     }
     for (rule, part) in [
+        (
+            json!({"server": "https://other.example.com"}),
+            "was captured from https://notary.example.com by the archive's word, and the policy",
+        ),
+        (
+            json!({"server": "https://notary.example.com:8443"}),
+            "demands https://notary.example.com:8443/",
+        ),
+        (
+            json!({"archives_from": ["trust-folder", "database"]}),
+            "demands a trust folder or a database",
+        ),
         (
             json!({"first_use": false}),
             "refuses trust on first use, and no root of registry.example.com/signet/demo is pinned",
@@ -373,7 +438,25 @@ fn the_archivist_can_be_demanded() {
         "{found}"
     );
     assert_eq!(found.stdout, signed());
+    // As `openssl pkey -pubout` writes it.
+    let modern = Key::ed25519();
+    let by_ed25519 = desk.pack_signed("ed25519.tar.gz", &[demo()], Some(&modern));
+    file::write(&desk.path("ed25519.pub"), modern.spki_pem()).unwrap();
+    let found = verify(&by_ed25519, "ed25519.pub");
+    assert!(
+        found
+            .stderr
+            .contains(&format!("signed by its archivist, {}", modern.id())),
+        "{found}"
+    );
+    assert_eq!(found.stdout, signed());
     for (archive, file, part) in [
+        (
+            &by_ed25519,
+            "a.pub",
+            format!("it is signed by {}", modern.id()),
+        ),
+        (&archive, "ed25519.pub", "it is signed by".to_owned()),
         (&archive, "b.pub", format!("it is signed by {}", key.id())),
         (&unsigned, "a.pub", "nobody signed it".to_owned()),
         (

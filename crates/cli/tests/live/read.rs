@@ -65,7 +65,7 @@ fn verify_succeeds_only_for_what_is_released() {
     let quiet = verify(&["--quiet", &scene.tagged("nosuch")]);
     assert_eq!(
         (quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()),
-        (Some(1), "", "")
+        (Some(1), "", "No valid trust data for nosuch\n")
     );
     assert_eq!(
         verify(&["--format", "xml", &v1]).failure(1).unwrap(),

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use signet_archive::Source;
 use signet_tuf::{FirstUse, Gun, TrustPinning};
 use url::Url;
 
 use super::file::{self, Fault, PolicyError, PolicyFile};
-use super::rule::{CachedData, RootPins};
+use super::rule::{ArchiveSource, CachedData, RootPins};
 use super::signers::SignerRule;
 
 /// Something that a policy file says.
@@ -29,6 +30,8 @@ pub struct Stated<T> {
 pub struct Demands {
     /// The server that must be asked, and no other.
     pub server: Option<Stated<Url>>,
+    /// Where archives must have been captured: at one of each file's sources.
+    pub archives_from: Vec<Stated<Vec<ArchiveSource>>>,
     /// What its root must satisfy: each of these, on the machine's policy first. One without pins says only that first
     /// use is denied.
     pub root: Vec<Stated<TrustPinning>>,
@@ -79,6 +82,12 @@ impl Demands {
                 file: file.path(),
                 scope: scope.to_string(),
             };
+            let servers = rule.server.iter().cloned().map(ArchiveSource::Server);
+            let listed = rule.archives_from.iter().flatten().cloned();
+            let sources: Vec<ArchiveSource> = servers.chain(listed).collect();
+            if !sources.is_empty() {
+                demands.archives_from.push(stated.says(sources));
+            }
             if let Some(server) = &rule.server {
                 let server = stated.says(server.clone());
                 match demands.server.take() {
@@ -109,6 +118,14 @@ impl Demands {
             }
         }
         Ok(demands)
+    }
+
+    /// Who forbids an archive that was captured there.
+    #[must_use]
+    pub fn archive_denied(&self, source: &Source) -> Option<&Stated<Vec<ArchiveSource>>> {
+        self.archives_from
+            .iter()
+            .find(|stated| !stated.value.iter().any(|allowed| allowed.is(source)))
     }
 
     /// Whether some rule pins the root, so that it is not trusted on first use.

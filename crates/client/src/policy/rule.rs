@@ -1,12 +1,14 @@
 //! What one rule of a policy file says. Reading is strict: unknown members, `null`, repeated members and values that
 //! demand nothing are refused.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use signet_archive::Source;
 use signet_tuf::{FirstUse, KeyId};
 use url::Url;
 
@@ -20,6 +22,8 @@ const MAX_LIST: usize = 64;
 pub struct Rule {
     /// The trust server to ask.
     pub server: Option<Url>,
+    /// Where archives may have been captured, besides at `server`.
+    pub archives_from: Option<Vec<ArchiveSource>>,
     /// What the root must be signed with.
     pub root: Option<RootPins>,
     /// Whether a root that nothing pins may be trusted because it is the first one seen.
@@ -39,6 +43,46 @@ pub enum RootPins {
     Ca(PathBuf),
 }
 
+/// Where an archive was captured, as its record says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ArchiveSource {
+    /// A trust server.
+    Server(Url),
+    /// A trust server's database, or a dump of it.
+    Database,
+    /// The trust folder of docker or notary.
+    TrustFolder,
+}
+
+impl ArchiveSource {
+    /// Whether `source` is this one. Servers are compared by scheme, host, port and path.
+    pub(super) fn is(&self, source: &Source) -> bool {
+        match (self, source) {
+            (Self::Server(url), Source::Server { address }) => {
+                let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
+                Url::parse(address).is_ok_and(|address| {
+                    address.origin().is_tuple()
+                        && address.origin() == url.origin()
+                        && path(&address) == path(url)
+                })
+            }
+            (Self::Database, Source::Database { .. })
+            | (Self::TrustFolder, Source::TrustFolder) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ArchiveSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(url) => url.fmt(f),
+            Self::Database => f.write_str("a database"),
+            Self::TrustFolder => f.write_str("a trust folder"),
+        }
+    }
+}
+
 /// What to do while the server cannot be asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CachedData {
@@ -54,6 +98,8 @@ pub enum CachedData {
 struct Written {
     #[serde(default, deserialize_with = "server")]
     server: Option<Url>,
+    #[serde(default, deserialize_with = "archive_sources")]
+    archives_from: Option<Vec<ArchiveSource>>,
     #[serde(default, deserialize_with = "certificates")]
     root_certificates: Option<Vec<KeyId>>,
     #[serde(default, deserialize_with = "path")]
@@ -97,6 +143,7 @@ impl<'de> Deserialize<'de> for Rule {
         }
         Ok(Self {
             server: written.server,
+            archives_from: written.archives_from,
             root,
             first_use: written.first_use.map(|allowed| {
                 if allowed {
@@ -154,7 +201,7 @@ pub(super) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
         type Value = T;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object")
         }
 
@@ -173,14 +220,32 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Op
 fn server<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Url>, D::Error> {
     let text = String::deserialize(from)?;
     let wrong = || D::Error::custom("server must be https://host[:port][/path]");
-    let url = Url::parse(&text).map_err(|_| wrong())?;
-    let plain = url.scheme() == "https"
+    plain(&text, &["https"]).map(Some).ok_or_else(wrong)
+}
+
+/// An address with host, port and path, and nothing else.
+fn plain(text: &str, schemes: &[&str]) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = schemes.contains(&url.scheme())
         && url.host_str().is_some()
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if plain { Ok(Some(url)) } else { Err(wrong()) }
+    plain.then_some(url)
+}
+
+fn archive_sources<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Vec<ArchiveSource>>, D::Error> {
+    list(from, |text| match text {
+        "database" => Ok(ArchiveSource::Database),
+        "trust-folder" => Ok(ArchiveSource::TrustFolder),
+        // What is looked at later need not have come over TLS: the archivist vouches for it, or nobody.
+        address => plain(address, &["https", "http"])
+            .map(ArchiveSource::Server)
+            .ok_or("archives are from a server's address, \"database\" or \"trust-folder\""),
+    })
 }
 
 fn path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {

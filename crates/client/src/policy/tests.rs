@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use signet_archive::Source;
 use signet_tuf::FirstUse;
 
 use super::*;
@@ -55,6 +56,17 @@ fn everything_that_can_be_demanded_is_understood() {
     assert_eq!(signers.any.unwrap().at_least, 2);
     assert_eq!(all.cached_data, Some(CachedData::Refuse));
     assert_eq!(rule("{}").unwrap(), Rule::default());
+    assert_eq!(
+        rule(r#"{"archives_from":["https://n.example.com","database","trust-folder"]}"#)
+            .unwrap()
+            .archives_from
+            .unwrap(),
+        [
+            ArchiveSource::Server("https://n.example.com".parse().unwrap()),
+            ArchiveSource::Database,
+            ArchiveSource::TrustFolder,
+        ]
+    );
     assert_eq!(
         rule(r#"{"root_ca":"ca.pem"}"#).unwrap().root,
         Some(RootPins::Ca("ca.pem".into()))
@@ -136,6 +148,13 @@ fn what_demands_nothing_or_two_things_is_refused() {
         (r#"{"server":"https://u:p@h"}"#, "server must be https"),
         (r#"{"server":"h"}"#, "server must be https"),
         (r#"{"server":null}"#, "invalid type: null"),
+        (r#"{"archives_from":[]}"#, "between 1 and 64"),
+        (r#"{"archives_from":["dump"]}"#, "archives are from"),
+        (r#"{"archives_from":["https://u@h"]}"#, "archives are from"),
+        (
+            r#"{"archives_from":["database","database"]}"#,
+            "listed twice",
+        ),
         (r#"{"root_certificates":[]}"#, "between 1 and 64"),
         (
             r#"{"root_certificates":["52A4"]}"#,
@@ -317,6 +336,61 @@ fn the_users_policy_adds_to_the_machines_and_takes_nothing_away() {
         error.to_string(),
         "the policies disagree about the trust server of r.io/x: machine.json says https://s/, user.json says https://t/"
     );
+}
+
+#[test]
+fn an_archive_is_from_a_source_that_each_policy_takes() {
+    let server = |address: &str| Source::Server {
+        address: address.to_owned(),
+    };
+    let database = Source::Database {
+        engine: "mysql".to_owned(),
+    };
+    let takes = |machine: &str, user: &str, source: &Source| {
+        two(machine, user).unwrap().archive_denied(source).is_none()
+    };
+    let (s, from) = (
+        r#"{"server":"https://s"}"#,
+        r#"{"archives_from":["https://t/x","database"]}"#,
+    );
+    let both = r#"{"server":"https://s","archives_from":["https://t/x","database"]}"#;
+    for (machine, user, taken) in [
+        (
+            "{}",
+            "{}",
+            &["https://s", "https://t/x", "no address", "db", "folder"][..],
+        ),
+        (s, "{}", &["https://s"]),
+        ("{}", from, &["https://t/x", "db"]),
+        (both, "{}", &["https://s", "https://t/x", "db"]),
+        (both, s, &["https://s"]),
+        (s, from, &[]),
+    ] {
+        let sources = [
+            ("https://s", server("https://s")),
+            ("https://s", server("https://s:443/")),
+            ("http", server("http://s")),
+            ("port", server("https://s:4443")),
+            ("path", server("https://s/x")),
+            ("prefix", server("https://s.example.com")),
+            ("https://t/x", server("https://t/x/")),
+            ("no address", server("s")),
+            ("opaque", server("data:s")),
+            ("db", database.clone()),
+            ("folder", Source::TrustFolder),
+        ];
+        for (name, source) in &sources {
+            let expected = taken.contains(name) || machine == user;
+            assert_eq!(
+                takes(machine, user, source),
+                expected,
+                "{machine} {user} {source:?}"
+            );
+        }
+    }
+    let denied = two(s, from).unwrap();
+    let denied = denied.archive_denied(&database).unwrap();
+    assert_eq!(denied.file, Path::new("machine.json"));
 }
 
 #[test]

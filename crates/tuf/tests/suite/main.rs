@@ -9,6 +9,8 @@ mod forge;
 #[cfg(test)]
 mod museum;
 #[cfg(test)]
+mod pem;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod recorded;

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use signet_tuf::certificate::{Bundle, public_key_from_pem};
+use signet_tuf::certificate::{Bundle, any_public_key_from_pem, public_key_from_pem};
 use signet_tuf::lookup::Paths;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{
@@ -74,6 +74,7 @@ fn parse_as_everything(bytes: &Bytes) {
     }
     drop(Bundle::from_pem(bytes));
     drop(public_key_from_pem(bytes, NOW));
+    drop(any_public_key_from_pem(bytes, NOW));
     if let Ok(text) = std::str::from_utf8(bytes) {
         drop(text.parse::<RoleName>());
         drop(text.parse::<Gun>());

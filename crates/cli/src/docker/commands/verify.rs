@@ -49,7 +49,7 @@ docker run \"$({} verify registry.example.com/team/app:1.0)\"
             None,
             "Ask no server, only what is remembered here and still valid",
         ),
-        switch("quiet", Some('q'), "Print nothing, only set the exit code"),
+        switch("quiet", Some('q'), "Print nothing but why an image is refused"),
         list(
             "signer",
             None,

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use signet_archive::contents::{Key, root_keys};
 use signet_archive::drive::{Client, drive};
 use signet_archive::{Archive, ArchivedRepository, Moment, RootChain, RootLinks, Source, State};
-use signet_client::policy::Demands;
+use signet_client::policy::{ArchiveSource, Demands};
 use signet_oci::Reference;
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Scope, UpdateError};
@@ -123,6 +124,7 @@ impl Asked {
             return Err(Failure::new(text).hint(texts::POLICY_FOR_ARCHIVES));
         }
         let whole = self.find(&gun)?;
+        check_source(&whole, &demands)?;
         let captured = whole.record.captured;
         let now = Moment::of(context.now());
         if captured.time() > now.time() + CLOCKS_DIFFER {
@@ -147,11 +149,13 @@ impl Asked {
                 .hint(texts::ARCHIVE_HISTORY)
             })?
         } else {
-            whole
+            whole.clone()
         };
+        if !demands.pins_root(&gun) && demands.first_use_denied(&gun).is_none() {
+            check_first_use(&whole, &repository, at)?;
+        }
         if talk == Talk::Warnings {
             self.say_when(&gun, at, captured, context);
-            self.warn(&repository, &demands);
             if let Some(chain) = roots
                 && let Some(gap) = chain.gap
             {
@@ -259,25 +263,6 @@ impl Asked {
         context.printer.err(&said);
     }
 
-    /// What is no reason to refuse, and good to know.
-    fn warn(&self, repository: &ArchivedRepository, demands: &Demands) {
-        let gun = &repository.record.gun;
-        if let Some(stated) = &demands.server
-            && let Source::Server { address } = &repository.record.source
-            && address.trim_end_matches('/') != stated.value.as_str().trim_end_matches('/')
-        {
-            tracing::warn!(
-                "{}",
-                texts::captured_elsewhere(
-                    gun.as_str(),
-                    address,
-                    &rule(stated),
-                    stated.value.as_str()
-                )
-            );
-        }
-    }
-
     /// Roots that do not follow from one another are no repository's history: a client that knew the older one would refuse the newer. That
     /// is so for every moment, and whatever else is wrong.
     fn check_roots(
@@ -302,4 +287,51 @@ impl Asked {
     fn file(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// The policy names the server whose word counts; an archive of another one has another one's word.
+fn check_source(repository: &ArchivedRepository, demands: &Demands) -> Result<(), Failure> {
+    let source = &repository.record.source;
+    let Some(stated) = demands.archive_denied(source) else {
+        return Ok(());
+    };
+    let captured = match source {
+        Source::Server { address } => address.clone(),
+        Source::TrustFolder => ArchiveSource::TrustFolder.to_string(),
+        Source::Database { .. } => ArchiveSource::Database.to_string(),
+    };
+    let wanted: Vec<String> = stated.value.iter().map(ToString::to_string).collect();
+    let text = texts::captured_elsewhere(
+        repository.record.gun.as_str(),
+        &captured,
+        &rule(stated),
+        &wanted.join(" or "),
+    );
+    Err(Failure::new(text).hint(texts::ARCHIVES_FROM))
+}
+
+/// Trust on first use is trust in the root that was captured. One before it with other root keys was never offered to anybody who begins
+/// now, and its keys may have been replaced because somebody else has them.
+fn check_first_use(
+    whole: &ArchivedRepository,
+    then: &ArchivedRepository,
+    at: Moment,
+) -> Result<(), Failure> {
+    let (now, before) = (root_keys(whole), root_keys(then));
+    if now == before {
+        return Ok(());
+    }
+    let ids = |root: &Option<(i64, Vec<Key>)>| {
+        let keys = root.iter().flat_map(|(_, keys)| keys);
+        keys.map(|key| key.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let text = texts::other_root_keys_then(
+        whole.record.gun.as_str(),
+        &at.to_string(),
+        &ids(&before),
+        &ids(&now),
+    );
+    Err(Failure::new(text).hint(texts::PIN_THE_ROOT))
 }

@@ -5,10 +5,11 @@ mod target;
 
 use std::path::Path;
 
+use signet_archive::contents::root_keys;
 use signet_archive::{Archive, Entry, State, judge};
 use signet_tuf::{Gun, TrustPinning};
 
-use self::outcome::{Outcome, Result as Told, Summary};
+use self::outcome::{FirstRoot, Outcome, Result as Told, Summary};
 use self::target::Target;
 use crate::archives;
 use crate::cobra::parse::Matches;
@@ -162,7 +163,19 @@ async fn one(from: &From<'_>, entry: &Entry, target: &mut Target) -> Result<Outc
             return Ok(Outcome::Refused(reason));
         }
     }
-    target.import(&repository).await
+    let mut outcome = target.import(&repository).await?;
+    if let Outcome::Imported {
+        before: 0,
+        first_root,
+        ..
+    } = &mut outcome
+    {
+        *first_root = Some(FirstRoot {
+            keys: root_keys(&repository).unwrap_or_default().1,
+            pinned: from.pinning.pins(&repository.record.gun),
+        });
+    }
+    Ok(outcome)
 }
 
 /// Names of roles and repositories as they are shown.

@@ -127,8 +127,20 @@ pub fn moments_are_signed(file: &str, key: &str) -> String {
 
 /// The archive was captured elsewhere.
 #[must_use]
-pub fn captured_elsewhere(gun: &str, source: &str, rule: &str, server: &str) -> String {
-    format!("{gun} was captured from {source}, where {rule} says {server}")
+pub fn captured_elsewhere(gun: &str, source: &str, rule: &str, wanted: &str) -> String {
+    format!("{gun} was captured from {source} by the archive's word, and {rule} demands {wanted}")
+}
+
+/// How to take it on purpose.
+pub const ARCHIVES_FROM: &str = "a rule takes archives of other sources that it lists as \"archives_from\": a server's address, \"database\" or \"trust-folder\"";
+
+/// The root before a rotation, and nobody who vouches for it.
+#[must_use]
+pub fn other_root_keys_then(gun: &str, at: &str, then: &str, now: &str) -> String {
+    format!(
+        "{gun} was signed under other root keys at {at} ({then}) than when it was captured ({now}), and nothing pins them: \
+         trust on first use is trust in the captured root, and keys that were replaced may be anybody's by now"
+    )
 }
 
 /// The chain of roots is not whole.

@@ -107,6 +107,25 @@ pub fn imported(gun: &str, added: u64, before: u64, timestamp: Version, dry_run:
     format!("{gun}: {what} ({added} {documents}, timestamp version {timestamp})\n")
 }
 
+/// A root key, by both its names: pins use the one, key lists the other.
+#[must_use]
+pub fn import_root_key(certificate: &str, key: &str) -> String {
+    format!("certificate {certificate} of key {key}")
+}
+
+/// What new clients will believe on first use.
+#[must_use]
+pub fn import_first_root(keys: &[String], pinned: bool) -> String {
+    let keys = keys.join(", ");
+    if pinned {
+        format!("  first root here: {keys}, as trust_pinning says\n")
+    } else {
+        format!(
+            "  first root here: {keys}; no pin vouches for it: compare it with what its owner says\n"
+        )
+    }
+}
+
 /// A document stays behind.
 #[must_use]
 pub fn import_left_out(role: &str, version: Version, reason: &str) -> String {

@@ -1,6 +1,7 @@
 //! What is told of an import.
 
 use serde::Serialize;
+use signet_archive::contents::Key;
 use signet_archive::{LeftOut, State};
 use signet_tuf::Version;
 
@@ -16,6 +17,8 @@ pub(super) enum Outcome {
         added: u64,
         before: u64,
         timestamp: Version,
+        /// The root with which the repository comes to the target for the first time.
+        first_root: Option<FirstRoot>,
         left_out: Vec<LeftOut>,
         /// How many were left out, which may be more than are named.
         left_out_count: u64,
@@ -26,6 +29,14 @@ pub(super) enum Outcome {
     Nothing(State),
     /// It must not be imported.
     Refused(String),
+}
+
+/// The root that the target believes from now on, for a comparison with what the owner says.
+#[derive(Debug)]
+pub(super) struct FirstRoot {
+    pub(super) keys: Vec<Key>,
+    /// Whether `trust_pinning` of the configuration names it, so that the comparison was made.
+    pub(super) pinned: bool,
 }
 
 /// A repository and what became of it.
@@ -50,10 +61,19 @@ impl Result {
                 added,
                 before,
                 timestamp,
+                first_root,
                 left_out,
                 left_out_count,
             } => {
                 let mut text = texts::imported(&gun, *added, *before, *timestamp, dry_run);
+                if let Some(root) = first_root {
+                    let pair = |key: &Key| {
+                        let bare = key.bare.as_ref().unwrap_or(&key.id);
+                        texts::import_root_key(&visible(&key.id), &visible(bare))
+                    };
+                    let keys: Vec<String> = root.keys.iter().map(pair).collect();
+                    text.push_str(&texts::import_first_root(&keys, root.pinned));
+                }
                 for left in left_out.iter().take(MOST_NAMED) {
                     let (role, version) = (left.role.as_str(), left.version);
                     text.push_str(&texts::import_left_out(
@@ -96,6 +116,8 @@ struct Row {
     before: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<Version>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    first_root: Vec<Key>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +145,7 @@ impl Summary {
             added: None,
             before: None,
             timestamp: None,
+            first_root: Vec::new(),
             left_out: None,
             reason: None,
         };
@@ -131,6 +154,7 @@ impl Summary {
                 added,
                 before,
                 timestamp,
+                first_root,
                 left_out_count,
                 ..
             } => {
@@ -138,6 +162,7 @@ impl Summary {
                 row.added = Some(added);
                 row.before = Some(before);
                 row.timestamp = Some(timestamp);
+                row.first_root = first_root.map(|root| root.keys).unwrap_or_default();
                 row.left_out = Some(left_out_count);
             }
             Outcome::AlreadyThere => {

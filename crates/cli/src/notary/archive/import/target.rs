@@ -181,6 +181,7 @@ async fn into_database(
             added: count(documents),
             before: count(before),
             timestamp: version,
+            first_root: None,
             left_out_count: count(left_out.len()),
             left_out,
         },
@@ -224,6 +225,7 @@ async fn into_server(
                 added: answer.added,
                 before,
                 timestamp: answer.timestamp,
+                first_root: None,
                 left_out: left_out.collect(),
                 left_out_count: answer.left_out,
             });
