@@ -15,9 +15,13 @@ mod list;
 mod login;
 mod lookup;
 mod passphrases;
+mod publish;
+mod publishing;
+mod remove;
 mod report;
 mod repository;
 mod server;
+mod staging;
 mod tables;
 mod takeover;
 mod verify;
@@ -116,6 +120,8 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "remove"] => key::remove::run(matches, context),
         ["list"] => list::run(matches, context),
         ["lookup"] => lookup::run(matches, context),
+        ["publish"] => publish::run(matches, context),
+        ["remove"] => remove::run(matches, context),
         ["report"] => report::run(matches, context),
         ["takeover"] => takeover::run(matches, context),
         ["verify"] => verify::run(matches, context),

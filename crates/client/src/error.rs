@@ -6,7 +6,7 @@ use signet_keys::private::GenerateError;
 use signet_tuf::editor::{EditError, InsufficientSignatures, InvalidSignature};
 use signet_tuf::{FailureKind, Gun, KeyId, RoleName, UpdateError};
 
-use crate::changelist::ChangelistError;
+use crate::changelist::{ChangelistError, Edit};
 use crate::layout::{FileError, LockError, NestedGun};
 use crate::remote::RemoteError;
 
@@ -51,8 +51,13 @@ pub enum Error {
         source: RemoteError,
     },
     /// A change that the repository does not admit.
-    #[error(transparent)]
-    Edit(#[from] EditError),
+    #[error("{source}")]
+    Edit {
+        /// The change; `None` where it is not one in particular.
+        edit: Option<Box<Edit>>,
+        /// Why.
+        source: EditError,
+    },
     /// A file or folder of the trust directory.
     #[error(transparent)]
     File(#[from] FileError),
@@ -87,6 +92,8 @@ pub enum Error {
         role: RoleName,
         /// Canonical IDs of its keys; empty when the role has none.
         keys: Vec<KeyId>,
+        /// The first change for which the role has to sign; `None` where it is not one in particular.
+        edit: Option<Box<Edit>>,
     },
     /// A repository that is pinned cannot be begun: its root would be a new one.
     #[error("the root of {gun} is pinned, so the repository cannot be begun with a new one")]
@@ -130,7 +137,7 @@ impl Error {
         match self {
             Self::Certificate(_)
             | Self::Changelist(_)
-            | Self::Edit(_)
+            | Self::Edit { .. }
             | Self::File(_)
             | Self::Generate(_)
             | Self::InsufficientSignatures(_)
@@ -153,6 +160,12 @@ impl Error {
                 FailureKind::Violation => ErrorKind::Violation,
             },
         }
+    }
+}
+
+impl From<EditError> for Error {
+    fn from(source: EditError) -> Self {
+        Self::Edit { edit: None, source }
     }
 }
 

@@ -4,7 +4,7 @@
 mod apply;
 mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +45,8 @@ pub struct PublishOptions {
     /// Documents that are signed again as they are, expired or not, where their own keys vouch for them; after the edits.
     /// Default: none.
     pub renew: Vec<RoleName>,
+    /// Sign the snapshot again where its key is at hand, also when nothing else changes, as Go's notary does. Default: no.
+    pub always_snapshot: bool,
     /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
@@ -57,6 +59,7 @@ impl Default for PublishOptions {
             as_shown: BTreeMap::new(),
             leave_expired: Vec::new(),
             renew: Vec::new(),
+            always_snapshot: false,
             attempts: 20,
         }
     }
@@ -102,6 +105,13 @@ impl Base {
                     .then(|| (role.clone(), unusable.received().raw().clone()))
             })
             .collect()
+    }
+
+    fn snapshot_is_over(&self, now: OffsetDateTime) -> bool {
+        match self {
+            Self::Trusted(trusted) => trusted.snapshot().expires().is_over(now),
+            Self::New | Self::Cached => false,
+        }
     }
 
     /// Whether what somebody agreed to is still what is built on.
@@ -168,7 +178,8 @@ impl Repository {
 
     /// Publishes changes. Changes staged on disk are neither published nor touched.
     ///
-    /// Expired documents are renewed on the way. Without anything to change or renew nothing is uploaded.
+    /// Expired documents are renewed on the way. Without anything to change or renew nothing is uploaded, but for
+    /// [`PublishOptions::always_snapshot`].
     ///
     /// # Errors
     /// [`Error`]; then nothing was published. [`Error::NoTrustData`] when the server does not know the repository and it
@@ -319,10 +330,17 @@ impl Repository {
         for role in &options.start_over {
             editor.start_over(role);
         }
-        let mut edited = BTreeSet::new();
+        let mut edited = BTreeMap::new();
         for edit in edits {
-            apply::apply(&mut editor, edit, options.unchanged, self.keys.as_ref())?;
-            edited.extend(apply::signed_by(edit));
+            apply::apply(&mut editor, edit, options.unchanged, self.keys.as_ref()).map_err(
+                |source| Error::Edit {
+                    edit: Some(Box::new(edit.clone())),
+                    source,
+                },
+            )?;
+            if let Some(role) = apply::signed_by(edit) {
+                edited.entry(role).or_insert(edit);
+            }
         }
         for role in &options.renew {
             let _: Changed = editor.renew(role)?;
@@ -332,11 +350,15 @@ impl Repository {
         }
         let drafts = editor.drafts()?;
         // Said before anybody is asked for a passphrase.
-        for draft in drafts.iter().filter(|draft| edited.contains(draft.role())) {
+        for draft in &drafts {
+            let Some(edit) = edited.get(draft.role()) else {
+                continue;
+            };
             if let Some(keys) = sign::missing_all(self.keys.as_ref(), draft)? {
                 return Err(Error::NoSigningKeys {
                     role: draft.role().clone(),
                     keys,
+                    edit: Some(Box::new((*edit).clone())),
                 });
             }
         }
@@ -357,7 +379,8 @@ impl Repository {
             }
             files.push(draft.finish()?);
         }
-        if let Some(mut snapshot) = self.snapshot_draft(base, &editor, &files, now)? {
+        let wanted = !files.is_empty() || options.always_snapshot || base.snapshot_is_over(now);
+        if wanted && let Some(mut snapshot) = self.snapshot_draft(&editor, &files)? {
             sign::sign(&self.keys, &mut snapshot).await?;
             files.push(snapshot.finish()?);
         }
@@ -368,21 +391,12 @@ impl Repository {
         })
     }
 
-    /// The snapshot, where this client holds its key and there is something new in it, or it has expired.
+    /// The snapshot, where this client holds its key.
     fn snapshot_draft(
         &self,
-        base: &Base,
         editor: &RepositoryEditor<'_>,
         files: &[SignedFile],
-        now: OffsetDateTime,
     ) -> Result<Option<Draft>, Error> {
-        let expired = match base {
-            Base::Trusted(trusted) => trusted.snapshot().expires().is_over(now),
-            Base::New | Base::Cached => false,
-        };
-        if files.is_empty() && !expired {
-            return Ok(None);
-        }
         let Some(keys) = editor.role_keys(&RoleName::snapshot()) else {
             return Ok(None);
         };

@@ -284,6 +284,7 @@ impl Repository {
         Err(Error::NoSigningKeys {
             role,
             keys: ids(&keys),
+            edit: None,
         })
     }
 

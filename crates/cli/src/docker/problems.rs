@@ -92,6 +92,7 @@ pub(super) fn client_problem(error: &Error) -> String {
         }) => Error::NoSigningKeys {
             role: RoleName::targets(),
             keys: vec![id.clone()],
+            edit: None,
         }
         .to_string(),
         Error::Key(error) => key_problem(error),

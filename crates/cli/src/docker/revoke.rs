@@ -263,6 +263,7 @@ fn nobodys_keys(roles: &[Role<'_>]) -> Option<Failure> {
             let error = Error::NoSigningKeys {
                 role: targets.name.clone(),
                 keys: targets.key_ids(),
+                edit: None,
             };
             Failure::new(problems::client_problem(&error))
         }

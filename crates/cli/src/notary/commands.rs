@@ -5,8 +5,11 @@ mod delegation;
 mod key;
 mod list;
 mod lookup;
+mod publish;
 mod reading;
+mod remove;
 mod report;
+mod staging;
 mod takeover;
 mod verify;
 
@@ -34,6 +37,8 @@ server and goes on there.",
         &key::KEY,
         &list::LIST,
         &lookup::LOOKUP,
+        &publish::PUBLISH,
+        &remove::REMOVE,
         &report::REPORT,
         &takeover::TAKEOVER,
         &verify::VERIFY,

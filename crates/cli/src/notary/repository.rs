@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use signet_client::remote::RemoteError;
-use signet_client::{Access, Error, Options, Remote, Repository};
+use signet_client::{Access, Error, Options, Remote, RemoteOptions, Repository};
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
+use url::Url;
 
 use super::Context;
 use crate::network;
@@ -68,6 +69,30 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
     })
 }
 
+/// Opens a repository for what happens on this machine alone. Nothing is sent, not even a probe; a server that is named wrongly does not matter.
+pub(super) fn open_offline(context: &Context, gun: &Gun) -> Result<Repository, Failure> {
+    let mut nowhere = RemoteOptions::new(nowhere()?, "");
+    nowhere.offline = true;
+    let remote = Remote::new(nowhere)
+        .map_err(|error| Failure::new(texts::tls_unusable(&with_sources(&error))))?;
+    let mut options = Options::new(
+        gun.clone(),
+        context.trust_dir()?,
+        Arc::new(remote),
+        Arc::new(context.clock),
+    );
+    options.keys = context.keys()?;
+    options.pinning = context.pinning()?;
+    let repository = Repository::open(options).map_err(|error| failure(&error, true))?;
+    repository.make_folders();
+    Ok(repository)
+}
+
+/// The address of a server that is never asked.
+fn nowhere() -> Result<Url, Failure> {
+    Url::parse("https://offline.invalid").map_err(|error| Failure::new(error.to_string()))
+}
+
 impl Opened {
     /// Brings the repository up to date for reading, and logs what is noticed.
     pub(super) async fn read(
@@ -122,7 +147,8 @@ impl Opened {
     }
 }
 
-fn failure(error: &Error, offline: bool) -> Failure {
+/// What the person is told of an error.
+pub(super) fn failure(error: &Error, offline: bool) -> Failure {
     match error {
         Error::Update(UpdateError::Unreachable { .. })
         | Error::Remote(RemoteError::Unreachable { .. })

@@ -121,7 +121,7 @@ fn say_warnings(plan: &TakeoverPlan) {
 
 fn failure(gun: &Gun, error: &Error) -> Failure {
     match error {
-        Error::NoSigningKeys { role, keys } if *role == RoleName::root() => {
+        Error::NoSigningKeys { role, keys, .. } if *role == RoleName::root() => {
             let ids: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
             Failure::new(texts::takeover_needs_root_key(gun.as_str(), &ids))
                 .hint(texts::TAKEOVER_KEY_HINT)

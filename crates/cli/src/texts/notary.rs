@@ -6,9 +6,11 @@ mod archive_diff;
 mod import;
 mod key;
 mod login;
+mod publish;
 mod reading;
 mod report;
 mod server;
+mod staging;
 mod takeover;
 
 pub use archive::*;
@@ -17,9 +19,11 @@ pub use archive_diff::*;
 pub use import::*;
 pub use key::*;
 pub use login::*;
+pub use publish::*;
 pub use reading::*;
 pub use report::*;
 pub use server::*;
+pub use staging::*;
 pub use takeover::*;
 
 use super::quote;

@@ -1,0 +1,10 @@
+//! What the tables of commands that stage targets have in common.
+
+use crate::cobra::Flag;
+use crate::cobra::flag::strings;
+
+pub(super) const ROLES: Flag = strings(
+    "roles",
+    Some('r'),
+    "Roles that it is for, each for itself (default targets)",
+);

@@ -1,0 +1,124 @@
+//! Publishing what is staged, for `publish` and for `-p` of every command that stages something.
+
+use signet_client::remote::RemoteError;
+use signet_client::{Access, Edit, Error, PublishOptions};
+use signet_keys::PassphraseError;
+use signet_tuf::editor::EditError;
+use signet_tuf::{Gun, RoleName};
+
+use super::Context;
+use super::repository::{self, Opened};
+use crate::cobra::parse::Matches;
+use crate::texts::{notary as texts, os_error};
+use crate::ui::report::{Failure, with_sources};
+
+/// Does what `-p` asks for, where it was given: publishes all that is staged.
+pub(super) fn auto_publish(matches: &Matches, context: &Context, gun: &Gun) -> Result<(), Failure> {
+    if !matches.is_set("publish") {
+        return Ok(());
+    }
+    context.block_on(async {
+        let mut opened = repository::open(context, gun, Access::PushPull).await?;
+        context.printer.out(&texts::auto_publishing(gun.as_str()))?;
+        publish(context, gun, &mut opened).await
+    })
+}
+
+/// Publishes all that is staged, and says so.
+pub(super) async fn publish(
+    context: &Context,
+    gun: &Gun,
+    opened: &mut Opened,
+) -> Result<(), Failure> {
+    let options = PublishOptions {
+        always_snapshot: true,
+        ..PublishOptions::default()
+    };
+    let result = {
+        let _busy = context.printer.busy(&texts::publishing(gun.as_str()));
+        opened.repository.publish_staged(options).await
+    };
+    opened.log_warnings();
+    let published = result.map_err(|error| failure(opened, &error))?;
+    for warning in &published.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(error) = published.changelist_left {
+        let folder = opened
+            .repository
+            .changelist()
+            .map(|changelist| changelist.dir().to_owned())
+            .unwrap_or_default();
+        tracing::warn!("{}", texts::changelist_left(&folder));
+        tracing::debug!("{}", with_sources(&error));
+    }
+    Ok(context.printer.out(&texts::published(gun.as_str()))?)
+}
+
+/// What the person is told when nothing was published. Go's log lines are written on the way.
+pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
+    let failure = match error {
+        Error::Key(error) => key_failure(error),
+        Error::Conflict { source, .. } => {
+            Failure::new(source.to_string()).hint(texts::CONFLICT_HINT)
+        }
+        Error::Edit { source, .. } => edit_failure(source),
+        _ => opened.failure(error),
+    };
+    match error {
+        Error::NoTrustData { .. }
+        | Error::Update(_)
+        | Error::Remote(RemoteError::Authorization(_) | RemoteError::Tls { .. }) => {
+            tracing::error!("{}", texts::could_not_update(failure.text()));
+        }
+        Error::Edit { edit, .. } | Error::NoSigningKeys { edit, .. } => match edit.as_deref() {
+            Some(Edit::AddTarget { role, .. }) => {
+                tracing::error!("{}", texts::target_not_added(role.as_str(), failure.text()));
+            }
+            Some(Edit::RemoveTarget { role, .. }) => {
+                tracing::error!(
+                    "{}",
+                    texts::target_not_removed(role.as_str(), failure.text())
+                );
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+    match error {
+        Error::NoSigningKeys { .. } | Error::InsufficientSignatures(_) => {
+            failure.hint(texts::SIGNING_KEYS_HINT)
+        }
+        _ => failure,
+    }
+}
+
+/// Why a private key could not be used, in Go's words where it has some.
+pub(super) fn key_failure(error: &signet_keys::Error) -> Failure {
+    match error {
+        signet_keys::Error::Passphrase { id, source } => match source {
+            // compat: for Go a passphrase that nobody could be asked for is a wrong one.
+            PassphraseError::Incorrect { .. } | PassphraseError::Unavailable { .. } => {
+                Failure::new(texts::PASSPHRASE_INVALID).hint(texts::passphrase_hint(id.as_str()))
+            }
+            _ => Failure::new(texts::PASSPHRASE_ATTEMPTS),
+        },
+        signet_keys::Error::Io { path, source, .. } => {
+            Failure::new(texts::key_file_problem(path, &os_error(source)))
+        }
+        _ => Failure::new(with_sources(error)),
+    }
+}
+
+/// Why a staged change cannot be made.
+fn edit_failure(error: &EditError) -> Failure {
+    match error {
+        EditError::CannotWitness(role) | EditError::NotATargetsRole(role)
+            if *role != RoleName::root() =>
+        {
+            Failure::new(texts::scope_not_supported(role.as_str()))
+        }
+        EditError::NotDelegated(_) => Failure::new(with_sources(error)).hint(texts::ROLE_HINT),
+        _ => Failure::new(with_sources(error)),
+    }
+}

@@ -1,0 +1,78 @@
+//! `notary publish`, and `-p` of other commands.
+
+use std::path::Path;
+
+use crate::texts::visible;
+
+/// Before anything is asked.
+#[must_use]
+pub fn pushing(gun: &str) -> String {
+    format!("Pushing changes to {gun}\n")
+}
+
+/// The same for `-p`.
+#[must_use]
+pub fn auto_publishing(gun: &str) -> String {
+    format!("Auto-publishing changes to {gun}\n")
+}
+
+/// While it takes its time.
+#[must_use]
+pub fn publishing(gun: &str) -> String {
+    format!("Publishing {gun}")
+}
+
+/// It is done.
+#[must_use]
+pub fn published(gun: &str) -> String {
+    format!("Successfully published changes for repository {gun}\n")
+}
+
+/// What was published is still staged.
+#[must_use]
+pub fn changelist_left(folder: &Path) -> String {
+    format!(
+        "Unable to clear changelist. You may want to manually delete the folder {}",
+        folder.display()
+    )
+}
+
+/// Before why the server's state cannot be had.
+#[must_use]
+pub fn could_not_update(reason: &str) -> String {
+    format!("Could not publish Repository since we could not update: {reason}")
+}
+
+/// A staged target that cannot be added.
+#[must_use]
+pub fn target_not_added(role: &str, reason: &str) -> String {
+    format!("couldn't add target to {}: {reason}", visible(role))
+}
+
+/// A staged removal that cannot be made.
+#[must_use]
+pub fn target_not_removed(role: &str, reason: &str) -> String {
+    format!("couldn't remove target from {}: {reason}", visible(role))
+}
+
+/// A role that the change does not work on.
+#[must_use]
+pub fn scope_not_supported(role: &str) -> String {
+    format!("scope not supported: {}", visible(role))
+}
+
+/// Which passphrase was wrong.
+#[must_use]
+pub fn passphrase_hint(key: &str) -> String {
+    format!(
+        "the passphrase of key {key} is needed: NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE, NOTARY_SNAPSHOT_PASSPHRASE and \
+         NOTARY_DELEGATION_PASSPHRASE go before the question on a terminal"
+    )
+}
+
+/// Other publishers were faster each time.
+pub const CONFLICT_HINT: &str = "somebody else publishes to this repository all the time; everything is still staged, publish again";
+/// A change for a role that is not there.
+pub const ROLE_HINT: &str = "see the roles with 'notary delegation list', what is staged with 'notary status', and take a change back with 'notary reset -n'";
+/// A document that nobody here can sign.
+pub const SIGNING_KEYS_HINT: &str = "everything is still staged; 'notary key list' shows the keys at hand, 'notary key import' brings one here";
