@@ -13,11 +13,15 @@ use bytes::Bytes;
 use signet_tuf::Version;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
-use tempfile::TempDir;
 use time::OffsetDateTime;
 
+use self::guard::{Refused, Steps};
+use self::scratch::Scratch;
 use crate::dump::{self, DumpError};
 use crate::{Change, ZERO_TIME, sql_time};
+
+mod guard;
+mod scratch;
 
 /// Which database a reader reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,9 +51,9 @@ impl Engine {
 pub struct StoredRow {
     /// Its number.
     pub id: i64,
-    /// Its role, as text.
+    /// Its role, as text; empty when it is longer than any role.
     pub role: String,
-    /// The version in its column.
+    /// The version in its column; 0 when that is no number.
     pub version: Version,
     /// The bytes; `None` when they are more than a document may have.
     pub data: Option<Bytes>,
@@ -85,6 +89,12 @@ pub enum ReadError {
         #[source]
         source: DumpError,
     },
+    /// It takes too long for its size.
+    #[error("{} is no database of a trust server: reading it takes more work than a database of its size can need", path.display())]
+    Endless {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be read.
     #[error("{} cannot be read", path.display())]
     File {
@@ -101,6 +111,14 @@ pub enum ReadError {
         path: PathBuf,
         /// The table.
         table: &'static str,
+    },
+    /// It is not as trust servers make theirs.
+    #[error("{} is not a database as trust servers make them: {reason}; the output of \"sqlite3 FILE .dump\" can be read instead, because nothing in a dump is run", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What is in it.
+        reason: String,
     },
     /// A transaction was interrupted and waits for its program.
     #[error("{} has an unfinished transaction ({}): start and stop its server, or take a copy with \".backup\"", path.display(), journal.display())]
@@ -120,8 +138,9 @@ pub struct DatabaseReader {
     engine: Engine,
     /// How the file was, where nothing keeps others from writing to it.
     seen: Option<Seen>,
+    steps: Steps,
     /// Deleted with the reader.
-    _copy: Option<TempDir>,
+    _copy: Option<Scratch>,
 }
 
 /// What shows that a file was written to.
@@ -135,18 +154,24 @@ struct Seen {
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const POSTGRES_ARCHIVE: &[u8] = b"PGDMP";
 
-/// Bytes of documents only as long as a document may be.
-const DOCUMENTS: &str = "SELECT id, CAST(role AS TEXT) AS role, CAST(version AS INTEGER) AS version, \
-    CASE WHEN length(data) <= ? THEN CAST(data AS BLOB) END AS data, CAST(created_at AS TEXT) AS created_at \
-    FROM tuf_files WHERE gun = ? AND deleted_at IS NULL AND id > ? ORDER BY id LIMIT ?";
-const CHANGES: &str = "SELECT id, CAST(created_at AS TEXT) AS created_at, gun, CAST(version AS INTEGER) AS version, \
-    CAST(sha256 AS TEXT) AS sha256, CAST(category AS TEXT) AS category FROM changefeed WHERE gun = ? ORDER BY id LIMIT ?";
+/// Values are measured before they are read: a text or a document can be as long as the file.
+const DOCUMENTS: &str = "SELECT id, CASE WHEN octet_length(role) <= 255 THEN CAST(role AS BLOB) END AS role, \
+    CASE WHEN octet_length(version) <= 20 THEN CAST(version AS INTEGER) ELSE 0 END AS version, octet_length(data) AS length, \
+    CASE WHEN octet_length(created_at) <= 64 THEN CAST(created_at AS BLOB) END AS created_at \
+    FROM tuf_files WHERE gun = ? COLLATE BINARY AND deleted_at IS NULL ORDER BY id LIMIT ?";
+const DATA: &str =
+    "SELECT CAST(data AS BLOB) FROM tuf_files WHERE id = ? AND octet_length(data) <= ?";
+const CHANGES: &str = "SELECT id, CASE WHEN octet_length(created_at) <= 64 THEN CAST(created_at AS BLOB) END AS created_at, \
+    CASE WHEN octet_length(version) <= 20 THEN CAST(version AS INTEGER) ELSE 0 END AS version, \
+    CASE WHEN octet_length(sha256) <= 128 THEN CAST(sha256 AS BLOB) END AS sha256, \
+    CASE WHEN octet_length(category) <= 64 THEN CAST(category AS BLOB) END AS category \
+    FROM changefeed WHERE gun = ? COLLATE BINARY ORDER BY id LIMIT ?";
 /// A name that is no text is none: it would be greater than every other, page after page.
 const GUNS: &str = "SELECT DISTINCT CAST(gun AS BLOB) AS name FROM tuf_files \
-    WHERE deleted_at IS NULL AND typeof(gun) = 'text' AND gun > CAST(? AS TEXT) COLLATE BINARY \
+    WHERE deleted_at IS NULL AND typeof(gun) = 'text' AND octet_length(gun) <= 4096 AND gun > CAST(? AS TEXT) COLLATE BINARY \
     ORDER BY gun COLLATE BINARY LIMIT ?";
-/// Documents that are fetched at once.
-const PAGE: i64 = 64;
+const NAMELESS: &str = "SELECT count(*) FROM tuf_files \
+    WHERE deleted_at IS NULL AND NOT (typeof(gun) = 'text' AND octet_length(gun) <= 4096)";
 
 impl DatabaseReader {
     /// Opens a SQLite file, or a dump as SQL text of SQLite, MySQL or PostgreSQL. Dumps and databases whose write-ahead log nobody has open
@@ -175,10 +200,10 @@ impl DatabaseReader {
         if begin.starts_with(POSTGRES_ARCHIVE) {
             return Err(in_dump(DumpError::PostgresArchive));
         }
-        let copy = private_folder(scratch).map_err(failed)?;
+        let copy = Scratch::new(scratch).map_err(failed)?;
         let loaded = copy.path().join("dump.db");
         let engine = dump::load(path, &loaded).await.map_err(in_dump)?;
-        let options = plain(&loaded);
+        let options = guard::options(&loaded);
         Self::connect(path, options, engine, None, Some(copy)).await
     }
 
@@ -198,15 +223,22 @@ impl DatabaseReader {
         let engine = Engine::Sqlite;
         if fs::metadata(beside("-shm")).is_ok() {
             // A server has it open: SQLite's own bookkeeping gives one state of it, and makes no files that are not there.
-            return Self::connect(path, plain(path).read_only(true), engine, None, None).await;
+            return Self::connect(
+                path,
+                guard::options(path).read_only(true),
+                engine,
+                None,
+                None,
+            )
+            .await;
         }
         let seen = look(path).map_err(failed)?;
         if !has("-wal") {
-            let options = plain(path).read_only(true).immutable(true);
+            let options = guard::options(path).read_only(true).immutable(true);
             return Self::connect(path, options, engine, Some(seen), None).await;
         }
         // A server that did not end properly left a log that must be read with it.
-        let copy = private_folder(scratch).map_err(failed)?;
+        let copy = Scratch::new(scratch).map_err(failed)?;
         let there = copy.path().join("copy.db");
         fs::copy(path, &there).map_err(failed)?;
         fs::copy(beside("-wal"), super::sqlite::with_suffix(&there, "-wal")).map_err(failed)?;
@@ -215,7 +247,7 @@ impl DatabaseReader {
                 path: path.to_owned(),
             });
         }
-        Self::connect(path, plain(&there), engine, None, Some(copy)).await
+        Self::connect(path, guard::options(&there), engine, None, Some(copy)).await
     }
 
     async fn connect(
@@ -223,39 +255,43 @@ impl DatabaseReader {
         options: SqliteConnectOptions,
         engine: Engine,
         seen: Option<Seen>,
-        copy: Option<TempDir>,
+        copy: Option<Scratch>,
     ) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Database {
             path: path.to_owned(),
             source,
         };
         let mut connection = options.connect().await.map_err(failed)?;
-        // One state for everything that follows.
-        sqlx::query("BEGIN")
-            .execute(&mut connection)
-            .await
-            .map_err(failed)?;
-        for table in ["tuf_files", "changefeed"] {
-            let found =
-                sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?")
-                    .bind(table)
-                    .fetch_optional(&mut connection)
-                    .await
-                    .map_err(failed)?;
-            if found.is_none() {
-                return Err(ReadError::NoTable {
-                    path: path.to_owned(),
-                    table,
-                });
-            }
-        }
-        Ok(Self {
+        // The log beside it is part of it.
+        let bytes = [
+            fs::metadata(path),
+            fs::metadata(super::sqlite::with_suffix(path, "-wal")),
+        ];
+        let bytes = bytes.iter().flatten().map(fs::Metadata::len).sum();
+        let steps = Steps::count(&mut connection, bytes).await.map_err(failed)?;
+        let mut reader = Self {
             connection,
             path: path.to_owned(),
             engine,
             seen,
+            steps,
             _copy: copy,
-        })
+        };
+        // One state for everything that follows.
+        let begun = sqlx::query("BEGIN").execute(&mut reader.connection).await;
+        begun.map_err(reader.failed())?;
+        match guard::check(&mut reader.connection).await {
+            Ok(()) => Ok(reader),
+            Err(Refused::Database(error)) => Err(reader.failed()(error)),
+            Err(Refused::NoTable(table)) => Err(ReadError::NoTable {
+                path: reader.path,
+                table,
+            }),
+            Err(Refused::Other(reason)) => Err(ReadError::Other {
+                path: reader.path,
+                reason,
+            }),
+        }
     }
 
     /// Whose database it is.
@@ -264,94 +300,115 @@ impl DatabaseReader {
         self.engine
     }
 
+    /// What becomes of an error of the query that comes next.
     fn failed(&self) -> impl Fn(sqlx::Error) -> ReadError + use<> {
-        let path = self.path.clone();
-        move |source| ReadError::Database {
-            path: path.clone(),
-            source,
+        let (path, steps) = (self.path.clone(), self.steps.clone());
+        steps.renew();
+        move |source| {
+            let path = path.clone();
+            if steps.are_used_up() {
+                ReadError::Endless { path }
+            } else {
+                ReadError::Database { path, source }
+            }
         }
     }
 
     /// At most `limit` names that have documents, in byte order, after the given one. They were not judged yet.
     ///
     /// # Errors
-    /// [`ReadError::Database`].
+    /// [`ReadError::Database`], [`ReadError::Endless`].
     pub async fn guns(&mut self, after: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
         let failed = self.failed();
-        let rows = sqlx::query(GUNS)
-            .bind(after)
-            .bind(i64::from(limit))
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(&failed)?;
-        let guns = rows.iter().map(|row| row.try_get("name"));
-        guns.collect::<Result<_, _>>().map_err(failed)
+        let names = sqlx::query_scalar(GUNS).bind(after).bind(i64::from(limit));
+        names.fetch_all(&mut self.connection).await.map_err(failed)
     }
 
-    /// All documents of a repository, in the order in which they were stored, until they are more than `max_rows` or `max_bytes` together.
-    /// Whether there are more, the second value says.
+    /// How many documents are of no repository: their names are no texts, or longer than any name.
     ///
     /// # Errors
-    /// [`ReadError::Database`].
+    /// [`ReadError::Database`], [`ReadError::Endless`].
+    pub async fn nameless(&mut self) -> Result<u64, ReadError> {
+        let failed = self.failed();
+        let count: i64 = sqlx::query_scalar(NAMELESS)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed)?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// All documents of a repository, in the order in which they were stored; `None` when they are more than `max_rows` or together more than
+    /// `max_bytes`, and then nothing of them was read. One that is longer than `max_document` is there without its bytes, and does not count.
+    ///
+    /// # Errors
+    /// [`ReadError::Database`], [`ReadError::Endless`].
     pub async fn documents(
         &mut self,
         gun: &str,
         max_document: u64,
         max_rows: usize,
         max_bytes: u64,
-    ) -> Result<(Vec<StoredRow>, bool), ReadError> {
+    ) -> Result<Option<Vec<StoredRow>>, ReadError> {
         let failed = self.failed();
-        let max_document = i64::try_from(max_document).unwrap_or(i64::MAX);
-        let (mut all, mut bytes, mut after) = (Vec::new(), 0_u64, i64::MIN);
-        loop {
-            let rows = sqlx::query(DOCUMENTS)
-                .bind(max_document)
-                .bind(gun)
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&mut self.connection)
-                .await
-                .map_err(&failed)?;
-            if rows.is_empty() {
-                return Ok((all, false));
-            }
-            for row in &rows {
-                let row = read_document(row).map_err(&failed)?;
-                after = row.id;
-                bytes = bytes.saturating_add(row.data.as_ref().map_or(0, |d| d.len() as u64));
-                if all.len() == max_rows || bytes > max_bytes {
-                    return Ok((all, true));
-                }
-                all.push(row);
-            }
-        }
-    }
-
-    /// The changes of a repository.
-    ///
-    /// # Errors
-    /// [`ReadError::Database`].
-    pub async fn changes(&mut self, gun: &str, limit: u32) -> Result<Vec<Change>, ReadError> {
-        let failed = self.failed();
-        let rows = sqlx::query(CHANGES)
+        let one_more = i64::try_from(max_rows)
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
+        let rows = sqlx::query(DOCUMENTS)
             .bind(gun)
-            .bind(i64::from(limit))
+            .bind(one_more)
+            .try_map(|row| read_document(&row))
             .fetch_all(&mut self.connection)
             .await
-            .map_err(&failed)?;
-        let changes = rows.iter().map(|row| {
-            let sha256: Option<String> = row.try_get("sha256")?;
-            Ok(Change {
-                id: row.try_get("id")?,
-                created_at: sql_time::parse(row.try_get("created_at")?),
-                gun: row.try_get("gun")?,
-                version: row.try_get("version")?,
-                // compat: PostgreSQL fills the column with blanks.
-                sha256: sha256.unwrap_or_default().trim_end().to_owned(),
-                category: row.try_get("category")?,
+            .map_err(failed)?;
+        let lengths = rows.iter().map(|(_, length)| *length);
+        let bytes = lengths.filter(|length| *length <= max_document);
+        if rows.len() > max_rows || bytes.fold(0, u64::saturating_add) > max_bytes {
+            return Ok(None);
+        }
+        let limit = i64::try_from(max_document).unwrap_or(i64::MAX);
+        let mut documents = Vec::with_capacity(rows.len());
+        for (mut row, length) in rows {
+            if length <= max_document {
+                let failed = self.failed();
+                let data: Option<Vec<u8>> = sqlx::query_scalar(DATA)
+                    .bind(row.id)
+                    .bind(limit)
+                    .fetch_optional(&mut self.connection)
+                    .await
+                    .map_err(failed)?;
+                row.data = data.map(Bytes::from);
+            }
+            documents.push(row);
+        }
+        Ok(Some(documents))
+    }
+
+    /// The changes of a repository. Texts that are longer than they can be are empty.
+    ///
+    /// # Errors
+    /// [`ReadError::Database`], [`ReadError::Endless`].
+    pub async fn changes(&mut self, gun: &str, limit: u32) -> Result<Vec<Change>, ReadError> {
+        let failed = self.failed();
+        sqlx::query(CHANGES)
+            .bind(gun)
+            .bind(i64::from(limit))
+            .try_map(|row: SqliteRow| {
+                Ok(Change {
+                    id: row.try_get("id")?,
+                    created_at: sql_time::parse(text(&row, "created_at")?),
+                    gun: gun.to_owned(),
+                    version: row.try_get("version")?,
+                    // compat: PostgreSQL fills the column with blanks.
+                    sha256: text(&row, "sha256")?
+                        .unwrap_or_default()
+                        .trim_end()
+                        .to_owned(),
+                    category: text(&row, "category")?.unwrap_or_default(),
+                })
             })
-        });
-        changes.collect::<Result<_, _>>().map_err(failed)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed)
     }
 
     /// Closes the database, and says whether what was read was one state of it.
@@ -375,22 +432,6 @@ impl DatabaseReader {
     }
 }
 
-fn plain(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        // A schema that somebody else wrote must not run functions.
-        .pragma("trusted_schema", "OFF")
-        .pragma("query_only", "ON")
-        .disable_statement_logging()
-}
-
-fn private_folder(scratch: &Path) -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix(".notary-database-")
-        .tempdir_in(scratch)
-}
-
 fn look(path: &Path) -> io::Result<Seen> {
     let metadata = fs::metadata(path)?;
     let log = super::sqlite::with_suffix(path, "-wal");
@@ -401,14 +442,27 @@ fn look(path: &Path) -> io::Result<Seen> {
     })
 }
 
-fn read_document(row: &SqliteRow) -> Result<StoredRow, sqlx::Error> {
-    let data: Option<Vec<u8>> = row.try_get("data")?;
-    let stored_at = sql_time::parse(row.try_get("created_at")?);
-    Ok(StoredRow {
+/// A text; what is not UTF-8 in it names nothing, and is marked so.
+fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, sqlx::Error> {
+    let text: Option<Vec<u8>> = row.try_get(column)?;
+    Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// A document without its bytes, and how many they are.
+fn read_document(row: &SqliteRow) -> Result<(StoredRow, u64), sqlx::Error> {
+    let stored_at = sql_time::parse(text(row, "created_at")?);
+    let length: Option<i64> = row.try_get("length")?;
+    let document = StoredRow {
         id: row.try_get("id")?,
-        role: row.try_get("role")?,
+        role: text(row, "role")?.unwrap_or_default(),
         version: row.try_get("version")?,
-        data: data.map(Bytes::from),
+        data: None,
         stored_at: (stored_at != ZERO_TIME).then_some(stored_at),
-    })
+    };
+    Ok((
+        document,
+        length
+            .and_then(|l| u64::try_from(l).ok())
+            .unwrap_or(u64::MAX),
+    ))
 }

@@ -44,8 +44,8 @@ async fn read(path: &Path) -> Result<Read, ReadError> {
     let mut reader = DatabaseReader::open(path, scratch.path()).await?;
     let guns = reader.guns(b"", 100).await?.into_iter();
     let guns = guns.map(|gun| String::from_utf8(gun).unwrap()).collect();
-    let (rows, more) = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await?;
-    assert!(!more);
+    let rows = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await?;
+    let rows = rows.unwrap();
     let changes = reader.changes(GUN, 1000).await?.len();
     let engine = reader.engine();
     reader.finish().await?;
@@ -311,8 +311,8 @@ async fn a_running_server_goes_on_and_one_state_is_read() {
     assert_eq!(reader.guns(b"", 9).await.unwrap(), [GUN.as_bytes()]);
     // Neither is the server held up, nor does the reader see what comes now.
     publish(&store, 5).await;
-    let (rows, _) = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await.unwrap();
-    assert_eq!(rows.len(), 11);
+    let rows = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await;
+    assert_eq!(rows.unwrap().unwrap().len(), 11);
     reader.finish().await.unwrap();
     assert_eq!(names(folder.path()), there);
     assert_eq!(read(&path).await.unwrap().rows.len(), 12);
@@ -429,11 +429,11 @@ async fn deleted_rows_are_invisible_and_bounds_hold() {
     other.close().await.unwrap();
     assert_eq!(read(&path).await.unwrap().rows.len(), 9);
     let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
-    let (rows, more) = reader.documents(GUN, 1 << 20, 4, 1 << 30).await.unwrap();
-    assert_eq!((rows.len(), more), (4, true));
-    let (rows, more) = reader.documents(GUN, 1 << 20, 99, 2000).await.unwrap();
-    assert!(more && rows.len() < 9);
-    let (rows, _) = reader.documents(GUN, 10, 99, 1 << 30).await.unwrap();
-    assert!(rows.iter().all(|row| row.data.is_none()));
+    for (max_rows, max_bytes) in [(8, 1 << 30), (99, 2000)] {
+        let rows = reader.documents(GUN, 1 << 20, max_rows, max_bytes).await;
+        assert!(rows.unwrap().is_none());
+    }
+    let rows = reader.documents(GUN, 10, 99, 1 << 30).await.unwrap();
+    assert!(rows.unwrap().iter().all(|row| row.data.is_none()));
     reader.finish().await.unwrap();
 }

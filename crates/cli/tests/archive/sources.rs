@@ -245,6 +245,38 @@ fn dumps_of_go_servers_become_archives_with_all_their_history() {
     }
 }
 
+/// Who may write rows chooses names; those that are none are told, and do not keep the others back.
+#[test]
+fn rows_of_a_dump_that_name_no_repository_are_told_and_left_out() {
+    let desk = Desk::new();
+    let to = desk.text("a.tar.gz");
+    let text = fs::read_to_string(dump("sqlite-server.sql")).unwrap();
+    let row = |number: u32, name: &str| {
+        format!(
+            "INSERT INTO tuf_files VALUES({number},NULL,NULL,NULL,{name},'root',1,NULL,X'7b7d');\n"
+        )
+    };
+    let long = format!("'{}'", "a".repeat(5000));
+    let (before, end) = text.rsplit_once("COMMIT;").unwrap();
+    let rows = [
+        row(901, r"replace('two\nlines','\n',char(10))"),
+        row(902, r"unistr('two\u000amore')"),
+        row(903, &long),
+    ];
+    let text = format!("{before}{}COMMIT;{end}", rows.concat());
+    file::write(&desk.path("dump.sql"), text).unwrap();
+    let told = create(NOW, &["--from-database", &desk.text("dump.sql"), "-o", &to]);
+    assert_eq!(told.code, Some(1), "{told}");
+    for said in [
+        "skipped \"two\\nlines\", which is no name",
+        "skipped \"two\\nmore\", which is no name",
+        "skipped 1 document of the database",
+    ] {
+        assert!(told.stderr.contains(said), "{told}");
+    }
+    assert_eq!(only(&to, RECORDED).record.documents.len(), 10);
+}
+
 #[test]
 fn what_is_no_database_or_has_no_such_repository_makes_no_archive() {
     let desk = Desk::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::DumpError;
 use super::lexer::{Lexer, Token};
-use super::value::Value;
+use super::value::{self, Value};
 use crate::reader::Engine;
 
 /// A row of one of the two tables.
@@ -36,6 +36,9 @@ enum Table {
 
 /// Most columns of a table.
 const MAX_COLUMNS: usize = 64;
+/// Most calls within each other: the shell of SQLite writes one for each of two kinds of line ends.
+const MAX_CALLS: usize = 4;
+const UNKNOWN_VALUE: &str = "a value is written in a way that is not known";
 
 /// Where the reading is.
 enum Place {
@@ -316,17 +319,12 @@ impl Reading {
             match self.need()? {
                 Token::Sign(b',') if values.len() < MAX_COLUMNS => {}
                 Token::Sign(b')') => return Ok(values),
-                _ => {
-                    return Err(self
-                        .lexer
-                        .error("a value is written in a way that is not known"));
-                }
+                _ => return Err(self.lexer.error(UNKNOWN_VALUE)),
             }
         }
     }
 
     fn value(&mut self) -> Result<Value, DumpError> {
-        let unknown = "a value is written in a way that is not known";
         let mut token = self.need()?;
         let is_negative = token == Token::Sign(b'-');
         if is_negative {
@@ -334,18 +332,76 @@ impl Reading {
         }
         match token {
             Token::Number(text) => {
-                let number: i64 = text.parse().map_err(|_| self.lexer.error(unknown))?;
+                let number: i64 = text.parse().map_err(|_| self.lexer.error(UNKNOWN_VALUE))?;
                 Ok(Value::Number(if is_negative { -number } else { number }))
             }
-            _ if is_negative => Err(self.lexer.error(unknown)),
+            _ if is_negative => Err(self.lexer.error(UNKNOWN_VALUE)),
             Token::Text(text) => Ok(Value::Text(text)),
             Token::Bytes(bytes) => Ok(Value::Bytes(bytes)),
             Token::Word(word) if word == "null" => Ok(Value::Null),
+            Token::Word(word) if self.lexer.engine() == Engine::Sqlite => {
+                self.back.push_front(Token::Word(word));
+                self.called(0).map(Value::Text)
+            }
             Token::Word(word) if word == "_binary" => match self.need()? {
                 Token::Text(bytes) | Token::Bytes(bytes) => Ok(Value::Bytes(bytes)),
-                _ => Err(self.lexer.error(unknown)),
+                _ => Err(self.lexer.error(UNKNOWN_VALUE)),
             },
-            _ => Err(self.lexer.error(unknown)),
+            _ => Err(self.lexer.error(UNKNOWN_VALUE)),
+        }
+    }
+
+    /// A text that the shell of SQLite wrote as a call, because it has ends of lines in it: `replace('a\nb','\n',char(10))`, also within
+    /// another one, or since version 3.50 `unistr('a\u000ab')`.
+    fn called(&mut self, depth: usize) -> Result<Vec<u8>, DumpError> {
+        let name = match self.need()? {
+            Token::Text(text) if depth > 0 => return Ok(text),
+            Token::Word(name) if depth < MAX_CALLS => name,
+            _ => return Err(self.lexer.error(UNKNOWN_VALUE)),
+        };
+        self.sign(b'(')?;
+        let text = match name.as_str() {
+            "unistr" => match self.need()? {
+                Token::Text(text) => value::unistr(&text),
+                _ => None,
+            },
+            "replace" => {
+                let text = self.called(depth + 1)?;
+                self.sign(b',')?;
+                let Token::Text(placeholder) = self.need()? else {
+                    return Err(self.lexer.error(UNKNOWN_VALUE));
+                };
+                self.sign(b',')?;
+                let end = self.line_end()?;
+                value::replace(&text, &placeholder, end)
+            }
+            _ => None,
+        };
+        let text = text.ok_or_else(|| self.lexer.error(UNKNOWN_VALUE))?;
+        self.sign(b')')?;
+        Ok(text)
+    }
+
+    /// `char(10)` or `char(13)`.
+    fn line_end(&mut self) -> Result<u8, DumpError> {
+        let is_call = self.need()? == Token::Word("char".to_owned());
+        self.sign(b'(')?;
+        let end = match self.need()? {
+            Token::Number(number) if number == "10" => Some(b'\n'),
+            Token::Number(number) if number == "13" => Some(b'\r'),
+            _ => None,
+        };
+        self.sign(b')')?;
+        end.filter(|_| is_call)
+            .ok_or_else(|| self.lexer.error(UNKNOWN_VALUE))
+    }
+
+    /// A sign within a value.
+    fn sign(&mut self, sign: u8) -> Result<(), DumpError> {
+        if self.need()? == Token::Sign(sign) {
+            Ok(())
+        } else {
+            Err(self.lexer.error(UNKNOWN_VALUE))
         }
     }
 
@@ -369,20 +425,20 @@ impl Reading {
         let engine = self.lexer.engine();
         Ok(match table {
             Table::Files => Record::File {
-                created_at: time(take("created_at")?.text().map_err(wrong)?),
-                deleted_at: time(take("deleted_at")?.text().map_err(wrong)?),
-                gun: some(take("gun")?.text().map_err(wrong)?)?,
-                role: some(take("role")?.text().map_err(wrong)?)?,
+                created_at: time(take("created_at")?.text()),
+                deleted_at: time(take("deleted_at")?.text()),
+                gun: some(take("gun")?.text())?,
+                role: some(take("role")?.text())?,
                 version: take("version")?.number().map_err(wrong)?,
                 data: take("data")?.bytes(engine).map_err(wrong)?,
             },
             Table::Changes => Record::Change {
                 id: take("id")?.number().map_err(wrong)?,
-                created_at: time(take("created_at")?.text().map_err(wrong)?),
-                gun: some(take("gun")?.text().map_err(wrong)?)?,
+                created_at: time(take("created_at")?.text()),
+                gun: some(take("gun")?.text())?,
                 version: take("version")?.number().map_err(wrong)?,
-                sha256: take("sha256")?.text().map_err(wrong)?,
-                category: some(take("category")?.text().map_err(wrong)?)?,
+                sha256: take("sha256")?.text(),
+                category: some(take("category")?.text())?,
             },
         })
     }

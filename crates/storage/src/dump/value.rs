@@ -12,13 +12,14 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// As text; `None` for null.
-    pub(super) fn text(self) -> Result<Option<String>, &'static str> {
-        let utf8 = |text| String::from_utf8(text).map_err(|_| "a text is not UTF-8");
+    /// As text; `None` for null. What is not UTF-8 names nothing, and is marked so: one row must not end the others.
+    pub(super) fn text(self) -> Option<String> {
         match self {
-            Self::Null => Ok(None),
-            Self::Number(number) => Ok(Some(number.to_string())),
-            Self::Text(text) | Self::Bytes(text) => utf8(text).map(Some),
+            Self::Null => None,
+            Self::Number(number) => Some(number.to_string()),
+            Self::Text(text) | Self::Bytes(text) => {
+                Some(String::from_utf8_lossy(&text).into_owned())
+            }
         }
     }
 
@@ -43,6 +44,48 @@ impl Value {
             Self::Null | Self::Number(_) => Err("bytes were expected"),
         }
     }
+}
+
+/// `text` with a line end in the place of each `placeholder`; `None` when that is nothing.
+pub(super) fn replace(text: &[u8], placeholder: &[u8], end: u8) -> Option<Vec<u8>> {
+    let mut replaced = Vec::with_capacity(text.len());
+    let mut rest = text;
+    if placeholder.is_empty() {
+        return None;
+    }
+    while let Some((first, others)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(placeholder) {
+            replaced.push(end);
+            rest = after;
+        } else {
+            replaced.push(*first);
+            rest = others;
+        }
+    }
+    Some(replaced)
+}
+
+/// What `unistr` makes of a text; `None` where a backslash begins something else than `\\` or `\u` with four digits.
+pub(super) fn unistr(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut parts = text.split('\\');
+    let mut plain = parts.next()?.to_owned();
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            // The second of two; what follows is as it stands.
+            plain.push('\\');
+            plain.push_str(parts.next()?);
+        } else {
+            let (digits, after) = part.strip_prefix('u')?.split_at_checked(4)?;
+            let digits = digits
+                .bytes()
+                .all(|b| b.is_ascii_hexdigit())
+                .then_some(digits)?;
+            plain.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
+            plain.push_str(after);
+        }
+    }
+    Some(plain.into_bytes())
 }
 
 fn bytea(text: &[u8]) -> Result<Vec<u8>, &'static str> {

@@ -88,6 +88,15 @@ pub fn name_skipped(name: &str, reason: &str, place: Option<(&str, usize)>) -> S
     )
 }
 
+/// Documents that are of no repository.
+#[must_use]
+pub fn documents_nameless(count: u64) -> String {
+    format!(
+        "skipped {count} {} of the database: what stands for the name of the repository is no text, or much too long\n",
+        if count == 1 { "document" } else { "documents" }
+    )
+}
+
 /// A list that cannot be read.
 #[must_use]
 pub fn list_unreadable(path: &str, reason: &str) -> String {

@@ -93,16 +93,18 @@ async fn all_names(
     names: &mut Names,
     context: &Context,
 ) -> Result<(), Failure> {
+    let nameless = reader.nameless().await.map_err(|error| failure(&error))?;
+    if nameless > 0 {
+        context.printer.err(&texts::documents_nameless(nameless));
+        names.invalid = names.invalid.saturating_add(nameless);
+    }
     let mut after = Vec::new();
     loop {
         let page = reader.guns(&after, PAGE).await;
         let page = page.map_err(|error| failure(&error))?;
-        let Some(last) = page.last() else {
+        let Some(last) = page.last().filter(|last| **last > after) else {
             return Ok(());
         };
-        if *last <= after {
-            return Ok(());
-        }
         after.clone_from(last);
         for name in &page {
             match std::str::from_utf8(name) {
@@ -121,7 +123,7 @@ async fn take(
     gun: &Gun,
     captured: Moment,
 ) -> Result<Result<ArchivedRepository, &'static str>, ReadError> {
-    let (rows, more) = reader
+    let rows = reader
         .documents(
             gun.as_str(),
             MAX_DOCUMENT_BYTES,
@@ -129,11 +131,11 @@ async fn take(
             MAX_REPOSITORY_BYTES,
         )
         .await?;
-    if rows.is_empty() && !more {
-        return Ok(Err("the database does not have it"));
-    }
-    if more {
+    let Some(rows) = rows else {
         return Ok(Err("it has more documents than an archive takes"));
+    };
+    if rows.is_empty() {
+        return Ok(Err("the database does not have it"));
     }
     let mut held = Vec::with_capacity(rows.len());
     for row in rows {
