@@ -8,6 +8,7 @@
 //! * [`certificate`]: certificate authorities for one test (feature `tls`).
 //! * [`fleet`]: many repositories of every kind on a trust server, with what is true of each (feature `tls`).
 //! * [`mint`]: keys that sign tokens of any content (feature `tls`).
+//! * [`recorded`]: 333 recorded runs of Go's client against hostile servers, to be replayed (feature `recorded`).
 //!
 //! A peer that is not installed makes the caller fail with the command that installs it; nothing is ever skipped.
 
@@ -33,5 +34,7 @@ pub mod peer;
 pub mod port;
 pub mod process;
 pub mod program;
+#[cfg(feature = "recorded")]
+pub mod recorded;
 pub mod terminal;
 pub mod user;

@@ -1,13 +1,13 @@
 //! The 333 recorded client runs (`tests/data/attacks`): for each, what the Go notary 0.7 client did, and ours beside it.
 //!
 //! Every run of every case must give the same output, warnings, requests and cache as Go's, except for what
-//! [`deviations`] lists with its reason. Texts of Go's JSON decoder are one class.
+//! the table of deviations lists with its reason (`deviations.json`). Texts of Go's JSON decoder are one class.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
+use signet_testkit::recorded::{self, Case, Deviation, Deviations, FATAL, JSON_CLASS, Layer, Pinning, Seen};
 use signet_tuf::rules::RuleError;
 use signet_tuf::{
     Answer, Fetch, FirstUse, FoundTarget, HashAlgorithm, ParseError, RoleName, Scope, TrustPinning,
@@ -16,134 +16,36 @@ use signet_tuf::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::support::{Client, data, read, read_json, split_checksum};
+use crate::support::{Client, data, read};
 
-#[derive(Deserialize)]
-struct Cases {
-    now: String,
-    gun: String,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    id: String,
-    #[serde(default)]
-    cache: BTreeMap<String, File>,
-    server: Server,
-    #[serde(default)]
-    config: Config,
-    v2_status: Option<u16>,
-    go: Vec<GoRun>,
-    go_cache_versions_after: BTreeMap<String, serde_json::Value>,
-    signet: Verdict,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Server {
-    Files(BTreeMap<String, File>),
-    /// `"unreachable"`.
-    Unreachable(serde::de::IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct File {
-    blob: Option<String>,
-    #[serde(default)]
-    pad_spaces_before_last_byte: usize,
-    #[serde(default)]
-    chunked: bool,
-    content_length_header: Option<u64>,
-    status: Option<u16>,
-    #[serde(default)]
-    drop_connection: bool,
-}
-
-#[derive(Default, Deserialize)]
-struct Config {
-    #[serde(default)]
-    trust_pinning: Pinning,
-}
-
-#[derive(Default, Deserialize)]
-struct Pinning {
-    #[serde(default)]
-    certs: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    ca: BTreeMap<String, String>,
-    #[serde(default)]
-    disable_tofu: bool,
-}
-
-#[derive(Deserialize)]
-struct GoRun {
-    cmd: Vec<String>,
-    rc: i32,
-    #[serde(default)]
-    crash: bool,
-    stdout: String,
-    stderr: String,
-    requests: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Verdict {
-    verdict: String,
-}
-
-impl File {
-    fn bytes(&self) -> Bytes {
-        let mut bytes = read(&format!("attacks/blobs/{}", self.blob.as_ref().unwrap()));
-        if let Some(last) = bytes.pop() {
-            bytes.extend(std::iter::repeat_n(b' ', self.pad_spaces_before_last_byte));
-            bytes.push(last);
+/// What an HTTP client with this limit makes of the answer.
+fn answer(file: &recorded::File, max_bytes: u64) -> Answer {
+    match file.status {
+        _ if file.drop_connection => return Answer::Unreachable("EOF".to_owned()),
+        Some(404) => return Answer::Absent,
+        Some(status) => {
+            return Answer::Refused(Refusal {
+                status,
+                message: None,
+            });
         }
-        bytes.into()
+        None => {}
     }
-
-    /// What an HTTP client with this limit makes of the answer.
-    fn answer(&self, max_bytes: u64) -> Answer {
-        match self.status {
-            _ if self.drop_connection => return Answer::Unreachable("EOF".to_owned()),
-            Some(404) => return Answer::Absent,
-            Some(status) => {
-                return Answer::Refused(Refusal {
-                    status,
-                    message: None,
-                });
-            }
-            None => {}
-        }
-        let mut bytes = self.bytes();
-        if self.chunked {
-            bytes.truncate(usize::try_from(max_bytes).unwrap().min(bytes.len()));
-        } else if self.content_length_header.unwrap_or(bytes.len() as u64) > max_bytes {
-            return Answer::TooLarge;
-        }
-        Answer::Bytes(bytes)
+    let mut bytes = Bytes::from(file.bytes().unwrap().unwrap());
+    if file.chunked {
+        bytes.truncate(usize::try_from(max_bytes).unwrap().min(bytes.len()));
+    } else if file.content_length_header.unwrap_or(bytes.len() as u64) > max_bytes {
+        return Answer::TooLarge;
     }
+    Answer::Bytes(bytes)
 }
 
-impl Case {
-    /// Go asks for `/v2/` first and takes any other answer than 2xx and 401 for being offline.
-    const fn is_offline(&self) -> bool {
-        self.v2_status.is_some() || matches!(self.server, Server::Unreachable(_))
+fn serve(case: &Case, fetch: &Fetch) -> Answer {
+    if case.is_offline() {
+        return Answer::Unreachable("client is offline".to_owned());
     }
-
-    fn serve(&self, fetch: &Fetch) -> Answer {
-        let Server::Files(files) = &self.server else {
-            return Answer::Unreachable("client is offline".to_owned());
-        };
-        if self.is_offline() {
-            return Answer::Unreachable("client is offline".to_owned());
-        }
-        let name = fetch.path.to_string();
-        let name = split_checksum(&name).map_or(name.as_str(), |(role, _)| role);
-        files
-            .get(name)
-            .map_or(Answer::Absent, |file| file.answer(fetch.max_bytes))
-    }
+    case.answer(&fetch.path.to_string())
+        .map_or(Answer::Absent, |file| answer(file, fetch.max_bytes))
 }
 
 fn pinning(config: &Pinning) -> TrustPinning {
@@ -162,14 +64,6 @@ fn pinning(config: &Pinning) -> TrustPinning {
     }
 }
 
-/// What a run shows, in comparable form.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Seen {
-    output: String,
-    warnings: Vec<String>,
-    requests: String,
-}
-
 /// Text of an error, as the `notary` command prints it.
 fn text_of(error: &UpdateError, gun: &str) -> String {
     match error {
@@ -182,26 +76,8 @@ fn text_of(error: &UpdateError, gun: &str) -> String {
     }
 }
 
-const JSON_CLASS: &str = "(not the right JSON)";
-
-/// Go's decoder texts are one class.
-fn fold_json(text: &str) -> String {
-    let prefixes = [
-        "json: ",
-        "invalid character ",
-        "unexpected end of JSON input",
-        "illegal base64 data ",
-        "parsing time ",
-    ];
-    if prefixes.iter().any(|prefix| text.starts_with(prefix)) {
-        JSON_CLASS.to_owned()
-    } else {
-        text.to_owned()
-    }
-}
-
 fn fatal(text: &str) -> String {
-    format!("\n* fatal: {text}\n")
+    format!("{FATAL}{text}\n")
 }
 
 fn hex_sha256(target: &FoundTarget) -> String {
@@ -252,7 +128,7 @@ fn table(targets: &[FoundTarget]) -> String {
 
 /// Runs a `notary` command with our engine.
 fn run(case: &Case, client: &mut Client, cmd: &[String]) -> Seen {
-    let mut update = client.update(Scope::All, |fetch| case.serve(fetch));
+    let mut update = client.update(Scope::All, |fetch| serve(case, fetch));
     // The order of independent warnings is not promised.
     update.warnings.sort();
     let gun = client.gun.as_str();
@@ -307,113 +183,49 @@ fn run(case: &Case, client: &mut Client, cmd: &[String]) -> Seen {
     }
 }
 
-fn seen_of_go(run: &GoRun) -> Seen {
-    let output = match run.stdout.strip_prefix("\n* fatal: ") {
-        Some(error) => fatal(&fold_json(error.trim_end_matches('\n'))),
-        None => run.stdout.clone(),
-    };
-    let mut warnings: Vec<String> = run
-        .stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix("level=warning msg="))
-        .map(|message| serde_json::from_str(message).unwrap())
-        .collect();
-    warnings.sort();
-    let requests: Vec<&str> = run
-        .requests
-        .iter()
-        .map(String::as_str)
-        .filter(|request| !request.ends_with("/v2/"))
-        .collect();
-    Seen {
-        output,
-        warnings,
-        requests: requests.join(" "),
-    }
-}
-
 fn versions(client: &Client) -> BTreeMap<String, serde_json::Value> {
     client
         .cache()
         .into_iter()
-        .map(|(role, bytes)| {
-            let version = serde_json::from_slice::<serde_json::Value>(&bytes)
-                .ok()
-                .and_then(|document| document.get("signed")?.get("version").cloned())
-                .unwrap_or_else(|| "?".into());
-            (role, version)
-        })
+        .map(|(role, bytes)| (role, recorded::version(&bytes)))
         .collect()
-}
-
-/// The targets of an output as `name@role`; everything else as it is.
-fn short(output: &str) -> String {
-    if !output.starts_with("NAME ") {
-        return output.to_owned();
-    }
-    let rows = output.lines().skip(2).filter_map(|row| {
-        let mut cells = row.split_whitespace();
-        Some(format!("{}@{}", cells.next()?, cells.next_back()?))
-    });
-    rows.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
 fn every_recorded_run_gives_its_verdict() {
-    let file: Cases = read_json("attacks/cases.json");
-    assert_eq!(file.cases.len(), 333);
-    let now = OffsetDateTime::parse(&file.now, &Rfc3339).unwrap();
-    let mut deviations = deviations();
+    let recording = recorded::read().unwrap();
+    assert_eq!(recording.cases.len(), 333);
+    let now = OffsetDateTime::parse(&recording.now, &Rfc3339).unwrap();
+    let deviations = Deviations::of(Layer::Engine).unwrap();
+    let mut used = BTreeSet::new();
     let mut problems = Vec::new();
-    for case in &file.cases {
-        let mut client = Client::new(&file.gun, now);
+    for case in &recording.cases {
+        let mut client = Client::new(&recording.gun, now);
         client.pinning = pinning(&case.config.trust_pinning);
         for (role, cached) in &case.cache {
-            client.store(&role.parse().unwrap(), cached.bytes());
+            let bytes = cached.bytes().unwrap().unwrap();
+            client.store(&role.parse().unwrap(), bytes.into());
         }
-        let mut wanted_cache = case.go_cache_versions_after.clone();
+        let mut wanted_cache = case.versions.clone();
         for (i, go) in case.go.iter().enumerate() {
             let ours = run(case, &mut client, &go.cmd);
-            let mut wanted = seen_of_go(go);
-            let deviation = deviations
-                .iter()
-                .position(|deviation| deviation.case == case.id && deviation.step == i)
-                .map(|at| deviations.swap_remove(at));
-            if let Some(deviation) = &deviation {
-                assert!(!deviation.why.is_empty());
-                if let Some(output) = deviation.output {
-                    output.clone_into(&mut wanted.output);
-                }
-                if let Some(warnings) = deviation.warnings {
-                    wanted.warnings = warnings.iter().map(|&text| text.to_owned()).collect();
-                }
-                if let Some(requests) = deviation.requests {
-                    requests.clone_into(&mut wanted.requests);
-                }
-                if let Some(cache) = deviation.cache {
-                    wanted_cache = cache
-                        .iter()
-                        .map(|&(role, version)| (role.to_owned(), version.into()))
-                        .collect();
-                }
+            let mut wanted = go.seen();
+            let deviation = deviations.find(&case.id, i);
+            if let Some(deviation) = deviation {
+                deviation.apply(&mut wanted, &mut wanted_cache);
+                used.insert((case.id.as_str(), i));
             } else {
                 // Not even an allowed difference goes without its line in the table.
                 assert!(!go.crash, "{}: Go crashed", case.id);
                 let only_go_accepts = case.signet.verdict == "stricter" && i + 1 == case.go.len();
                 assert!(!only_go_accepts, "{}: must be stricter than Go", case.id);
-                assert_eq!(
-                    go.rc == 0,
-                    !ours.output.contains("* fatal: "),
-                    "{}",
-                    case.id
-                );
+                assert_eq!(go.rc == 0, !ours.output.starts_with(FATAL), "{}", case.id);
             }
             // The table has targets in short, Go's own output is compared to the letter.
-            let same_output = match &deviation {
-                Some(Deviation {
-                    output: Some(_), ..
-                }) => short(&ours.output) == wanted.output,
-                _ => ours.output == wanted.output,
+            let same_output = if deviation.is_some_and(Deviation::is_short) {
+                recorded::short(&ours.output) == wanted.output
+            } else {
+                ours.output == wanted.output
             };
             if !same_output || ours.warnings != wanted.warnings || ours.requests != wanted.requests
             {
@@ -421,7 +233,7 @@ fn every_recorded_run_gives_its_verdict() {
                     "{} [{}] step {i}\n  ours   {:?} {ours:?}\n  wanted {wanted:?}",
                     case.id,
                     case.signet.verdict,
-                    short(&ours.output)
+                    recorded::short(&ours.output)
                 ));
             }
         }
@@ -433,261 +245,11 @@ fn every_recorded_run_gives_its_verdict() {
             ));
         }
     }
-    problems.extend(
-        deviations
-            .iter()
-            .map(|unused| format!("{} step {}: no such run", unused.case, unused.step)),
-    );
+    problems.extend(deviations.unused(&used));
     assert!(
         problems.is_empty(),
         "{}\n{} problems",
         problems.join("\n"),
         problems.len()
     );
-}
-
-/// Where our run differs from Go's, and why. What is `None` is as with Go.
-struct Deviation {
-    case: &'static str,
-    step: usize,
-    why: &'static str,
-    output: Option<&'static str>,
-    warnings: Option<&'static [&'static str]>,
-    requests: Option<&'static str>,
-    cache: Option<&'static [(&'static str, i64)]>,
-}
-
-impl Deviation {
-    const fn output(mut self, output: &'static str) -> Self {
-        self.output = Some(output);
-        self
-    }
-
-    const fn warnings(mut self, warnings: &'static [&'static str]) -> Self {
-        self.warnings = Some(warnings);
-        self
-    }
-
-    const fn requests(mut self, requests: &'static str) -> Self {
-        self.requests = Some(requests);
-        self
-    }
-
-    const fn cache(mut self, cache: &'static [(&'static str, i64)]) -> Self {
-        self.cache = Some(cache);
-        self
-    }
-}
-
-const ALL: &str = "alice/sub/deep@targets/alice/sub alice/tool@targets/alice latest@targets/releases v1@targets v2@targets";
-const ALL_BUT_RELEASES: &str =
-    "alice/sub/deep@targets/alice/sub alice/tool@targets/alice v1@targets v2@targets";
-const FIRST_CONTACT: &str = "root timestamp snapshot.<sha256> targets.<sha256> targets/releases.<sha256> targets/alice.<sha256> targets/alice/sub.<sha256>";
-const COMPLETE: &[(&str, i64)] = &[
-    ("root", 1),
-    ("snapshot", 7),
-    ("targets", 5),
-    ("targets/alice", 3),
-    ("targets/alice/sub", 2),
-    ("targets/releases", 3),
-    ("timestamp", 9),
-];
-const UNSIGNED_RELEASES: &[&str] = &[
-    "Error getting targets/releases: valid signatures did not meet threshold for targets/releases",
-];
-const JSON_REFUSED: &str = "\n* fatal: (not the right JSON)\n";
-
-const CRASH: &str = "Go crashes here; the document is refused like any other that is invalid";
-const EXACT_NAMES: &str =
-    "member names are matched exactly, so that all readers see the same members (A24)";
-const FLOOR: &str = "version floors do not depend on cached files or their size (A10, A11)";
-const ONE_READING: &str =
-    "what two readers may read differently is refused before it is verified (A24)";
-const DISTINCT_KEYS: &str =
-    "thresholds count distinct public keys, not key IDs or certificates (A8)";
-const CODE_SIGNING: &str = "a pinned path may end in a certificate for code signing, which every generated root certificate is";
-const LOGIN: &str = "Go repeats a request that was refused with 401; whether to log in is the transport's decision, not the engine's";
-
-fn deviations() -> Vec<Deviation> {
-    let d = |case, step, why| Deviation {
-        case,
-        step,
-        why,
-        output: None,
-        warnings: None,
-        requests: None,
-        cache: None,
-    };
-    vec![
-        // Timestamp.
-        d("ts-signed-null", 0, CRASH)
-            .output("\n* fatal: timestamp type metadata invalid: timestamp file contained an empty payload\n")
-            .requests("root timestamp root timestamp"),
-        d("ts-signed-missing", 0, CRASH)
-            .output("\n* fatal: timestamp type metadata invalid: timestamp file contained an empty payload\n")
-            .requests("root timestamp root timestamp"),
-        d("ts-keys-case-insensitive", 0, EXACT_NAMES)
-            .output("\n* fatal: tuf: data has no signatures\n")
-            .requests("root timestamp root timestamp")
-            .cache(&[("root", 1)]),
-        d("ts-case-variant-member", 0, EXACT_NAMES)
-            .output(ALL)
-            .requests(FIRST_CONTACT)
-            .cache(COMPLETE),
-        d("ts-dup-member", 0, ONE_READING)
-            .output(JSON_REFUSED)
-            .requests("root timestamp root timestamp")
-            .cache(&[("root", 1)]),
-        d("ts-base64-newline", 0, ONE_READING)
-            .output(JSON_REFUSED)
-            .requests("root timestamp root timestamp")
-            .cache(&[("root", 1)]),
-        d("ts-key-public-newline", 0, ONE_READING)
-            .output(JSON_REFUSED)
-            .requests("root")
-            .cache(&[]),
-        d("ts-401-cached", 0, LOGIN).requests("timestamp"),
-        d("rt-401", 0, LOGIN).requests("root"),
-        d("ts-500-cached-expired", 0, "the second pass does not repeat the warning of the first")
-            .warnings(&["Error while downloading remote metadata, using cached timestamp - this might not be the latest version available remotely"]),
-        // Snapshot.
-        d("sn-length-minus-one", 0, "a negative length is no bound; Go takes it for 100 MiB (A17)")
-            .output("\n* fatal: snapshot is listed with the invalid length -1\n")
-            .requests("root timestamp root timestamp")
-            .cache(&[("root", 1), ("timestamp", 9)]),
-        d("sn-rollback-smaller", 0, FLOOR)
-            .output("\n* fatal: version 6 is lower than current version 7\n")
-            .requests("timestamp snapshot.<sha256> root timestamp snapshot.<sha256>")
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 7),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 10),
-            ]),
-        d("sn-rollback-retry", 1, FLOOR)
-            .output("\n* fatal: version 6 is lower than current version 7\n")
-            .requests("timestamp snapshot.<sha256> root timestamp snapshot.<sha256>")
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 7),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 10),
-            ]),
-        // Targets.
-        d("tg-rollback-smaller", 0, FLOOR)
-            .output("\n* fatal: version 4 is lower than current version 5\n")
-            .requests("timestamp snapshot.<sha256> targets.<sha256> timestamp targets.<sha256>")
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 8),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 10),
-            ]),
-        d("tg-delegation-null", 0, CRASH)
-            .output("\n* fatal: targets type metadata invalid: delegation role is null\n")
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> timestamp targets.<sha256>"),
-        d("tg-length-above-2p53", 0, ONE_READING)
-            .output(JSON_REFUSED)
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> timestamp targets.<sha256>")
-            .cache(&[("root", 1), ("snapshot", 7), ("timestamp", 9)]),
-        d("tg-length-above-2p53-exact", 0, ONE_READING).output(JSON_REFUSED),
-        d("tg-invalid-utf8", 0, ONE_READING)
-            .output(JSON_REFUSED)
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> timestamp targets.<sha256>")
-            .cache(&[("root", 1), ("snapshot", 7), ("timestamp", 9)]),
-        // Delegations.
-        d("dg-signed-null", 0, CRASH)
-            .output("\n* fatal: tuf: data has no signatures\n")
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> targets/releases.<sha256> timestamp targets/releases.<sha256>"),
-        d("dg-rollback", 0, FLOOR)
-            .output("\n* fatal: version 2 is lower than current version 3\n")
-            .requests("timestamp snapshot.<sha256> targets/releases.<sha256> timestamp targets/releases.<sha256>")
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 8),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 10),
-            ]),
-        d("dg-x509-same-key-twice", 0, DISTINCT_KEYS)
-            .output(ALL_BUT_RELEASES)
-            .warnings(UNSIGNED_RELEASES)
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 7),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("timestamp", 9),
-            ]),
-        d("dg-cert-rsa1024", 0, "the parent says enough; the document is not even asked for")
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> timestamp"),
-        d("dg-cert-rsa1024-unused", 0, "the parent says enough; the document is not even asked for")
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> timestamp"),
-        d("dg-duplicate-role", 0, "the same document is not asked for and complained of twice")
-            .warnings(UNSIGNED_RELEASES)
-            .requests(FIRST_CONTACT),
-        d("dg-duplicate-role-valid", 0, "the same document is not asked for twice")
-            .requests("root timestamp snapshot.<sha256> targets.<sha256> targets/releases.<sha256> targets/alice.<sha256> targets/alice/sub.<sha256> timestamp"),
-        d("dg-404-root-name", 0, "a missing delegation is not a missing repository, whatever its name")
-            .output("\n* fatal: targets/root-ca.c371df9c4e115a23018e830849605b516886b6491b21f9e88a08ff6f8ac1294b trust data unavailable.  Has a notary repository been initialized?\n"),
-        d("dg-lookup-empty-name", 0, "paths hold for the empty name as for every other")
-            .output("\n* fatal: No valid trust data for \n"),
-        // Root.
-        d("rt-same-key-two-certs", 0, DISTINCT_KEYS)
-            .output("\n* fatal: could not validate the path to a trusted root: failed to validate integrity of roots\n")
-            .requests("root")
-            .cache(&[]),
-        d("rt-keytype-raw-label", 0, "a certificate under the label of a bare key is no root key (A1)")
-            .output("\n* fatal: could not validate the path to a trusted root: failed to validate integrity of roots\n")
-            .requests("root")
-            .cache(&[]),
-        d("rr-two-hops-mid-higher-version", 0, "<n>.root must carry version n (A16)")
-            .output("\n* fatal: could not rotate trust to a new trusted root: 2.root carries version 7\n")
-            .requests("timestamp snapshot.<sha256> root.<sha256> 2.root")
-            .cache(&[
-                ("root", 1),
-                ("snapshot", 7),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 11),
-            ]),
-        d("rr-cached-expired-two-hops", 0, "an expired root is where the chain begins, not where it ends")
-            .output(ALL)
-            .requests("root 2.root timestamp snapshot.<sha256>")
-            .cache(&[
-                ("root", 3),
-                ("snapshot", 9),
-                ("targets", 5),
-                ("targets/alice", 3),
-                ("targets/alice/sub", 2),
-                ("targets/releases", 3),
-                ("timestamp", 11),
-            ]),
-        d("rr-cached-expired-bad-delegation", 0, CRASH)
-            .output(ALL_BUT_RELEASES)
-            .warnings(UNSIGNED_RELEASES),
-        // Pinning.
-        d("pin-ca-eku-codesigning", 0, CODE_SIGNING)
-            .output(ALL)
-            .requests(FIRST_CONTACT)
-            .cache(COMPLETE),
-        d("pin-ca-selfsigned-leaf", 0, CODE_SIGNING)
-            .output(ALL)
-            .requests(FIRST_CONTACT)
-            .cache(COMPLETE),
-    ]
 }

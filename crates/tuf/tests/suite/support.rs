@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use signet_testkit::recorded;
 use signet_tuf::{
     Answer, BaseRole, Cached, Fetch, Floors, Gun, Mode, RoleName, Scope, Step, TrustPinning,
     TrustedRepository, Update, UpdateError,
@@ -75,7 +76,7 @@ impl Client {
         let result = loop {
             match update.step() {
                 Ok(Step::Fetch(fetch)) => {
-                    requests.push(shown(&fetch.path.to_string()));
+                    requests.push(recorded::shown(&fetch.path.to_string()));
                     assert!(requests.len() < 20_000, "the update does not end");
                     update.answer(serve(&fetch));
                 }
@@ -122,14 +123,4 @@ impl Client {
             )
             .collect()
     }
-}
-
-/// The role and the checksum of a name by checksum.
-pub(crate) fn split_checksum(name: &str) -> Option<(&str, &str)> {
-    let (role, sha256) = name.rsplit_once('.')?;
-    (sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit())).then_some((role, sha256))
-}
-
-fn shown(name: &str) -> String {
-    split_checksum(name).map_or_else(|| name.to_owned(), |(role, _)| format!("{role}.<sha256>"))
 }

@@ -1,0 +1,246 @@
+//! The 333 recorded client runs through the program `notary`: exit code, standard output, log lines, requests and cache, each as Go's were
+//! (specification of the command line, sections 1.3, 5.2 and 7), except for what the table of deviations lists with its reason.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
+use signet_testkit::program::FAKETIME;
+use signet_testkit::recorded::{
+    self, Case, Deviation, Deviations, FATAL, GoRun, Layer, Seen, Server,
+};
+use tempfile::TempDir;
+
+/// Commands at the same time. They wait for one another and for the disk more than they compute.
+const WORKERS: usize = 4;
+
+/// Somebody with the cache and the configuration of a case, at the moment of the recording.
+struct Reader<'a> {
+    home: TempDir,
+    gun: &'a str,
+    clock: &'a [(&'static str, String)],
+    server: Server,
+}
+
+impl<'a> Reader<'a> {
+    fn new(case: &Arc<Case>, gun: &'a str, clock: &'a [(&'static str, String)]) -> Self {
+        let reader = Self {
+            home: tempfile::tempdir().unwrap(),
+            gun,
+            clock,
+            server: Server::start(case, gun).unwrap(),
+        };
+        for (role, cached) in &case.cache {
+            let path = reader.metadata().join(format!("{role}.json"));
+            signet_testkit::file::write(&path, cached.bytes().unwrap().unwrap()).unwrap();
+        }
+        let config = json!({
+            "remote_server": {"url": reader.server.address().url},
+            "trust_pinning": case.config.trust_pinning,
+        });
+        let path = reader.home.path().join(".notary/config.json");
+        signet_testkit::file::write(&path, config.to_string()).unwrap();
+        reader
+    }
+
+    fn metadata(&self) -> PathBuf {
+        let below = format!(".notary/tuf/{}/metadata", self.gun);
+        self.home.path().join(below)
+    }
+
+    fn run(&self, words: &[String]) -> Finished {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_notary"));
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .envs(self.clock.iter().map(|(name, value)| (name, value)))
+            // Files of the configuration and of `verify -i` are named from there.
+            .current_dir(recorded::folder());
+        process::run(&mut command, "", COMMAND_LIMIT).unwrap()
+    }
+
+    /// The version of every cached document.
+    fn versions(&self) -> BTreeMap<String, Value> {
+        let mut found = BTreeMap::new();
+        gather(&self.metadata(), "", &mut found);
+        found
+    }
+}
+
+fn gather(folder: &Path, above: &str, found: &mut BTreeMap<String, Value>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            gather(&path, &format!("{above}{name}/"), found);
+        } else if let Some(role) = name.strip_suffix(".json") {
+            let version = recorded::version(&fs::read(&path).unwrap());
+            found.insert(format!("{above}{role}"), version);
+        }
+    }
+}
+
+/// The variables that make a program believe it is `now`.
+fn clock(now: &str) -> Vec<(&'static str, String)> {
+    let now = now.trim_end_matches('Z').replace('T', " ");
+    let mut command = Command::new(FAKETIME.find().unwrap());
+    // What the library is called is the program's business. Started by it, each command would have a shell's worth of processes around it.
+    command.args(["-f", "+0", "printenv", "LD_PRELOAD"]);
+    let library = process::run(&mut command, "", COMMAND_LIMIT).unwrap();
+    vec![
+        ("LD_PRELOAD", library.success().unwrap().trim().to_owned()),
+        ("FAKETIME", format!("@{now}")),
+        // Waiting goes by another clock, which is left alone.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("TZ", "UTC".to_owned()),
+    ]
+}
+
+/// What our program showed, in Go's form. Texts of our JSON decoder are one class, as Go's are.
+fn seen(finished: &Finished, requests: &[String]) -> Seen {
+    let names = requests.iter().map(String::as_str);
+    Seen {
+        output: recorded::fold_json(&finished.stdout, |_| false),
+        warnings: recorded::logged(&finished.stderr, "warning"),
+        requests: names
+            .filter(|name| !name.ends_with("/v2/"))
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
+}
+
+/// The messages at level error, each once: Go repeats some for every try. What the network said is each program's own.
+fn errors(stderr: &str, host: &str) -> BTreeSet<String> {
+    recorded::logged(stderr, "error")
+        .into_iter()
+        .map(|message| message.replace(host, "SERVER"))
+        .map(|message| match message.split_once("SERVER: ") {
+            Some((before, reason)) if reason.parse::<u16>().is_err() => format!("{before}SERVER"),
+            _ => message,
+        })
+        .collect()
+}
+
+/// Complaints about one case.
+fn replay(
+    case: &Arc<Case>,
+    gun: &str,
+    clock: &[(&'static str, String)],
+    deviations: &Deviations,
+) -> Vec<String> {
+    let reader = Reader::new(case, gun, clock);
+    let mut problems = Vec::new();
+    let mut wanted_cache = case.versions.clone();
+    for (step, go) in case.go.iter().enumerate() {
+        let finished = reader.run(&go.cmd);
+        let received = reader.server.take_received();
+        let ours = seen(&finished, &received);
+        let mut wanted = go.seen();
+        let deviation = deviations.find(&case.id, step);
+        if let Some(deviation) = deviation {
+            deviation.apply(&mut wanted, &mut wanted_cache);
+        }
+        let mut complain = |what: &str, ours: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
+            problems.push(format!(
+                "{} [{}] step {step}: {what}\n  ours   {ours:?}\n  wanted {wanted:?}",
+                case.id, case.signet.verdict
+            ));
+        };
+        let code = i32::from(wanted.output.starts_with(FATAL));
+        if finished.code != Some(code) {
+            complain("exit code", &finished.code, &code);
+        }
+        let is_short = deviation.is_some_and(Deviation::is_short);
+        let shown = if is_short {
+            recorded::short(&ours.output)
+        } else {
+            ours.output.clone()
+        };
+        if shown != wanted.output {
+            complain("output", &shown, &wanted.output);
+        }
+        if ours.warnings != wanted.warnings {
+            complain("warnings", &ours.warnings, &wanted.warnings);
+        }
+        if ours.requests != wanted.requests {
+            complain("requests", &ours.requests, &wanted.requests);
+        }
+        let said = errors(&finished.stderr, &reader.server.address().host);
+        let go_said = errors(&go.stderr, "SERVER");
+        if said != go_said {
+            complain("errors", &said, &go_said);
+        }
+        if let Some(line) = weaker(case, step, go, deviation, &finished) {
+            problems.push(line);
+        }
+    }
+    let versions = reader.versions();
+    if versions != wanted_cache {
+        problems.push(format!(
+            "{} cache\n  ours   {versions:?}\n  wanted {wanted_cache:?}",
+            case.id
+        ));
+    }
+    problems
+}
+
+/// Whatever the table says: a crash or what is marked as too lenient is never taken over, and nothing that Go rightly refuses is accepted.
+fn weaker(
+    case: &Case,
+    step: usize,
+    go: &GoRun,
+    deviation: Option<&Deviation>,
+    finished: &Finished,
+) -> Option<String> {
+    let marked = case.signet.verdict == "stricter" && step + 1 == case.go.len();
+    let wrong = if (go.crash || marked) && deviation.is_none() {
+        "Go is wrong here"
+    } else if go.rc != 0 && finished.code == Some(0) && case.signet.verdict == "same" {
+        "weaker than Go"
+    } else {
+        return None;
+    };
+    Some(format!("{} step {step}: {wrong}", case.id))
+}
+
+#[test]
+fn every_recorded_run_gives_its_verdict_through_the_program() {
+    let recording = recorded::read().unwrap();
+    assert_eq!(recording.cases.len(), 333);
+    let runs: BTreeSet<(String, usize)> = recording
+        .cases
+        .iter()
+        .flat_map(|case| (0..case.go.len()).map(|step| (case.id.clone(), step)))
+        .collect();
+    let (gun, clock) = (recording.gun, clock(&recording.now));
+    let deviations = Deviations::of(Layer::Command).unwrap();
+    let left = Mutex::new(recording.cases.into_iter());
+    let problems = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(case) = { left.lock().unwrap().next() } {
+                    let found = replay(&Arc::new(case), &gun, &clock, &deviations);
+                    problems.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let mut problems = problems.into_inner().unwrap();
+    let runs = runs.iter().map(|(case, step)| (case.as_str(), *step));
+    problems.extend(deviations.unused(&runs.collect()));
+    assert!(
+        problems.is_empty(),
+        "{}\n{} problems",
+        problems.join("\n"),
+        problems.len()
+    );
+}
