@@ -105,28 +105,26 @@ fn clock(now: &str) -> Vec<(&'static str, String)> {
 }
 
 /// What our program showed, in Go's form. Texts of our JSON decoder are one class, as Go's are.
-fn seen(finished: &Finished, requests: &[String]) -> Seen {
-    let names = requests.iter().map(String::as_str);
+fn seen(finished: &Finished, requests: &[String], host: &str) -> Seen {
+    let is_json = |error: &str| {
+        let error = error.trim_end();
+        let error = error
+            .strip_prefix("the root that is remembered here is damaged: ")
+            .unwrap_or(error);
+        error.starts_with("invalid JSON at byte ")
+            || error.starts_with("duplicate member ")
+            || error.starts_with("json: unsupported value: ")
+            || error.ends_with(" is not an object")
+            || error.contains(" at line 1 column ")
+    };
+    let mut warnings = recorded::logged(&finished.stderr, "warning");
+    warnings.dedup();
     Seen {
-        output: recorded::fold_json(&finished.stdout, |_| false),
-        warnings: recorded::logged(&finished.stderr, "warning"),
-        requests: names
-            .filter(|name| !name.ends_with("/v2/"))
-            .collect::<Vec<_>>()
-            .join(" "),
+        output: recorded::fold_json(&finished.stdout, is_json).replace(host, "SERVER"),
+        warnings,
+        errors: recorded::errors(&finished.stderr.replace(host, "SERVER")),
+        requests: recorded::after_probe(requests),
     }
-}
-
-/// The messages at level error, each once: Go repeats some for every try. What the network said is each program's own.
-fn errors(stderr: &str, host: &str) -> BTreeSet<String> {
-    recorded::logged(stderr, "error")
-        .into_iter()
-        .map(|message| message.replace(host, "SERVER"))
-        .map(|message| match message.split_once("SERVER: ") {
-            Some((before, reason)) if reason.parse::<u16>().is_err() => format!("{before}SERVER"),
-            _ => message,
-        })
-        .collect()
 }
 
 /// Complaints about one case.
@@ -142,18 +140,21 @@ fn replay(
     for (step, go) in case.go.iter().enumerate() {
         let finished = reader.run(&go.cmd);
         let received = reader.server.take_received();
-        let ours = seen(&finished, &received);
+        let ours = seen(&finished, &received, &reader.server.address().host);
         let mut wanted = go.seen();
         let deviation = deviations.find(&case.id, step);
         if let Some(deviation) = deviation {
             deviation.apply(&mut wanted, &mut wanted_cache);
         }
-        let mut complain = |what: &str, ours: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
-            problems.push(format!(
-                "{} [{}] step {step}: {what}\n  ours   {ours:?}\n  wanted {wanted:?}",
-                case.id, case.signet.verdict
-            ));
-        };
+        // Go says some for every try.
+        wanted.warnings.dedup();
+        let mut complain =
+            |what: &str, ours: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug| {
+                problems.push(format!(
+                    "{} [{}] step {step}: {what}\n  ours   {ours:?}\n  wanted {wanted:?}",
+                    case.id, case.signet.verdict
+                ));
+            };
         let code = i32::from(wanted.output.starts_with(FATAL));
         if finished.code != Some(code) {
             complain("exit code", &finished.code, &code);
@@ -173,10 +174,8 @@ fn replay(
         if ours.requests != wanted.requests {
             complain("requests", &ours.requests, &wanted.requests);
         }
-        let said = errors(&finished.stderr, &reader.server.address().host);
-        let go_said = errors(&go.stderr, "SERVER");
-        if said != go_said {
-            complain("errors", &said, &go_said);
+        if ours.errors != wanted.errors {
+            complain("errors", &ours.errors, &wanted.errors);
         }
         if let Some(line) = weaker(case, step, go, deviation, &finished) {
             problems.push(line);

@@ -31,4 +31,4 @@ pub use error::{Error, ErrorKind};
 pub use initialize::Managed;
 pub use publish::{PublishOptions, Published, Unchanged};
 pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Remote, RemoteOptions};
-pub use repository::{Clock, Options, Repository};
+pub use repository::{Clock, Options, PinnedRoots, Repository};

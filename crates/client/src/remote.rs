@@ -69,6 +69,9 @@ pub struct RemoteOptions {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// What the command needs to be allowed.
     pub access: Access,
+    /// Whether what is remembered may stand in for a document that is refused for lack of a right (401, 403), as it may when the server fails.
+    /// Default: no, the refusal ends the update.
+    pub refusal_is_outage: bool,
     /// Whether to send nothing at all, and answer everything as a server that cannot be reached.
     pub offline: bool,
     /// Limits.
@@ -85,6 +88,7 @@ impl RemoteOptions {
             user_agent: user_agent.into(),
             authorizer: None,
             access: Access::Pull,
+            refusal_is_outage: false,
             offline: false,
             limits: Limits::default(),
         }
@@ -109,6 +113,7 @@ pub struct Remote {
     host: String,
     authorizer: Option<Arc<dyn Authorizer>>,
     access: Access,
+    refusal_is_outage: bool,
     offline: bool,
     limits: Limits,
     ping: OnceCell<Result<Ping, String>>,
@@ -209,6 +214,7 @@ impl Remote {
             host,
             authorizer: options.authorizer,
             access: options.access,
+            refusal_is_outage: options.refusal_is_outage,
             offline: options.offline,
             limits: options.limits,
             ping: OnceCell::new(),
@@ -280,10 +286,12 @@ impl Remote {
             Ok(bytes) => Ok(Answer::Bytes(bytes)),
             Err(RemoteError::Absent { .. }) => Ok(Answer::Absent),
             Err(RemoteError::BadResponse { .. }) => Ok(Answer::TooLarge),
-            // The server is well and refuses who we are. Going on with what is cached, as Go does, would hide that a
-            // right is gone.
+            // The server is well and refuses who we are. Going on with what is cached, as Go does, hides that a right is gone from
+            // who does not say so.
             Err(error @ RemoteError::Refused { .. })
-                if self.authorizer.is_some() && error.is_refused_login() =>
+                if self.authorizer.is_some()
+                    && !self.refusal_is_outage
+                    && error.is_refused_login() =>
             {
                 Err(error)
             }

@@ -31,6 +31,16 @@ impl<F: Fn() -> OffsetDateTime + Send + Sync> Clock for F {
     }
 }
 
+/// Which roots pins are for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PinnedRoots {
+    /// The root in force, whatever is remembered.
+    #[default]
+    Every,
+    /// A root that does not follow from one that is remembered: Go's rule.
+    First,
+}
+
 /// What a repository is opened with.
 pub struct Options {
     /// Its name.
@@ -41,9 +51,10 @@ pub struct Options {
     pub remote: Arc<Remote>,
     /// Where private keys are.
     pub keys: Arc<dyn KeyStore>,
-    /// Which roots are trusted: each of these must accept the first root. Where one pins certificates or a CA, it must
-    /// accept every root, also one that is remembered from before the pin. None: trust on first use.
+    /// Which roots are trusted: each of these must accept the first root. None: trust on first use.
     pub pinning: Vec<TrustPinning>,
+    /// Whether those that pin certificates or a CA must accept every root. Default: yes, also one that is remembered from before the pin.
+    pub pinned_roots: PinnedRoots,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether anything is written into the folder. Without, what is remembered there is used and stays as it is, which
@@ -70,6 +81,7 @@ impl Options {
             remote,
             keys: Arc::new(MemoryKeyStore::new()),
             pinning: Vec::new(),
+            pinned_roots: PinnedRoots::default(),
             clock,
             remember: true,
             patience: Duration::from_secs(60),
@@ -129,6 +141,7 @@ pub struct Repository {
     pub(crate) remote: Arc<Remote>,
     pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) pinning: Vec<TrustPinning>,
+    pinned_roots: PinnedRoots,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cache: Box<dyn Cache>,
     pub(crate) layout: Option<Layout>,
@@ -162,6 +175,7 @@ impl Repository {
             remote: options.remote,
             keys: options.keys,
             pinning: options.pinning,
+            pinned_roots: options.pinned_roots,
             clock: options.clock,
             cache,
             layout,
@@ -308,9 +322,12 @@ impl Repository {
         pins.or_else(denies).cloned().unwrap_or_default()
     }
 
-    /// Holds the root in force to every pin. The update asks one of them, and only while no root is remembered: Go's rule,
-    /// which would let a root trusted on first use outlive the pin that comes later.
+    /// Holds the root in force to every pin, where they are for every root. The update asks one of them, and only while no root is
+    /// remembered: Go's rule, which lets a root trusted on first use outlive the pin that comes later.
     fn check_pins(&self, trusted: &TrustedRepository) -> Result<(), Error> {
+        if self.pinned_roots == PinnedRoots::First {
+            return Ok(());
+        }
         for pinning in self.pinning.iter().filter(|pins| pins.pins(&self.gun)) {
             let bytes = trusted.root().raw().clone();
             Received::parse(&RoleName::root(), bytes)

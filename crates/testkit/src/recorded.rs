@@ -5,7 +5,7 @@
 mod deviation;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -139,6 +139,8 @@ pub struct Seen {
     pub output: String,
     /// Log lines at level warning, sorted: the order of independent ones is not promised.
     pub warnings: Vec<String>,
+    /// Log lines at level error, each once: Go says some for every try.
+    pub errors: BTreeSet<String>,
     /// What was asked for after `/v2/`, by name.
     pub requests: String,
 }
@@ -211,11 +213,6 @@ impl GoRun {
     /// What Go showed.
     #[must_use]
     pub fn seen(&self) -> Seen {
-        let names = self
-            .requests
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !name.ends_with("/v2/"));
         Seen {
             output: fold_json(&self.stdout, |error| {
                 let prefixes = [
@@ -228,9 +225,28 @@ impl GoRun {
                 prefixes.iter().any(|prefix| error.starts_with(prefix))
             }),
             warnings: logged(&self.stderr, "warning"),
-            requests: names.collect::<Vec<_>>().join(" "),
+            errors: errors(&self.stderr),
+            requests: after_probe(&self.requests),
         }
     }
+}
+
+/// What was asked for after `/v2/`, in one line.
+#[must_use]
+pub fn after_probe(requests: &[String]) -> String {
+    let names = requests.iter().map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| !name.ends_with("/v2/")).collect();
+    names.join(" ")
+}
+
+/// The messages at level error in log lines. A status is kept of why a server could not be reached; other reasons are each program's own.
+#[must_use]
+pub fn errors(stderr: &str) -> BTreeSet<String> {
+    let cut = |message: String| match message.split_once("SERVER: ") {
+        Some((before, reason)) if reason.parse::<u16>().is_err() => format!("{before}SERVER"),
+        _ => message,
+    };
+    logged(stderr, "error").into_iter().map(cut).collect()
 }
 
 /// Puts [`JSON_CLASS`] in the place of an error for which `is_json` says that a JSON decoder has worded it.

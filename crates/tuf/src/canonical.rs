@@ -38,7 +38,7 @@ pub enum JsonError {
         literal: String,
     },
     /// Not JSON.
-    #[error("invalid JSON at byte {offset}: {expected}")]
+    #[error("invalid JSON at byte {offset}: expected {expected}")]
     Syntax {
         /// Where.
         offset: usize,

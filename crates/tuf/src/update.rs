@@ -156,6 +156,8 @@ pub enum Warning {
     CachedTimestamp {
         /// Why.
         reason: String,
+        /// What the server answered instead.
+        status: Option<u16>,
     },
     /// A root certificate's validity ends within six months.
     CertificateNearExpiry {
@@ -169,7 +171,7 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
-    /// An expired document was admitted because it is about to be renewed.
+    /// An expired document was passed over for a newer one, or admitted because it is about to be renewed.
     Expired {
         /// Whose.
         role: RoleName,

@@ -1,11 +1,9 @@
 //! Verdicts on the recorded client runs, against what the Go client made of the same documents.
 
-use std::collections::BTreeMap;
 use std::fs;
 
-use bytes::Bytes;
-use serde::Deserialize;
 use signet_archive::{ArchivedRepository, Outcome, Request, State, judge};
+use signet_testkit::recorded::{self, Case, File, GoRun, Pinning};
 use signet_tuf::{
     Answer, Cached, Fetch, FirstUse, Floors, MetadataPath, Mode, RoleName, Scope, Step,
     TrustPinning, Update, update::Refusal,
@@ -13,146 +11,70 @@ use signet_tuf::{
 
 use crate::support::{NOW, data, empty, moment, put};
 
-#[derive(Deserialize)]
-struct Cases {
-    now: String,
-    gun: String,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    id: String,
-    #[serde(default)]
-    cache: BTreeMap<String, File>,
-    server: Server,
-    #[serde(default)]
-    config: Config,
-    v2_status: Option<u16>,
-    go: Vec<GoRun>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Server {
-    Files(BTreeMap<String, File>),
-    Unreachable(serde::de::IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct File {
-    blob: Option<String>,
-    #[serde(default)]
-    pad_spaces_before_last_byte: usize,
-    #[serde(default)]
-    chunked: bool,
-    content_length_header: Option<u64>,
-    status: Option<u16>,
-    #[serde(default)]
-    drop_connection: bool,
-}
-
-#[derive(Default, Deserialize)]
-struct Config {
-    #[serde(default)]
-    trust_pinning: Pinning,
-}
-
-#[derive(Default, Deserialize)]
-struct Pinning {
-    #[serde(default)]
-    certs: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    ca: BTreeMap<String, String>,
-    #[serde(default)]
-    disable_tofu: bool,
-}
-
-#[derive(Deserialize)]
-struct GoRun {
-    cmd: Vec<String>,
-    stdout: String,
-    stderr: String,
-}
-
-impl File {
-    fn bytes(&self) -> Option<Bytes> {
-        let path = data("attacks/blobs").join(self.blob.as_ref()?);
-        let mut bytes = fs::read(path).unwrap();
-        if let Some(last) = bytes.pop() {
-            bytes.extend(std::iter::repeat_n(b' ', self.pad_spaces_before_last_byte));
-            bytes.push(last);
+fn answer(file: &File, max_bytes: u64) -> Answer {
+    match file.status {
+        _ if file.drop_connection => return Answer::Unreachable("EOF".to_owned()),
+        Some(404) => return Answer::Absent,
+        Some(status) => {
+            let message = None;
+            return Answer::Refused(Refusal { status, message });
         }
-        Some(bytes.into())
+        None => {}
     }
-
-    fn answer(&self, max_bytes: u64) -> Answer {
-        match self.status {
-            _ if self.drop_connection => return Answer::Unreachable("EOF".to_owned()),
-            Some(404) => return Answer::Absent,
-            Some(status) => {
-                let message = None;
-                return Answer::Refused(Refusal { status, message });
-            }
-            None => {}
-        }
-        let mut bytes = self.bytes().unwrap();
-        if self.chunked {
-            bytes.truncate(usize::try_from(max_bytes).unwrap());
-        } else if self.content_length_header.unwrap_or(bytes.len() as u64) > max_bytes {
-            return Answer::TooLarge;
-        }
-        Answer::Bytes(bytes)
+    let mut bytes = file.bytes().unwrap().unwrap();
+    if file.chunked {
+        bytes.truncate(usize::try_from(max_bytes).unwrap());
+    } else if file.content_length_header.unwrap_or(bytes.len() as u64) > max_bytes {
+        return Answer::TooLarge;
     }
+    Answer::Bytes(bytes.into())
 }
 
-impl Case {
-    fn serve(&self, fetch: &Fetch) -> Answer {
-        let Server::Files(files) = &self.server else {
-            return Answer::Unreachable("client is offline".to_owned());
+fn serve(case: &Case, fetch: &Fetch) -> Answer {
+    let Some(files) = case.files() else {
+        return Answer::Unreachable("client is offline".to_owned());
+    };
+    let file = files.get(fetch.path.role().as_str());
+    file.map_or(Answer::Absent, |file| answer(file, fetch.max_bytes))
+}
+
+/// What somebody who asks like a client, and then for the rest, takes home.
+fn capture(case: &Case, gun: &str) -> ArchivedRepository {
+    let mut repository = empty(gun);
+    let mut update = Update::new(
+        repository.record.gun.clone(),
+        moment(NOW).time(),
+        Mode::Read,
+        Scope::All,
+        TrustPinning::default(),
+        Cached::default(),
+        Floors::default(),
+    );
+    while let Ok(step) = update.step() {
+        let fetch = match step {
+            Step::Fetch(fetch) => fetch,
+            Step::Done(_) => break,
+            _ => continue,
         };
-        let file = files.get(fetch.path.role().as_str());
-        file.map_or(Answer::Absent, |file| file.answer(fetch.max_bytes))
+        let answer = serve(case, &fetch);
+        note(&mut repository, &fetch.path, &answer);
+        update.answer(answer);
     }
-
-    /// What somebody who asks like a client, and then for the rest, takes home.
-    fn capture(&self, gun: &str) -> ArchivedRepository {
-        let mut repository = empty(gun);
-        let mut update = Update::new(
-            repository.record.gun.clone(),
-            moment(NOW).time(),
-            Mode::Read,
-            Scope::All,
-            TrustPinning::default(),
-            Cached::default(),
-            Floors::default(),
-        );
-        while let Ok(step) = update.step() {
-            let fetch = match step {
-                Step::Fetch(fetch) => fetch,
-                Step::Done(_) => break,
-                _ => continue,
+    // What a client does not ask for, because it has seen enough.
+    if let Some(files) = case.files() {
+        for (role, file) in files {
+            let usable = file.status.is_none() && !file.drop_connection && !file.chunked;
+            let usable = usable && file.content_length_header.is_none();
+            let Some(bytes) = file.bytes().unwrap().filter(|_| usable) else {
+                continue;
             };
-            let answer = self.serve(&fetch);
-            note(&mut repository, &fetch.path, &answer);
-            update.answer(answer);
-        }
-        // What a client does not ask for, because it has seen enough.
-        if let Server::Files(files) = &self.server {
-            for (role, file) in files {
-                let usable = file.status.is_none() && !file.drop_connection && !file.chunked;
-                let usable = usable && file.content_length_header.is_none();
-                let Some(bytes) = file.bytes().filter(|_| usable) else {
-                    continue;
-                };
-                let parsed: Result<RoleName, _> = role.parse();
-                if parsed.is_ok_and(|role| !repository.record.current.contains_key(&role)) {
-                    put(&mut repository, role, bytes, true);
-                }
+            let parsed: Result<RoleName, _> = role.parse();
+            if parsed.is_ok_and(|role| !repository.record.current.contains_key(&role)) {
+                put(&mut repository, role, bytes.into(), true);
             }
         }
-        repository
     }
+    repository
 }
 
 fn note(repository: &mut ArchivedRepository, path: &MetadataPath, answer: &Answer) {
@@ -301,8 +223,7 @@ fn pinning(config: &Pinning) -> TrustPinning {
 
 #[test]
 fn verdicts_are_what_the_go_client_says() {
-    let text = fs::read(data("attacks/cases.json")).unwrap();
-    let file: Cases = serde_json::from_slice(&text).unwrap();
+    let file = recorded::read().unwrap();
     assert_eq!(file.now, NOW);
     let far = moment("2130-01-01T00:00:00Z").time();
     let mut others: Vec<_> = OTHERS.iter().collect();
@@ -315,10 +236,10 @@ fn verdicts_are_what_the_go_client_says() {
         else {
             continue;
         };
-        if !case.cache.is_empty() || case.v2_status.is_some() {
+        if !case.cache.is_empty() || (case.is_offline() && case.files().is_some()) {
             continue;
         }
-        let repository = case.capture(&file.gun);
+        let repository = capture(case, &file.gun);
         let pinning = pinning(&case.config.trust_pinning);
         let judgement = judge(&repository, moment(NOW).time(), &pinning);
         let verdict = judgement.verdict;

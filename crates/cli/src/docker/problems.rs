@@ -172,7 +172,7 @@ pub(super) fn log_warnings(warnings: Vec<Warning>) {
             Warning::Expired { .. } => tracing::error!("{warning}"),
             _ => tracing::warn!("{warning}"),
         }
-        if let Warning::CachedTimestamp { reason } = &warning {
+        if let Warning::CachedTimestamp { reason, .. } = &warning {
             tracing::debug!("{reason}");
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use signet_client::remote::RemoteError;
-use signet_client::{Access, Error, Options, Remote, RemoteOptions, Repository};
+use signet_client::{Access, Error, Options, PinnedRoots, Remote, RemoteOptions, Repository};
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
@@ -33,7 +33,7 @@ pub(super) fn gun(name: &str) -> Result<Gun, Failure> {
 /// that cannot prove who it is ends the command (Q8).
 pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result<Opened, Failure> {
     let server = context.server()?;
-    let mut remote = context.remote(access)?;
+    let mut remote = remote(context, access)?;
     let mut options = Options::new(
         gun.clone(),
         context.trust_dir()?,
@@ -42,6 +42,8 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
     );
     options.keys = context.keys()?;
     options.pinning = context.pinning()?;
+    // compat: pins of the configuration are for first roots.
+    options.pinned_roots = PinnedRoots::First;
     let reason = match remote.ping().await {
         Ok(Ok(ping)) if matches!(ping.status, 200..=299 | 401) => None,
         Ok(Ok(ping)) => Some(ping.status.to_string()),
@@ -54,10 +56,7 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
         tracing::info!("{}", texts::CONTINUING_OFFLINE);
         let mut nothing = context.remote_options(access)?;
         nothing.offline = true;
-        remote = Arc::new(
-            Remote::new(nothing)
-                .map_err(|error| Failure::new(texts::tls_unusable(&error.to_string())))?,
-        );
+        remote = connect(nothing)?;
     }
     options.remote = remote;
     let repository = Repository::open(options).map_err(|error| failure(&error, offline))?;
@@ -73,16 +72,15 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
 pub(super) fn open_offline(context: &Context, gun: &Gun) -> Result<Repository, Failure> {
     let mut nowhere = RemoteOptions::new(nowhere()?, "");
     nowhere.offline = true;
-    let remote = Remote::new(nowhere)
-        .map_err(|error| Failure::new(texts::tls_unusable(&with_sources(&error))))?;
     let mut options = Options::new(
         gun.clone(),
         context.trust_dir()?,
-        Arc::new(remote),
+        connect(nowhere)?,
         Arc::new(context.clock),
     );
     options.keys = context.keys()?;
     options.pinning = context.pinning()?;
+    options.pinned_roots = PinnedRoots::First;
     let repository = Repository::open(options).map_err(|error| failure(&error, true))?;
     repository.make_folders();
     Ok(repository)
@@ -91,6 +89,22 @@ pub(super) fn open_offline(context: &Context, gun: &Gun) -> Result<Repository, F
 /// The address of a server that is never asked.
 fn nowhere() -> Result<Url, Failure> {
     Url::parse("https://offline.invalid").map_err(|error| Failure::new(error.to_string()))
+}
+
+/// The server of a repository. Who reads goes on with what is remembered, as Go's notary does, when a right is gone, and is told of it (Q8).
+fn remote(context: &Context, access: Access) -> Result<Arc<Remote>, Failure> {
+    if access != Access::Pull {
+        return context.remote(access);
+    }
+    let mut options = context.remote_options(access)?;
+    options.refusal_is_outage = true;
+    connect(options)
+}
+
+fn connect(options: RemoteOptions) -> Result<Arc<Remote>, Failure> {
+    Remote::new(options)
+        .map(Arc::new)
+        .map_err(|error| Failure::new(texts::tls_unusable(&with_sources(&error))))
 }
 
 impl Opened {
@@ -135,8 +149,16 @@ impl Opened {
                 Warning::Expired { .. } => tracing::error!("{warning}"),
                 _ => tracing::warn!("{warning}"),
             }
-            if let Warning::CachedTimestamp { reason } = &warning {
-                tracing::debug!("{}", network::problem(reason));
+            match &warning {
+                // The server is well: that a right is gone must not look like an outage.
+                Warning::CachedTimestamp {
+                    reason,
+                    status: Some(401 | 403),
+                } => tracing::error!("{reason}"),
+                Warning::CachedTimestamp { reason, .. } => {
+                    tracing::debug!("{}", network::problem(reason));
+                }
+                _ => {}
             }
         }
     }

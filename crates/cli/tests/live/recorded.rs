@@ -1,21 +1,17 @@
 //! Trust data that was recorded once and is served again: what no real server of today would give out.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use serde_json::Value;
 use signet_testkit::chaos::{Fault, Proxy};
 use signet_testkit::peer::TrustServer;
+use signet_testkit::recorded;
 use signet_testkit::user::{Tool, User};
 
 /// Case 102: whoever reads refuses every role past its time, in docker's words.
 #[test]
 fn an_expired_role_is_refused_and_named() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tuf/tests/data/attacks");
-    let recorded: Value =
-        serde_json::from_slice(&fs::read(data.join("cases.json")).unwrap()).unwrap();
-    let gun = recorded["gun"].as_str().unwrap();
+    let recording = recorded::read().unwrap();
+    let gun = &recording.gun;
     let server = TrustServer::go_plain().unwrap();
     let proxy = Proxy::start(server.address(), &server.issue().unwrap()).unwrap();
     for (run, role) in [
@@ -24,20 +20,12 @@ fn an_expired_role_is_refused_and_named() {
         ("sn-expired", "snapshot"),
         ("tg-expired", "targets"),
     ] {
-        let run = recorded["cases"]
-            .as_array()
+        let case = recording.cases.iter().find(|case| case.id == run).unwrap();
+        let files: BTreeMap<String, Vec<u8>> = case
+            .files()
             .unwrap()
             .iter()
-            .find(|case| case["id"] == run)
-            .unwrap();
-        let files: BTreeMap<String, Vec<u8>> = run["server"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(role, file)| {
-                let blob = data.join("blobs").join(file["blob"].as_str().unwrap());
-                (role.clone(), fs::read(blob).unwrap())
-            })
+            .map(|(role, file)| (role.clone(), file.bytes().unwrap().unwrap()))
             .collect();
         let prefix = format!("/v2/{gun}/_trust/tuf/");
         proxy.set(move |_, path| {

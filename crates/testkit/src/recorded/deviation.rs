@@ -33,6 +33,7 @@ pub struct Deviation {
     /// Standard output, targets [in short](super::short).
     output: Option<String>,
     warnings: Option<Vec<String>>,
+    errors: Option<BTreeSet<String>>,
     requests: Option<String>,
     /// The versions in the cache afterwards.
     cache: Option<BTreeMap<String, Value>>,
@@ -46,6 +47,9 @@ impl Deviation {
         }
         if let Some(warnings) = &self.warnings {
             warnings.clone_into(&mut seen.warnings);
+        }
+        if let Some(errors) = &self.errors {
+            errors.clone_into(&mut seen.errors);
         }
         if let Some(requests) = &self.requests {
             requests.clone_into(&mut seen.requests);

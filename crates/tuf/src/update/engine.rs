@@ -13,7 +13,7 @@ use super::{
 use crate::lookup::Paths;
 use crate::metadata::Metadata;
 use crate::pinning::TrustPinning;
-use crate::rules::{self, CertificateTime};
+use crate::rules::{self, CertificateTime, RuleError};
 use crate::{
     BaseRole, Expiry, FileMeta, Gun, MetadataPath, Received, RoleKeys, RoleName, Root, Snapshot,
     Targets, Timestamp, Verified, Version,
@@ -197,7 +197,12 @@ impl Update {
             match self.run_state() {
                 Ok(Progress::Advance) => {}
                 Ok(Progress::Wait) => return Ok(()),
-                Err(_) if in_pass && !self.second_pass => self.begin_refresh()?,
+                Err(error) if in_pass && !self.second_pass => {
+                    if let UpdateError::Rule(RuleError::Expired { role, expiry }) = error {
+                        self.warn_expired(&role, expiry);
+                    }
+                    self.begin_refresh()?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -393,11 +398,15 @@ impl Update {
             if self.mode == Mode::Read {
                 return Err(error.into());
             }
-            self.out.push_back(Step::Warn(Warning::Expired {
-                role: role.clone(),
-                expiry,
-            }));
+            self.warn_expired(role, expiry);
         }
         Ok(())
+    }
+
+    pub(super) fn warn_expired(&mut self, role: &RoleName, expiry: Expiry) {
+        self.out.push_back(Step::Warn(Warning::Expired {
+            role: role.clone(),
+            expiry,
+        }));
     }
 }

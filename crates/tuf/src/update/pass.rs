@@ -61,8 +61,13 @@ impl Update {
         let Some(bytes) = cached.filter(|_| falls_back && proven) else {
             return Err(error);
         };
+        let status = match &error {
+            UpdateError::Refused { refusal, .. } => Some(refusal.status),
+            _ => None,
+        };
         self.out.push_back(Step::Warn(Warning::CachedTimestamp {
             reason: error.to_string(),
+            status,
         }));
         let verified = self.verify_timestamp(bytes, None)?;
         self.from_cache = true;

@@ -30,6 +30,7 @@ impl Update {
             .map_err(|refused| refused.error)?;
             self.old_root = Some(root.clone());
             if root.expires().is_over(self.now) {
+                self.warn_expired(&RoleName::root(), root.expires().clone());
                 self.previous_root = Some(root);
             } else if root.version() < self.root_floor() {
                 // The cache was put back to an older state than the one remembered: it is a link, not the end.
