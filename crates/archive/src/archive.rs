@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use signet_tuf::crypto::Sha256Stream;
 use signet_tuf::{Gun, PublicKey};
@@ -133,11 +134,14 @@ impl Archive {
     /// [`ArchiveError`] when it cannot be read, or its frame, header, signatures or index are not as they were written.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let plain = || damaged("the archive", "it is not a plain file");
-        // Opening a pipe would wait for its other end, and opening a device may do anything.
+        // Opening a device may do anything.
         if !std::fs::metadata(path)?.is_file() {
             return Err(plain());
         }
-        let file = File::open(path)?;
+        // Without NONBLOCK, a pipe that has taken the place of the file would be waited for.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let file = File::from(opened.map_err(std::io::Error::from)?);
         if !file.metadata()?.is_file() {
             return Err(plain());
         }

@@ -1,9 +1,10 @@
 //! A repository from documents that a source holds as rows or files, not as answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use signet_tuf::metadata::Metadata;
+use signet_tuf::update::MAX_ROLES;
 use signet_tuf::{
     BaseRole, Gun, HashAlgorithm, Received, RoleName, Root, Snapshot, Targets, Timestamp, Version,
 };
@@ -113,10 +114,11 @@ fn walk(
         let of_role = documents.keys().filter(|(role, _, _)| *role == wanted);
         of_role.map(|(_, _, sha256)| *sha256).next_back()
     };
-    let has = |wanted: &RoleName, digest: Sha256| {
-        let mut all = documents.keys();
-        all.any(|(role, _, sha256)| role == wanted && *sha256 == digest)
-    };
+    let present: BTreeSet<(&RoleName, Sha256)> = documents
+        .keys()
+        .map(|(role, _, sha256)| (role, *sha256))
+        .collect();
+    let has = |wanted: &RoleName, digest: Sha256| present.contains(&(wanted, digest));
     let (timestamp, snapshot) = (RoleName::timestamp(), RoleName::snapshot());
     let digest_of = |hashes: &signet_tuf::Hashes| -> Option<Sha256> {
         let digest = hashes.digest(HashAlgorithm::Sha256)?;
@@ -140,6 +142,10 @@ fn walk(
         )
     });
     for (name, meta) in body.iter().flat_map(|body| &body.meta) {
+        // No client follows more: what is beyond could not be judged.
+        if current.len() >= MAX_ROLES {
+            break;
+        }
         if let Ok(role) = name.parse::<RoleName>()
             && role.base() != Some(BaseRole::Snapshot)
             && role.base() != Some(BaseRole::Timestamp)

@@ -120,8 +120,8 @@ impl Archives {
 
     /// What the archives say of themselves, in the order in which they were named.
     #[must_use]
-    pub fn volumes(&self) -> Vec<Volume> {
-        self.shelf().describe()
+    pub fn volumes(&self) -> Arc<[Volume]> {
+        self.shelf().described()
     }
 
     /// How many repositories there are, of all archives together.

@@ -7,7 +7,7 @@ mod rows;
 mod value;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -55,9 +55,11 @@ pub enum DumpError {
 const HEAD: u64 = 64 * 1024;
 
 /// Tells by the comments at the beginning and the first statement: what comes after them, publishers can write.
-fn engine_of(path: &Path) -> Result<Engine, DumpError> {
+fn engine_of(dump: &mut File) -> Result<Engine, DumpError> {
     let mut head = Vec::new();
-    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    dump.rewind()?;
+    dump.take(HEAD).read_to_end(&mut head)?;
+    dump.rewind()?;
     let head = String::from_utf8_lossy(&head);
     let is_comment =
         |line: &str| line.is_empty() || line.starts_with("--") || line.starts_with("/*");
@@ -106,8 +108,8 @@ fn engine_of(path: &Path) -> Result<Engine, DumpError> {
 }
 
 /// Loads the rows of a dump into a new SQLite file.
-pub(crate) async fn load(dump: &Path, into: &Path) -> Result<Engine, DumpError> {
-    let engine = engine_of(dump)?;
+pub(crate) async fn load(mut dump: File, into: &Path) -> Result<Engine, DumpError> {
+    let engine = engine_of(&mut dump)?;
     let mut connection = SqliteConnectOptions::new()
         .filename(into)
         .create_if_missing(true)
@@ -120,7 +122,7 @@ pub(crate) async fn load(dump: &Path, into: &Path) -> Result<Engine, DumpError> 
     for statement in [CREATE_TUF_FILES, CREATE_CHANGEFEED] {
         connection.execute(statement).await?;
     }
-    let mut reading = Reading::new(Lexer::new(File::open(dump)?, engine));
+    let mut reading = Reading::new(Lexer::new(dump, engine));
     connection.execute("BEGIN").await?;
     while let Some(record) = reading.next()? {
         insert(&mut connection, record).await?;

@@ -11,6 +11,7 @@ use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
 mod dump;
+mod file;
 mod import;
 mod memory;
 mod reader;
@@ -18,6 +19,7 @@ mod sql_time;
 mod sqlite;
 
 pub use dump::DumpError;
+pub use file::open_plain;
 pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
 pub use reader::{DatabaseReader, Engine, ReadError, StoredRow};

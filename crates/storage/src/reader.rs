@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use self::guard::{Refused, Steps};
 use self::scratch::Scratch;
 use crate::dump::{self, DumpError};
+use crate::file::open_plain;
 use crate::{Change, ZERO_TIME, sql_time};
 
 mod guard;
@@ -186,8 +187,9 @@ impl DatabaseReader {
         };
         let path = &path.canonicalize().map_err(failed)?;
         let mut begin = Vec::new();
-        let file = fs::File::open(path).map_err(failed)?;
-        file.take(SQLITE.len() as u64)
+        let mut file = open_plain(path).map_err(failed)?;
+        (&mut file)
+            .take(SQLITE.len() as u64)
             .read_to_end(&mut begin)
             .map_err(failed)?;
         if begin == SQLITE {
@@ -202,7 +204,7 @@ impl DatabaseReader {
         }
         let copy = Scratch::new(scratch).map_err(failed)?;
         let loaded = copy.path().join("dump.db");
-        let engine = dump::load(path, &loaded).await.map_err(in_dump)?;
+        let engine = dump::load(file, &loaded).await.map_err(in_dump)?;
         let options = guard::options(&loaded);
         Self::connect(path, options, engine, None, Some(copy)).await
     }

@@ -432,3 +432,22 @@ async fn copies_that_were_left_are_removed() {
     assert_eq!(count(), 2);
     assert!(other.join("kept").exists() && link.exists());
 }
+
+/// Who names a pipe is told so: nobody may ever write into it.
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let (answer, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let opened = runtime
+            .unwrap()
+            .block_on(async { DatabaseReader::open(&path, Path::new("/nonexistent")).await });
+        answer.send(told(&opened.unwrap_err()))
+    });
+    let told = answered.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(told.contains("not a plain file"), "{told}");
+}

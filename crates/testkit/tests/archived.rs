@@ -7,13 +7,13 @@
     reason = "helpers of tests fail loudly"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
 use serde_json::Value;
-use signet_archive::{ArchivedRepository, Document, Moment, Record, Source, State, Verdict, Work};
+use signet_archive::{ArchivedRepository, Document, Moment, Source, Work};
 use signet_testkit::fleet::{Fleet, Kind, Standing};
 use signet_testkit::peer::{Daemon, Registry, TrustServer};
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
@@ -28,31 +28,10 @@ fn capture(server: &TrustServer, gun: &str) -> ArchivedRepository {
         reason = "captures are made at the real time"
     )]
     let captured = Moment::of(time::OffsetDateTime::now_utc());
-    let mut repository = ArchivedRepository {
-        record: Record {
-            gun: gun.parse().unwrap(),
-            source: Source::Server {
-                address: server.url(),
-            },
-            captured,
-            documents: Vec::new(),
-            current: BTreeMap::new(),
-            requests: Vec::new(),
-            changes: Vec::new(),
-            // Made anew when the repository is kept.
-            verdict: Verdict {
-                state: State::Trusted,
-                role: None,
-                reason: None,
-                valid_until: None,
-                tags: 0,
-                unusable: Vec::new(),
-                roots: None,
-                history: None,
-            },
-        },
-        objects: BTreeMap::new(),
+    let source = Source::Server {
+        address: server.url(),
     };
+    let mut repository = ArchivedRepository::empty(gun.parse().unwrap(), source, captured);
     let mut take = |role: &str, file: &str, is_current: bool| {
         let bytes = Bytes::from(server.metadata(gun, file).unwrap()?);
         let role: RoleName = role.parse().unwrap();

@@ -6,6 +6,8 @@
 )]
 
 #[cfg(test)]
+mod assembled;
+#[cfg(test)]
 mod forge;
 #[cfg(test)]
 mod hostile;

@@ -7,9 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
-use signet_archive::{
-    ArchivedRepository, Archivist, Document, Moment, Record, Source, State, Verdict, Work,
-};
+use signet_archive::{ArchivedRepository, Archivist, Document, Moment, Source, State, Work};
 use signet_client::RemoteOptions;
 use signet_client::crawl::{CaptureOptions, Line, Patience, capture};
 use signet_keys::{PrivateKey, Signer as _};
@@ -54,31 +52,11 @@ pub(crate) fn digest() -> String {
 
 /// The recorded repository with all its history; the newest version of each role is current.
 pub(crate) fn demo() -> ArchivedRepository {
-    let verdict = Verdict {
-        state: State::Absent,
-        role: None,
-        reason: None,
-        valid_until: None,
-        tags: 0,
-        unusable: Vec::new(),
-        roots: None,
-        history: None,
+    let source = Source::Server {
+        address: "https://notary.example.com".to_owned(),
     };
-    let mut repository = ArchivedRepository {
-        record: Record {
-            gun: DEMO.parse().unwrap(),
-            source: Source::Server {
-                address: "https://notary.example.com".to_owned(),
-            },
-            captured: moment(NOW),
-            documents: Vec::new(),
-            current: BTreeMap::new(),
-            requests: Vec::new(),
-            changes: Vec::new(),
-            verdict,
-        },
-        objects: BTreeMap::new(),
-    };
+    let mut repository = ArchivedRepository::empty(DEMO.parse().unwrap(), source, moment(NOW));
+    repository.record.verdict.state = State::Absent;
     let root = data().join("metadata");
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use signet_archive::record::{Change, Document, Moment, Outcome, Record, Request, Source, State};
-use signet_archive::{ArchivedRepository, Sha256, Verdict};
+use signet_archive::record::{Change, Document, Moment, Outcome, Request, Source, State};
+use signet_archive::{ArchivedRepository, Sha256};
 use signet_tuf::{Gun, MetadataPath, RoleName, Version};
 
 /// Gathers the documents of one repository.
@@ -144,28 +144,16 @@ impl Collector {
         state: State,
         reason: Option<String>,
     ) -> ArchivedRepository {
-        ArchivedRepository {
-            record: Record {
-                gun: self.gun,
-                source: self.source,
-                captured,
-                documents: self.documents.into_values().collect(),
-                current: self.current,
-                requests: self.requests,
-                changes: self.changes,
-                verdict: Verdict {
-                    state,
-                    role: None,
-                    reason,
-                    valid_until: None,
-                    tags: 0,
-                    unusable: Vec::new(),
-                    roots: None,
-                    history: None,
-                },
-            },
-            objects: self.objects,
-        }
+        let mut repository = ArchivedRepository::empty(self.gun, self.source, captured);
+        let record = &mut repository.record;
+        record.documents = self.documents.into_values().collect();
+        record.current = self.current;
+        record.requests = self.requests;
+        record.changes = self.changes;
+        record.verdict.state = state;
+        record.verdict.reason = reason;
+        repository.objects = self.objects;
+        repository
     }
 }
 

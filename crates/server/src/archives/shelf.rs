@@ -30,6 +30,8 @@ const LARGE: u64 = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Shelf {
     volumes: Vec<(PathBuf, Archive)>,
+    /// What they say of themselves: whoever asks for health or metrics must not cost a walk through the indexes.
+    described: Arc<[Volume]>,
     repositories: usize,
     cache: Cache<Gun, Arc<Held>>,
     gates: Gates,
@@ -92,6 +94,7 @@ impl Shelf {
             }
         };
         Ok(Self {
+            described: volumes.iter().map(describe).collect(),
             volumes,
             repositories,
             cache: Cache::builder()
@@ -109,19 +112,8 @@ impl Shelf {
         self.repositories
     }
 
-    pub(super) fn describe(&self) -> Vec<Volume> {
-        let volume = |(file, archive): &(PathBuf, Archive)| {
-            let captured = || archive.entries().iter().map(|entry| entry.captured);
-            let signers = archive.signers().iter();
-            Volume {
-                file: file.clone(),
-                repositories: archive.entries().len(),
-                oldest: captured().min(),
-                newest: captured().max(),
-                signers: signers.map(|key| key.id().to_string()).collect(),
-            }
-        };
-        self.volumes.iter().map(volume).collect()
+    pub(super) fn described(&self) -> Arc<[Volume]> {
+        Arc::clone(&self.described)
     }
 
     /// The line of the `nth` volume's index, with whether an earlier volume has the repository too.
@@ -226,6 +218,18 @@ impl Shelf {
             }
             Err(contradiction) => Some(Held::Contradiction(contradiction)),
         })
+    }
+}
+
+fn describe((file, archive): &(PathBuf, Archive)) -> Volume {
+    let captured = || archive.entries().iter().map(|entry| entry.captured);
+    let signers = archive.signers().iter();
+    Volume {
+        file: file.clone(),
+        repositories: archive.entries().len(),
+        oldest: captured().min(),
+        newest: captured().max(),
+        signers: signers.map(|key| key.id().to_string()).collect(),
     }
 }
 

@@ -107,7 +107,7 @@ async fn reopen(archives: &Arc<Archives>) {
 }
 
 fn introduce(archives: &Archives) {
-    for volume in archives.volumes() {
+    for volume in &*archives.volumes() {
         let Volume {
             file,
             repositories,

@@ -1,6 +1,5 @@
 //! Serving archives, as operators see it: flags, configuration, what is printed and logged, health, metrics, signals.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::process::Command;
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use signet_archive::{ArchivedRepository, Document, Moment, Record, Source, State, Verdict, Work};
+use signet_archive::{ArchivedRepository, Document, Moment, Source, Work};
 use signet_service::files;
 use signet_testkit::program::FAKETIME;
 use signet_tuf::RoleName;
@@ -23,31 +22,11 @@ pub(super) const GUN: &str = "registry.example.com/demo/app";
 /// Packs what was recorded, up to this version of the timestamp, as it was captured then.
 fn pack(path: &Path, versions: [i64; 4]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/objects");
-    let mut repository = ArchivedRepository {
-        record: Record {
-            gun: GUN.parse().unwrap(),
-            source: Source::Server {
-                address: "https://localhost:4443/".to_owned(),
-            },
-            captured: Moment::of(datetime!(2026-11-23 0:00 UTC)),
-            documents: Vec::new(),
-            current: BTreeMap::new(),
-            requests: Vec::new(),
-            changes: Vec::new(),
-            // Made anew when the repository is kept.
-            verdict: Verdict {
-                state: State::Trusted,
-                role: None,
-                reason: None,
-                valid_until: None,
-                tags: 0,
-                unusable: Vec::new(),
-                roots: None,
-                history: None,
-            },
-        },
-        objects: BTreeMap::new(),
+    let source = Source::Server {
+        address: "https://localhost:4443/".to_owned(),
     };
+    let captured = Moment::of(datetime!(2026-11-23 0:00 UTC));
+    let mut repository = ArchivedRepository::empty(GUN.parse().unwrap(), source, captured);
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
         let name = file.file_name().unwrap().to_str().unwrap();

@@ -11,8 +11,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use signet_archive::{
-    Archive, ArchivedRepository, Change, Document, Moment, Record, Sha256, Source, State, Verdict,
-    Work,
+    Archive, ArchivedRepository, Change, Document, Moment, Sha256, Source, State, Work,
 };
 use signet_server::{Archives, MaxAge, Settings};
 use signet_tuf::RoleName;
@@ -76,31 +75,10 @@ pub(crate) async fn capture_at(
 
 /// A capture of nothing.
 pub(crate) fn blank(gun: &str, at: OffsetDateTime) -> ArchivedRepository {
-    ArchivedRepository {
-        record: Record {
-            gun: gun.parse().unwrap(),
-            source: Source::Server {
-                address: "https://trust.example.com/".to_owned(),
-            },
-            captured: Moment::of(at),
-            documents: Vec::new(),
-            current: BTreeMap::new(),
-            requests: Vec::new(),
-            changes: Vec::new(),
-            // Made anew when the repository is kept.
-            verdict: Verdict {
-                state: State::Trusted,
-                role: None,
-                reason: None,
-                valid_until: None,
-                tags: 0,
-                unusable: Vec::new(),
-                roots: None,
-                history: None,
-            },
-        },
-        objects: BTreeMap::new(),
-    }
+    let source = Source::Server {
+        address: "https://trust.example.com/".to_owned(),
+    };
+    ArchivedRepository::empty(gun.parse().unwrap(), source, Moment::of(at))
 }
 
 fn moment(text: &str) -> Moment {
@@ -512,6 +490,26 @@ async fn archives_are_opened_again_all_or_none() {
     let error = served.archives.reopen().unwrap_err();
     assert!(error.to_string().contains("1.tar.gz"), "{error}");
     assert_eq!(served.version(GUN, "targets").await, 2);
+}
+
+/// Health and metrics are asked for again and again; an index may have a million lines.
+#[tokio::test]
+async fn what_archives_say_of_themselves_is_worked_out_once() {
+    let (server, _) = published(GUN, 2).await;
+    let first = capture(&server, GUN).await;
+    let mut second = first.clone();
+    second.record.captured = Moment::of(NOW + Duration::hours(1));
+    let served = Served::new(&[&[&first], &[&first, &blank(OTHER, NOW)], &[&second]]);
+    let volumes = served.archives.volumes();
+    let told: Vec<_> = volumes
+        .iter()
+        .map(|volume| (volume.repositories, volume.oldest, volume.newest))
+        .collect();
+    let [one, two] = [first, second].map(|capture| Some(capture.record.captured));
+    assert_eq!(told, [(1, one, one), (2, one, one), (1, two, two)]);
+    assert!(Arc::ptr_eq(&volumes, &served.archives.volumes()));
+    served.archives.reopen().unwrap();
+    assert!(!Arc::ptr_eq(&volumes, &served.archives.volumes()));
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl Target {
 fn look(path: &Path, create: bool) -> Result<(), Failure> {
     use std::io::Read as _;
     let shown = path.display().to_string();
-    let mut file = match std::fs::File::open(path) {
+    let mut file = match signet_storage::open_plain(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && create => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
