@@ -20,6 +20,7 @@ mod keys;
 mod known;
 mod lock;
 mod login;
+mod man;
 mod name;
 mod overview;
 mod passphrases;
@@ -40,9 +41,10 @@ mod verify;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use commands::ROOT;
+pub use commands::{GLOBAL_FLAGS, ROOT};
 pub(crate) use completion::script as completion_script;
 pub use context::Context;
+pub use man::MANUAL;
 
 use crate::cobra::complete::complete;
 use crate::cobra::parse::{Asked, Matches, Request, UsageError, parse};
@@ -157,6 +159,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "generate"] => key_generate::run(matches, context),
         ["key", "load"] => key_load::run(matches, context),
         ["lock"] => lock::run(matches, context),
+        ["man"] => man::run(matches, context),
         ["pull"] => pull::run(matches, context),
         ["push"] => push::run(matches, context),
         ["revoke"] => revoke::run(matches, context),

@@ -1,32 +1,5 @@
-//! Every environment variable that the programs look at, read once at the start.
-//!
-//! | variable | meaning |
-//! |---|---|
-//! | `DOCKER_AUTH_CONFIG` | logins in the form of `config.json`, which go before that file's |
-//! | `DOCKER_CONFIG` | docker's configuration folder, instead of `$HOME/.docker`; `--config` goes before it |
-//! | `HOME` | where `.docker` is |
-//! | `DOCKER_CONTENT_TRUST_SERVER` | base URL of the trust server for every registry; `https` only |
-//! | `DOCKER_CONTENT_TRUST` | switches nothing off here: `pull`, `run` and `create` check always; a value that means no gets a warning |
-//! | `DOCKER_DEFAULT_PLATFORM` | the platform of `pull`, `run` and `create` without `--platform` |
-//! | `SIGNET_PULL_PATIENCE` | seconds that a pull may go without getting on; 300 without it |
-//! | `DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE` | passphrase of root keys |
-//! | `DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE` | passphrase of every other key |
-//! | `DOCKER_TRUST_POLICY` | the policy file, instead of `policy.json` in the trust folder; the machine's policy stays in force |
-//! | `DOCKER_HOST`, `DOCKER_CONTEXT` | which docker daemon is meant; `--host` and `--context` go before them |
-//! | `DOCKER_TLS`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH` | TLS to the daemon |
-//! | `DOCKER_API_VERSION` | the version of the API to speak with the daemon, whatever it says |
-//! | `DOCKER_CUSTOM_HEADERS` | headers for the daemon, instead of `HttpHeaders` in `config.json` |
-//! | `DOCKER_CLI_PLUGIN_USE_DIAL_STDIO` | as a plugin, reach the daemon through docker itself |
-//! | `DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND` | set by docker when it runs a plugin; its presence is the plugin mode |
-//! | `DOCKER_CLI_PLUGIN_SOCKET` | set by docker; the end of that connection cancels the command |
-//! | `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` | refused by `build`: it could replace images that were checked |
-//! | `NOTARY_ROOT_PASSPHRASE`, `NOTARY_TARGETS_PASSPHRASE`, `NOTARY_SNAPSHOT_PASSPHRASE` | passphrase of the keys of that role, for `notary` |
-//! | `NOTARY_DELEGATION_PASSPHRASE` | passphrase of every other key, for `notary` |
-//! | `NOTARY_AUTH` | user and password for the trust server, for `notary`: base64 of `user:password` |
-//! | `SOURCE_DATE_EPOCH` | seconds since 1970: the moment of all that `notary archive create` records, instead of the clock's |
-//! | `NO_COLOR` | no colours on a terminal |
-//! | `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy` | looked at by `doctor`, which cannot see behind a proxy |
-//! | `PATH` | where credential helpers are found |
+//! Every environment variable that the programs look at, read once at the start. What each of them says is in the table of the manual pages,
+//! [`VARIABLES`](crate::manual::surroundings::VARIABLES).
 //!
 //! The libraries below read these themselves, as documented: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and their lower-case forms (proxies),
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` (system roots). An empty variable counts as unset, but for

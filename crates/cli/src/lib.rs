@@ -9,6 +9,7 @@ pub mod docker;
 pub mod env;
 mod known;
 mod login;
+pub mod manual;
 pub mod moment;
 mod network;
 pub mod notary;

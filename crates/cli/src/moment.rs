@@ -16,6 +16,13 @@ pub fn parse(text: &str) -> Option<Moment> {
     Some(Moment::of(moment))
 }
 
+/// Reads seconds since 1970, as `SOURCE_DATE_EPOCH` has them.
+#[must_use]
+pub fn since_1970(text: &str) -> Option<OffsetDateTime> {
+    let seconds = text.parse().ok().filter(|seconds: &i64| *seconds >= 0)?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ mod known;
 mod list;
 mod login;
 mod lookup;
+mod man;
 mod passphrases;
 mod publish;
 mod publishing;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 
 pub use commands::{GLOBAL_FLAGS, ROOT};
 pub use context::Context;
+pub use man::MANUAL;
 use server::Server;
 
 use crate::cobra::complete::complete;
@@ -120,6 +122,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "remove"] => key::remove::run(matches, context),
         ["list"] => list::run(matches, context),
         ["lookup"] => lookup::run(matches, context),
+        ["man"] => man::run(matches, context),
         ["publish"] => publish::run(matches, context),
         ["remove"] => remove::run(matches, context),
         ["report"] => report::run(matches, context),

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod docker;
 pub mod json;
+pub mod manual;
 pub mod notary;
 
 use std::fmt::Write as _;

@@ -252,7 +252,7 @@ fn the_docker_client_completes_with_it_as_its_plugin() {
         ),
         (
             vec!["__complete", "signet", "verify", "--q"],
-            vec!["--quiet\tPrint nothing, only set the exit code", ":4"],
+            vec!["--quiet\tPrint nothing but why an image is refused", ":4"],
         ),
         (
             vec![

@@ -75,6 +75,11 @@ pub const ZSH: Program = Program {
     name: "zsh",
     package: "zsh",
 };
+/// Renders manual pages, and finds what is wrong with them.
+pub const MANDOC: Program = Program {
+    name: "mandoc",
+    package: "mandoc",
+};
 /// SQLite's shell, to look into databases from outside.
 pub const SQLITE3: Program = Program {
     name: "sqlite3",
@@ -93,7 +98,7 @@ pub const CHROMEDRIVER: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 15] = [
+pub const PEERS: [Program; 16] = [
     BASH,
     BUSYBOX,
     CHROMEDRIVER,
@@ -103,6 +108,7 @@ pub const PEERS: [Program; 15] = [
     DOCKER_REGISTRY,
     FAKETIME,
     FISH,
+    MANDOC,
     NOTARY,
     NOTARY_SERVER,
     NOTARY_SIGNER,

@@ -101,6 +101,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rpassword", &["signet-cli"]),
     ("indicatif", &["signet-cli"]),
     ("anstream", &["signet-cli"]),
+    ("roff", &["signet-cli"]),
     // Errors without a type stay in programs for developers.
     ("anyhow", &[]),
 ];

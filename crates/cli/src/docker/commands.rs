@@ -3,6 +3,7 @@
 mod build;
 mod doctor;
 mod lock;
+mod man;
 mod pull;
 mod push;
 mod revoke;
@@ -11,6 +12,7 @@ mod signer_remove;
 mod verify;
 
 use flag::{list, switch, text};
+pub use man::GLOBAL_FLAGS;
 
 use crate::cobra::flag;
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
@@ -34,6 +36,7 @@ pub static ROOT: Command = Command {
         &INSPECT,
         &KEY,
         &lock::LOCK,
+        &man::MAN,
         &pull::PULL,
         &push::PUSH,
         &revoke::REVOKE,

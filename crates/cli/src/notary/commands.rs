@@ -5,6 +5,7 @@ mod delegation;
 mod key;
 mod list;
 mod lookup;
+mod man;
 mod publish;
 mod reading;
 mod remove;
@@ -37,6 +38,7 @@ server and goes on there.",
         &key::KEY,
         &list::LIST,
         &lookup::LOOKUP,
+        &man::MAN,
         &publish::PUBLISH,
         &remove::REMOVE,
         &report::REPORT,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use signet_client::Clock;
-use time::OffsetDateTime;
 
 use crate::cobra::parse::Matches;
+use crate::moment;
 use crate::notary::Context;
 use crate::notary::format::Format;
 use crate::texts::notary as texts;
@@ -118,8 +118,7 @@ fn moments(context: &Context) -> Result<Arc<dyn Clock>, Failure> {
     let Some(text) = &context.env.source_date_epoch else {
         return Ok(Arc::new(context.clock));
     };
-    let moment = text.parse().ok().filter(|seconds: &i64| *seconds >= 0);
-    let moment = moment.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    let moment = moment.ok_or_else(|| Failure::new(texts::source_date_epoch(text)))?;
+    let moment =
+        moment::since_1970(text).ok_or_else(|| Failure::new(texts::source_date_epoch(text)))?;
     Ok(Arc::new(move || moment))
 }
