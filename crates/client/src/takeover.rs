@@ -163,6 +163,12 @@ impl Repository {
         self.taking_over = None;
         if plan.certificate.is_some() {
             self.follow(plan).await?;
+        } else if plan.never_seen
+            && let Some(root) = plan.options.as_shown.get(&RoleName::root())
+        {
+            // What is read next follows from the root that somebody agreed to, and not from the first that comes.
+            let _lock = self.lock(Mode::Write).await?;
+            self.cache.store(&RoleName::root(), root)?;
         }
         Ok(published)
     }

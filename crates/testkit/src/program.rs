@@ -86,6 +86,27 @@ pub const SQLITE3: Program = Program {
     package: "sqlite3",
 };
 
+/// The database MariaDB.
+pub const MARIADBD: Program = Program {
+    name: "mariadbd",
+    package: "mariadb-server",
+};
+/// Makes its folder.
+pub const MARIADB_INSTALL_DB: Program = Program {
+    name: "mariadb-install-db",
+    package: "mariadb-server",
+};
+/// Its shell.
+pub const MARIADB: Program = Program {
+    name: "mariadb",
+    package: "mariadb-client",
+};
+/// Its dumps, under the name that both MySQL and MariaDB have.
+pub const MARIADB_DUMP: Program = Program {
+    name: "mysqldump",
+    package: "mariadb-client",
+};
+
 /// A browser.
 pub const CHROMIUM: Program = Program {
     name: "chromium",
@@ -98,7 +119,7 @@ pub const CHROMEDRIVER: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 16] = [
+pub const PEERS: [Program; 20] = [
     BASH,
     BUSYBOX,
     CHROMEDRIVER,
@@ -109,6 +130,10 @@ pub const PEERS: [Program; 16] = [
     FAKETIME,
     FISH,
     MANDOC,
+    MARIADB,
+    MARIADBD,
+    MARIADB_DUMP,
+    MARIADB_INSTALL_DB,
     NOTARY,
     NOTARY_SERVER,
     NOTARY_SIGNER,

@@ -12,5 +12,7 @@ mod faults;
 mod go;
 mod person;
 mod remote;
+mod scene;
 mod support;
+mod takeover;
 mod tls;

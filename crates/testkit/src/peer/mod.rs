@@ -4,6 +4,8 @@
 
 mod browser;
 mod daemon;
+#[cfg(feature = "tls")]
+mod database;
 mod registry;
 mod scripted;
 #[cfg(feature = "tls")]
@@ -17,6 +19,8 @@ use std::process::Command;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, DaemonTls};
+#[cfg(feature = "tls")]
+pub use database::MariaDb;
 pub use registry::{Registry, RegistryOptions};
 pub use scripted::{Received, Reply, ScriptedDaemon};
 #[cfg(feature = "tls")]

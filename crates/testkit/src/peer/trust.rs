@@ -14,7 +14,7 @@ use crate::http::Client;
 use crate::process::{Group, Service};
 use crate::program::{self, NOTARY_SERVER, NOTARY_SIGNER};
 
-use super::TokenAuth;
+use super::{MariaDb, TokenAuth};
 
 /// Where a trust server keeps its metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,6 +39,8 @@ pub enum Transport {
 pub struct TrustOptions {
     transport: Transport,
     storage: Storage,
+    /// The section `storage` for a database that is a service of its own.
+    database: Option<Value>,
     keys: Value,
     token: Option<TokenAuth>,
     archives: Vec<PathBuf>,
@@ -49,6 +51,7 @@ impl Default for TrustOptions {
         Self {
             transport: Transport::Tls,
             storage: Storage::Memory,
+            database: None,
             keys: json!({"type": "local"}),
             token: None,
             archives: Vec::new(),
@@ -68,6 +71,13 @@ impl TrustOptions {
     #[must_use]
     pub fn storage(mut self, storage: Storage) -> Self {
         self.storage = storage;
+        self
+    }
+
+    /// Documents are in this database.
+    #[must_use]
+    pub fn database(mut self, database: &MariaDb) -> Self {
+        self.database = Some(database.storage());
         self
     }
 
@@ -183,9 +193,10 @@ impl TrustServer {
                 let mut config = json!({
                     "server": server_section(address, options.transport),
                     "trust_service": options.keys,
-                    "storage": match options.storage {
-                        Storage::Memory => json!({"backend": "memory"}),
-                        Storage::Sqlite => json!({"backend": "sqlite3", "db_url": folder.path().join("trust.db")}),
+                    "storage": match (&options.database, options.storage) {
+                        (Some(database), _) => database.clone(),
+                        (None, Storage::Memory) => json!({"backend": "memory"}),
+                        (None, Storage::Sqlite) => json!({"backend": "sqlite3", "db_url": folder.path().join("trust.db")}),
                     },
                     "logging": {"level": "error"},
                 });

@@ -3,4 +3,6 @@
 
 mod create;
 mod population;
+mod restored;
 mod takeover;
+mod walk;

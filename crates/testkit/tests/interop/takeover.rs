@@ -1,5 +1,6 @@
 //! Repositories that move from Go's server to ours, which has none of its keys, and the clients that knew them before.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -292,6 +293,7 @@ fn a_snapshot_key_of_the_owner_stays_with_the_owner() {
 
     // Without the root key there is no takeover.
     let other = stranger(&new);
+    std::fs::create_dir_all(other.trust_dir()).unwrap();
     let refused = other
         .run(Tool::OurNotary, &["takeover", "-y", gun])
         .unwrap();
@@ -305,9 +307,29 @@ fn a_snapshot_key_of_the_owner_stays_with_the_owner() {
     );
     assert_eq!(document(&new, gun, "root"), before);
 
-    owner
-        .expect(Tool::OurNotary, &["takeover", "-y", gun])
+    // A computer that has the keys and never saw the repository says so until it is taken over, however often it looked.
+    let mut keys = Command::new("cp");
+    keys.args(["-r", owner.trust_dir().join("private").to_str().unwrap()]);
+    keys.arg(other.trust_dir());
+    assert!(keys.status().unwrap().success());
+    for (line, answer) in [
+        (&["takeover", "--dry-run", gun][..], ""),
+        (&["takeover", gun], "no\n"),
+        (&["takeover", gun], "no\n"),
+    ] {
+        let looked = other.run_with_input(Tool::OurNotary, line, answer).unwrap();
+        let warned = looked
+            .stderr
+            .contains("this computer has never seen the repository");
+        assert!(warned, "{line:?}: {looked}");
+    }
+    assert_eq!(document(&new, gun, "root"), before);
+
+    let told = owner
+        .run(Tool::OurNotary, &["takeover", "-y", gun])
         .unwrap();
+    assert_eq!(told.code, Some(0), "{told}");
+    assert!(!told.stderr.contains("has never seen"), "{told}");
     let after = document(&new, gun, "root");
     assert_eq!(key_ids(&after, "snapshot"), key_ids(&before, "snapshot"));
     assert_ne!(key_ids(&after, "timestamp"), key_ids(&before, "timestamp"));

@@ -63,7 +63,7 @@ fn masked(line: &str) -> String {
 }
 
 /// Whether `line` is what the document shows, where `…` stands for any text.
-fn fits(shown: &str, line: &str) -> bool {
+pub(crate) fn fits(shown: &str, line: &str) -> bool {
     let (shown, mut rest) = (masked(shown), masked(line));
     let parts: Vec<&str> = shown.split('…').collect();
     for (at, part) in parts.iter().enumerate() {
