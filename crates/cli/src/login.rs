@@ -1,13 +1,13 @@
 //! The login of a registry, and how servers that ask for it are answered.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use signet_client::remote::RemoteError;
-use signet_client::{Access, AuthorizationError, Authorizer, Challenge, Error, ErrorKind};
+use signet_client::{Access, AuthorizationError, Authorizer, Challenge, Error, ErrorKind, Next};
 use signet_oci::challenge::{self, Answer, AnswerError};
 use signet_oci::credentials::{CredentialEnvironment, CredentialWarning};
 use signet_oci::token::{Asker, TokenError, TokenErrorKind};
@@ -36,24 +36,33 @@ impl Logins {
     }
 }
 
-impl Logins {
-    /// All logins that were asked for.
-    pub(crate) fn all(&self) -> Vec<Arc<Login>> {
-        let logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.values().map(Arc::clone).collect()
-    }
-}
-
-/// The registry's credentials, which docker uses for the trust server too. They are looked up when a server asks, and once.
+/// Somebody's credentials: those of a registry, which docker uses for the trust server too, or others. They are looked up when a server asks,
+/// and once.
 pub(crate) struct Login {
-    config_dir: PathBuf,
-    key: String,
+    source: Source,
     /// What `docker login` must be told.
     registry: String,
-    environment: CredentialEnvironment,
-    printer: Printer,
     found: OnceCell<Credentials>,
     tokens: Arc<Tokens>,
+}
+
+/// Where credentials come from.
+enum Source {
+    Docker {
+        config_dir: PathBuf,
+        key: String,
+        environment: CredentialEnvironment,
+        printer: Printer,
+    },
+    Known,
+    Person(Box<dyn Ask>),
+}
+
+/// Asks somebody who they are.
+#[async_trait]
+pub(crate) trait Ask: Send + Sync {
+    /// Asks; this may wait for a person.
+    async fn ask(&self) -> Credentials;
 }
 
 impl Login {
@@ -70,52 +79,56 @@ impl Login {
             format!(" {}", reference.domain())
         };
         Self {
-            config_dir,
-            key: reference.credentials_key().to_owned(),
-            registry,
-            environment: CredentialEnvironment {
-                auth_config: env.auth_config.clone(),
-                search_path: env.path.clone(),
-                ..CredentialEnvironment::default()
+            source: Source::Docker {
+                config_dir,
+                key: reference.credentials_key().to_owned(),
+                environment: CredentialEnvironment {
+                    auth_config: env.auth_config.clone(),
+                    search_path: env.path.clone(),
+                    ..CredentialEnvironment::default()
+                },
+                printer: printer.clone(),
             },
-            printer: printer.clone(),
+            registry,
             found: OnceCell::new(),
             tokens: Arc::default(),
         }
     }
 
     /// A login that is known already.
-    pub(crate) fn known(credentials: Credentials, printer: &Printer) -> Self {
+    pub(crate) fn known(credentials: Credentials) -> Self {
         Self {
-            config_dir: PathBuf::new(),
-            key: String::new(),
+            source: Source::Known,
             registry: String::new(),
-            environment: CredentialEnvironment::default(),
-            printer: printer.clone(),
             found: OnceCell::new_with(Some(credentials)),
             tokens: Arc::default(),
         }
     }
 
-    /// What docker knows about the registry.
+    /// The login of whoever answers.
+    pub(crate) fn asked(person: impl Ask + 'static) -> Self {
+        Self {
+            source: Source::Person(Box::new(person)),
+            registry: String::new(),
+            found: OnceCell::new(),
+            tokens: Arc::default(),
+        }
+    }
+
+    /// Who it is; nobody when that is not to be found out.
     pub(crate) async fn credentials(&self) -> &Credentials {
         self.found
             .get_or_init(|| async {
-                let (config, warning) = DockerConfig::load(&self.config_dir);
-                if let Some(warning) = warning {
-                    self.printer.err(&format!("WARNING: {warning}\n"));
+                match &self.source {
+                    Source::Docker {
+                        config_dir,
+                        key,
+                        environment,
+                        printer,
+                    } => stored(config_dir, key, environment, printer).await,
+                    Source::Known => Credentials::anonymous(),
+                    Source::Person(person) => person.ask().await,
                 }
-                let (credentials, warnings) =
-                    Credentials::lookup(&config, &self.key, &self.environment).await;
-                for warning in warnings {
-                    match warning {
-                        CredentialWarning::AuthConfig(_) => {
-                            self.printer.err(&format!("{warning}\n"));
-                        }
-                        _ => tracing::warn!("{warning}"),
-                    }
-                }
-                credentials
             })
             .await
     }
@@ -162,6 +175,27 @@ impl Login {
     }
 }
 
+/// What docker has stored for a registry.
+async fn stored(
+    config_dir: &Path,
+    key: &str,
+    environment: &CredentialEnvironment,
+    printer: &Printer,
+) -> Credentials {
+    let (config, warning) = DockerConfig::load(config_dir);
+    if let Some(warning) = warning {
+        printer.err(&format!("WARNING: {warning}\n"));
+    }
+    let (credentials, warnings) = Credentials::lookup(&config, key, environment).await;
+    for warning in warnings {
+        match warning {
+            CredentialWarning::AuthConfig(_) => printer.err(&format!("{warning}\n")),
+            _ => tracing::warn!("{warning}"),
+        }
+    }
+    credentials
+}
+
 /// What a server does not accept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refused {
@@ -173,9 +207,12 @@ pub(crate) enum Refused {
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        let kind = match &self.source {
+            Source::Docker { key, .. } => key,
+            Source::Known => "known",
+            Source::Person(_) => "asked for",
+        };
+        f.debug_tuple("Login").field(&kind).finish()
     }
 }
 
@@ -212,13 +249,24 @@ impl Authorizer for TrustLogin {
         self.header(challenges, "registry:catalog:*").await
     }
 
-    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
-        challenge::wants_new_token(&parse(challenges)) && self.login.tokens.discard(header).await
+    async fn refused(
+        &self,
+        _: Option<&Gun>,
+        header: &HeaderValue,
+        challenges: &[Challenge],
+    ) -> Next {
+        if challenge::wants_new_token(&parse(challenges)) && self.login.tokens.discard(header).await
+        {
+            Next::NewToken
+        } else {
+            Next::Nothing
+        }
     }
 }
 
 impl TrustLogin {
-    async fn header(
+    /// The header for a token's scope.
+    pub(crate) async fn header(
         &self,
         challenges: &[Challenge],
         scope: &str,

@@ -9,7 +9,19 @@ use signet_testkit::program::NOTARY;
 
 /// Exit code, standard output and standard error.
 fn run(program: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    run_with(program, words, &[])
+}
+
+/// The same with these files in the home folder.
+fn run_with(
+    program: &Path,
+    words: &[&str],
+    files: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
     let home = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        signet_testkit::file::write(&home.path().join(name), text).unwrap();
+    }
     let output = Command::new(program)
         .args(words)
         .env_clear()
@@ -192,6 +204,75 @@ fn completes_commands_and_flags_of_both_kinds() {
         assert!(
             script.contains("notary") && !script.contains("docker"),
             "{shell}"
+        );
+    }
+}
+
+/// Cases 38 and 93, and the configuration files of section 3.1.
+#[test]
+fn what_is_configured_wrongly_is_refused_in_gos_words() {
+    let config = ".notary/config.json";
+    let pair = r#"{"remote_server":{"tls_client_key":"k"}}"#;
+    let ca = r#"{"remote_server":{"root_ca":"none.crt"}}"#;
+    let mut checked = 0;
+    for (words, text) in [
+        (&["list", "g", "--tlscert", "a"][..], "{}"),
+        (&["list", "g", "--tlskey", "a"], "{}"),
+        (&["list", "g"], pair),
+        (&["list", "g"], r#"{"trust_pinning":{"certs":{"a":"b"}}}"#),
+        (&["list", "g", "-c", "sub/nofile.json"], "{}"),
+        (&["key", "list", "-c", "nofile"], "{}"),
+        (&["list", "g"], ca),
+    ] {
+        let files = [(config, text)];
+        let go = run_with(&NOTARY.find().unwrap(), words, &files);
+        let our = run_with(Path::new(env!("CARGO_BIN_EXE_notary")), words, &files);
+        assert_eq!((our.0, go.0), (Some(1), Some(1)), "{words:?} {text}");
+        // The home folder is another one for each.
+        let shown = |out: &str| match out.split_once("/tmp/") {
+            Some((before, after)) => {
+                let rest = after.split_once("/.notary/").map_or("", |(_, rest)| rest);
+                (
+                    before.to_owned(),
+                    rest.split('"').next().unwrap().to_owned(),
+                )
+            }
+            None => (out.to_owned(), String::new()),
+        };
+        assert_eq!(shown(&our.1), shown(&go.1), "{words:?} {text}");
+        checked += 1;
+    }
+    assert_eq!(checked, 7);
+    // The reasons of a parser are its own.
+    let toml = "[remote_server\n";
+    for (name, words, text) in [
+        (config, &["key", "list"][..], "{bad"),
+        ("c.toml", &["key", "list", "-c", "c.toml"], toml),
+        ("c.yml", &["key", "list", "-c", "c.yml"], "a: [\n"),
+    ] {
+        for program in [
+            &NOTARY.find().unwrap(),
+            Path::new(env!("CARGO_BIN_EXE_notary")),
+        ] {
+            let (code, out, _) = run_with(program, words, &[(name, text)]);
+            assert_eq!(code, Some(1), "{out}");
+            assert!(
+                out.starts_with("\n* fatal: error opening config file: While parsing config: "),
+                "{out}"
+            );
+        }
+    }
+    for program in [
+        &NOTARY.find().unwrap(),
+        Path::new(env!("CARGO_BIN_EXE_notary")),
+    ] {
+        assert_eq!(
+            run_with(program, &["key", "list"], &[]),
+            (
+                Some(0),
+                "\nNo signing keys found.\n\n".to_owned(),
+                String::new()
+            )
         );
     }
 }

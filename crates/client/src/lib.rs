@@ -30,5 +30,5 @@ pub use changelist::{Change, Changelist, Edit};
 pub use error::{Error, ErrorKind};
 pub use initialize::Managed;
 pub use publish::{PublishOptions, Published, Unchanged};
-pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Remote, RemoteOptions};
+pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Next, Remote, RemoteOptions};
 pub use repository::{Clock, Options, PinnedRoots, Repository};

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 pub use answer::Validation;
-pub use authorize::{Access, AuthorizationError, Authorizer, Challenge};
+pub use authorize::{Access, AuthorizationError, Authorizer, Challenge, Next};
 pub use changes::{FeedEntry, MAX_FEED_BYTES};
 pub use import::ImportAnswer;
 pub use retry_after::RetryAfter;
@@ -69,7 +69,8 @@ pub struct RemoteOptions {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// What the command needs to be allowed.
     pub access: Access,
-    /// Whether what is remembered may stand in for a document that is refused for lack of a right (401, 403), as it may when the server fails.
+    /// Whether what is remembered may stand in for a document that is refused for lack of a right (401, 403, or the token service's refusal), as
+    /// it may when the server fails.
     /// Default: no, the refusal ends the update.
     pub refusal_is_outage: bool,
     /// Whether to send nothing at all, and answer everything as a server that cannot be reached.
@@ -231,6 +232,11 @@ impl Remote {
     #[must_use]
     pub fn server(&self) -> &Url {
         &self.base
+    }
+
+    /// Whether a refused login stands for no answer ([`RemoteOptions::refusal_is_outage`]).
+    pub(crate) const fn takes_refusal_for_outage(&self) -> bool {
+        self.refusal_is_outage
     }
 
     /// Asks once whether the server is there and what it wants to see. `Err` holds what the network said.
@@ -418,25 +424,29 @@ impl Remote {
             .map_err(|message| RemoteError::Unreachable {
                 message: message.to_owned(),
             })?;
-        let authorizer = self.authorizer.as_ref();
-        let authorization = self.authorization(scope, &ping.challenges).await?;
-        let response = self
-            .exchange(&method, url, authorization.as_ref(), body.as_ref())
-            .await?;
-        if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some(authorizer), Some(refused)) = (authorizer, &authorization)
-        {
+        let (mut logins, mut is_renewed) = (1, false);
+        loop {
+            let authorization = self.authorization(scope, &ping.challenges).await?;
+            let response = self
+                .exchange(&method, url, authorization.as_ref(), body.as_ref())
+                .await?;
+            let (Some(authorizer), Some(refused), StatusCode::UNAUTHORIZED) =
+                (&self.authorizer, &authorization, response.status())
+            else {
+                return Ok(response);
+            };
             let challenges = Challenge::all(response.headers());
-            if authorizer.refused(refused, &challenges).await {
-                // Read, so that the connection can be used again.
-                self.body(response, MAX_ERROR_BYTES).await?;
-                let authorization = self.authorization(scope, &ping.challenges).await?;
-                return self
-                    .exchange(&method, url, authorization.as_ref(), body.as_ref())
-                    .await;
+            match authorizer.refused(scope.gun(), refused, &challenges).await {
+                Next::NewToken if !is_renewed => is_renewed = true,
+                Next::OtherLogin if logins < MAX_LOGINS => {
+                    logins += 1;
+                    is_renewed = false;
+                }
+                _ => return Ok(response),
             }
+            // Read, so that the connection can be used again.
+            self.body(response, MAX_ERROR_BYTES).await?;
         }
-        Ok(response)
     }
 
     async fn authorization(
@@ -581,6 +591,15 @@ enum Scope<'a> {
     Catalog,
 }
 
+impl Scope<'_> {
+    const fn gun(&self) -> Option<&Gun> {
+        match self {
+            Self::Repository(gun) => Some(gun),
+            Self::Catalog => None,
+        }
+    }
+}
+
 /// Tells a failed network from failed TLS.
 fn transport_error(error: reqwest::Error) -> RemoteError {
     let error = error.without_url();
@@ -612,6 +631,8 @@ fn transport_error(error: reqwest::Error) -> RemoteError {
     }
 }
 
+/// Most logins that one request is sent with.
+const MAX_LOGINS: usize = 4;
 /// Most bytes of an answer that holds a key.
 const MAX_KEY_BYTES: u64 = 256 << 10;
 /// Most bytes of an answer that holds an error. Go reads 1 KiB.

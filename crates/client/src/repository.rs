@@ -16,8 +16,9 @@ use time::OffsetDateTime;
 use crate::cache::{Cache, FolderCache, MemoryCache};
 use crate::changelist::Changelist;
 use crate::layout::{FileError, Layout, Lock, LockError, create_private_dir};
+use crate::remote::RemoteError;
 use crate::takeover::TakingOver;
-use crate::{Error, Remote};
+use crate::{Error, ErrorKind, Remote};
 
 /// Tells the time: the system's clock in programs, a fixed one in tests.
 pub trait Clock: Send + Sync {
@@ -146,6 +147,8 @@ pub struct Repository {
     pub(crate) cache: Box<dyn Cache>,
     pub(crate) layout: Option<Layout>,
     remember: bool,
+    /// What the last refusal of a token service said that was taken for an outage.
+    refusal: Option<String>,
     pub(crate) patience: Duration,
     pub(crate) trusted: Option<(Mode, Scope, Box<TrustedRepository>)>,
     /// Keys of a repository that was initialised and not yet published.
@@ -180,6 +183,7 @@ impl Repository {
             cache,
             layout,
             remember: options.remember,
+            refusal: None,
             patience: options.patience,
             trusted: None,
             unpublished: None,
@@ -248,6 +252,13 @@ impl Repository {
         self.trusted.as_ref().map(|(_, _, trusted)| &**trusted)
     }
 
+    /// What the token service said when it refused the login, where the last update took that for an outage
+    /// ([`RemoteOptions::refusal_is_outage`](crate::RemoteOptions::refusal_is_outage)).
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
     /// What people should know, gathered since the last call.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
@@ -262,6 +273,7 @@ impl Repository {
         let lock = self.lock(mode).await?;
         let remember = self.remember && (self.layout.is_none() || lock.is_some());
         self.trusted = None;
+        self.refusal = None;
         let trusted = self.run_update(mode, scope.clone(), remember).await?;
         drop(lock);
         let (_, _, trusted) = self.trusted.insert((mode, scope, trusted));
@@ -289,7 +301,17 @@ impl Repository {
         loop {
             match update.step().map_err(|error| self.update_error(error))? {
                 Step::Fetch(fetch) => {
-                    let answer: Answer = self.remote.fetch(&self.gun, &fetch).await?;
+                    let answer = match self.remote.fetch(&self.gun, &fetch).await {
+                        Err(RemoteError::Authorization(error))
+                            if error.kind == ErrorKind::Refused
+                                && self.remote.takes_refusal_for_outage() =>
+                        {
+                            let said = error.to_string();
+                            self.refusal = Some(said.clone());
+                            Answer::Unreachable(said)
+                        }
+                        other => other?,
+                    };
                     update.answer(answer);
                 }
                 Step::Persist { role, bytes } => {
@@ -421,7 +443,7 @@ mod tests {
             matches!(error, Error::Lock(LockError::Busy { .. })),
             "{error}"
         );
-        assert_eq!(error.kind(), crate::ErrorKind::Local);
+        assert_eq!(error.kind(), ErrorKind::Local);
         drop(lock);
         assert!(second.lock(Mode::Write).await.unwrap().is_some());
     }
@@ -433,11 +455,11 @@ mod tests {
         std::fs::File::create(&file).unwrap();
         let mut repository = repository(&file);
         let error = repository.update(Mode::Read, Scope::All).await.unwrap_err();
-        assert_eq!(error.kind(), crate::ErrorKind::Network, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Network, "{error:?}");
         let error = repository
             .update(Mode::Write, Scope::All)
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), crate::ErrorKind::Local, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Local, "{error:?}");
     }
 }

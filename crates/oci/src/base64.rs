@@ -6,12 +6,16 @@ use zeroize::Zeroizing;
 /// Where the text stops being base64.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("illegal base64 data at input byte {at}")]
-pub(crate) struct Corrupt {
-    pub(crate) at: usize,
+pub struct Corrupt {
+    /// The byte, from 0.
+    pub at: usize,
 }
 
 /// Decodes `text`. The result is wiped when dropped: it is always a credential.
-pub(crate) fn decode(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Corrupt> {
+///
+/// # Errors
+/// [`Corrupt`] when it is not base64.
+pub fn decode(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Corrupt> {
     // Never reallocated, so that no copy of the secret is left behind.
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut input = text

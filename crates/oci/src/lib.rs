@@ -15,6 +15,7 @@
 //! # Ok::<(), signet_oci::reference::InvalidReference>(())
 //! ```
 
+pub mod base64;
 pub mod challenge;
 pub mod compose;
 pub mod config;
@@ -30,7 +31,6 @@ pub mod registry;
 pub mod tls;
 pub mod token;
 
-mod base64;
 mod files;
 mod go_json;
 

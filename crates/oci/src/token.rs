@@ -184,14 +184,21 @@ impl Tokens {
         Ok(header)
     }
 
+    /// Whether this is one of these tokens.
+    pub async fn holds(&self, header: &HeaderValue) -> bool {
+        for slot in self.slots() {
+            let held = slot.lock().await;
+            if held.as_ref().is_some_and(|held| held.header == header) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Forgets a token that a server did not accept although it should still be good. `false`: it is none of these.
     pub async fn discard(&self, header: &HeaderValue) -> bool {
-        let slots: Vec<Slot> = {
-            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.values().cloned().collect()
-        };
         let mut found = false;
-        for slot in slots {
+        for slot in self.slots() {
             let mut held = slot.lock().await;
             if held.as_ref().is_some_and(|held| held.header == header) {
                 *held = None;
@@ -199,6 +206,11 @@ impl Tokens {
             }
         }
         found
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().cloned().collect()
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Fault {
     Instead(String),
     /// The answer of another plain server to the same request.
     Elsewhere(SocketAddr),
+    /// Nothing for who sends this `Authorization`; for others 401 with this `WWW-Authenticate`.
+    Unless(String, String),
     /// 200, and bytes without end; the client has to stop reading.
     Endless,
     /// 200, and one byte a second without end; the client has to lose patience.
@@ -203,6 +205,18 @@ impl State {
             }
             Fault::Status(status) => client.write_all(&message(status, &[], b"{}"))?,
             Fault::Body(body) => client.write_all(&message(200, &[], &body))?,
+            Fault::Unless(authorization, challenge) => {
+                let sent = request
+                    .headers
+                    .iter()
+                    .find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+                if sent.is_some_and(|(_, value)| *value == authorization) {
+                    client.write_all(&answer)?;
+                } else {
+                    let headers = [("WWW-Authenticate", challenge.as_str())];
+                    client.write_all(&message(401, &headers, b"{}"))?;
+                }
+            }
             Fault::Answer(status, headers, body) => {
                 let headers: Vec<(&str, &str)> = headers
                     .iter()

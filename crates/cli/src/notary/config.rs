@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -30,6 +30,8 @@ pub struct Config {
     /// `remote_server.tls_client_key`.
     pub(super) tls_key: Option<PathBuf>,
     skip_tls_verify: bool,
+    /// `cached_data`: `false` refuses what is remembered when the server gives no answer.
+    refuses_cached_data: bool,
     pinning: TrustPinning,
 }
 
@@ -50,10 +52,9 @@ impl Config {
     fn read(path: &Path) -> Result<Option<Self>, Failure> {
         let failed = |reason: &str| Failure::new(texts::config_failed(reason));
         let extension = path.extension().unwrap_or_default().to_string_lossy();
-        if !extension.eq_ignore_ascii_case("json") {
-            return Err(failed(&texts::config_type(&extension))
-                .hint("the file must be JSON, and its name must end in .json"));
-        }
+        let Some(format) = Format::of(&extension) else {
+            return Err(failed(&texts::config_type(&extension)).hint(texts::CONFIG_TYPE_HINT));
+        };
         let unreadable = |error: &std::io::Error| {
             failed(&format!("open {}: {}", path.display(), os_error(error)))
         };
@@ -66,9 +67,13 @@ impl Config {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(&error)),
         }
-        let text = fs::read(path).map_err(|error| unreadable(&error))?;
-        let value: Value = serde_json::from_slice(&text)
-            .map_err(|error| failed(&texts::config_syntax(&error.to_string())))?;
+        let mut text = Vec::new();
+        fs::File::open(path)
+            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text))
+            .map_err(|error| unreadable(&error))?;
+        let value = format
+            .parse(&text)
+            .map_err(|reason| failed(&texts::config_syntax(&reason)))?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Self::of(&value, folder).map(Some)
     }
@@ -78,7 +83,7 @@ impl Config {
         let failed = |key: &str, wanted| {
             Failure::new(texts::config_failed(&texts::config_value(key, wanted)))
         };
-        let whole = section(value).ok_or_else(|| failed("the file", "a JSON object"))?;
+        let whole = section(value).ok_or_else(|| failed("the file", texts::CONFIG_OBJECT))?;
         let remote = part(whole, "remote_server", failed)?;
         let pins = part(whole, "trust_pinning", failed)?;
         let text = |map: Option<&Map<String, Value>>, key: &str, name| match map
@@ -91,10 +96,10 @@ impl Config {
         let file = |key, name| -> Result<Option<PathBuf>, Failure> {
             Ok(text(remote, key, name)?.map(|path| folder.join(path)))
         };
-        let switch = |map: Option<&Map<String, Value>>, key: &str, name| match map
+        let switch = |map: Option<&Map<String, Value>>, key: &str, name, usual| match map
             .and_then(|map| entry(map, key))
         {
-            None | Some(Value::Null) => Ok(false),
+            None | Some(Value::Null) => Ok(usual),
             Some(Value::Bool(value)) => Ok(*value),
             Some(Value::String(text)) => {
                 crate::cobra::parse::parse_bool(text).ok_or_else(|| failed(name, "true or false"))
@@ -107,11 +112,17 @@ impl Config {
             root_ca: file("root_ca", "remote_server.root_ca")?,
             tls_cert: file("tls_client_cert", "remote_server.tls_client_cert")?,
             tls_key: file("tls_client_key", "remote_server.tls_client_key")?,
-            skip_tls_verify: switch(remote, "skipTLSVerify", "remote_server.skipTLSVerify")?,
+            skip_tls_verify: switch(
+                remote,
+                "skipTLSVerify",
+                "remote_server.skipTLSVerify",
+                false,
+            )?,
+            refuses_cached_data: !switch(Some(whole), "cached_data", "cached_data", true)?,
             pinning: TrustPinning {
                 certs: pinned_certs(pins)?,
                 ca: pinned_ca(pins)?,
-                first_use: if switch(pins, "disable_tofu", "trust_pinning.disable_tofu")? {
+                first_use: if switch(pins, "disable_tofu", "trust_pinning.disable_tofu", false)? {
                     FirstUse::Deny
                 } else {
                     FirstUse::Allow
@@ -126,6 +137,11 @@ impl Config {
         &self.pinning
     }
 
+    /// Whether what is remembered may not be used in place of the server's answer.
+    pub(super) fn demands_server(&self) -> bool {
+        self.refuses_cached_data
+    }
+
     /// Whether the certificate of `server` need not be verified.
     ///
     /// # Errors
@@ -135,6 +151,41 @@ impl Config {
             return Err(Failure::new(texts::skip_tls_refused(server.as_str())));
         }
         Ok(self.skip_tls_verify)
+    }
+}
+
+/// How a file is written, which the ending of its name says.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Json,
+    Toml,
+    Yaml,
+}
+
+impl Format {
+    fn of(extension: &str) -> Option<Self> {
+        Some(match extension.to_ascii_lowercase().as_str() {
+            "json" => Self::Json,
+            "toml" => Self::Toml,
+            "yaml" | "yml" => Self::Yaml,
+            _ => return None,
+        })
+    }
+
+    fn parse(self, text: &[u8]) -> Result<Value, String> {
+        let utf8 = || std::str::from_utf8(text).map_err(|error| error.to_string());
+        match self {
+            Self::Json => serde_json::from_slice(text).map_err(|error| error.to_string()),
+            Self::Toml => toml::from_str(utf8()?).map_err(|error| error.message().to_owned()),
+            // An empty file of YAML says nothing, as an empty one of TOML does.
+            Self::Yaml if text.trim_ascii().is_empty() => Ok(Value::Object(Map::new())),
+            Self::Yaml => serde_saphyr::from_str(utf8()?).map_err(|error| {
+                // The lines after the first one quote the file.
+                let text = error.to_string();
+                let line = text.lines().next().unwrap_or_default();
+                line.strip_prefix("error: ").unwrap_or(line).to_owned()
+            }),
+        }
     }
 }
 
@@ -151,7 +202,7 @@ fn part<'a>(
         None | Some(Value::Null) => Ok(None),
         Some(value) => section(value)
             .map(Some)
-            .ok_or_else(|| failed(name, "a JSON object")),
+            .ok_or_else(|| failed(name, texts::CONFIG_OBJECT)),
     }
 }
 
@@ -239,6 +290,49 @@ mod tests {
         );
     }
 
+    /// What one form says, the others say too.
+    #[test]
+    fn reads_every_form() {
+        let toml = "trust_dir = \"/t\"\nCached_Data = false\n[Remote_Server]\nURL = \"https://h\"\nroot_ca = \"ca.crt\"\nskipTLSVerify = \"true\"\n\
+                    [trust_pinning]\ndisable_tofu = true\n[trust_pinning.certs]\n\"Up/App\" = [\"00\"]\n";
+        let yaml = "trust_dir: /t\nCached_Data: false\nRemote_Server:\n  URL: https://h\n  root_ca: ca.crt\n  skipTLSVerify: \"true\"\n\
+                    trust_pinning:\n  disable_tofu: true\n  certs:\n    Up/App: [\"00\"]\n";
+        let json = r#"{"trust_dir":"/t","Cached_Data":false,"Remote_Server":{"URL":"https://h","root_ca":"ca.crt","skipTLSVerify":"true"},
+                       "trust_pinning":{"disable_tofu":true,"certs":{"Up/App":["00"]}}}"#;
+        for (name, text) in [
+            ("c.toml", toml),
+            ("c.yml", yaml),
+            ("c.YAML", yaml),
+            ("c.JSON", json),
+        ] {
+            let config = read(name, text).unwrap();
+            assert_eq!(config.trust_dir.as_deref(), Some("/t"), "{name}");
+            assert_eq!(config.server.as_deref(), Some("https://h"), "{name}");
+            assert!(config.root_ca.is_some(), "{name}");
+            assert!(config.skip_tls_verify, "{name}");
+            assert!(config.demands_server(), "{name}");
+            assert_eq!(config.pinning.certs["Up/App"], ["00"], "{name}");
+            assert_eq!(config.pinning.first_use, FirstUse::Deny, "{name}");
+        }
+        assert!(!read("c.yml", "\n").unwrap().demands_server());
+        assert!(!read("c.toml", "").unwrap().demands_server());
+    }
+
+    /// A small file must not become a large one in memory.
+    #[test]
+    fn aliases_do_not_multiply() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..9 {
+            let alias = format!("*a{},", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+        }
+        let problem = read("c.yml", &text).unwrap_err();
+        assert!(
+            problem.starts_with("error opening config file: While parsing config: "),
+            "{problem}"
+        );
+    }
+
     /// The reasons that Go gives (section 3.1), and ours where its texts are free.
     #[test]
     fn refuses_what_is_no_configuration() {
@@ -257,7 +351,24 @@ mod tests {
         );
         assert_eq!(
             error("c.json", r#"{"remote_server":[]}"#),
-            "error opening config file: remote_server must be a JSON object"
+            "error opening config file: remote_server must be an object of keys"
+        );
+        for (name, text) in [("c.toml", "a = ["), ("c.yml", "a: [")] {
+            let problem = error(name, text);
+            assert!(
+                problem.starts_with("error opening config file: While parsing config: "),
+                "{problem}"
+            );
+        }
+        for name in ["c.yml", "c.json"] {
+            assert_eq!(
+                error(name, "[1]"),
+                "error opening config file: the file must be an object of keys"
+            );
+        }
+        assert_eq!(
+            error("c.properties", "a=b"),
+            "error opening config file: Unsupported Config Type \"properties\""
         );
         let missing = Config::named(Path::new("sub/nofile.json")).unwrap_err();
         assert_eq!(

@@ -1,20 +1,27 @@
-//! How the trust server is answered when it asks who it is: `NOTARY_AUTH`, else docker's login for the registry that a repository is named after,
-//! else, where others than the user chose the names, docker's login for the server itself.
+//! How the trust server is answered when it asks who it is.
+//!
+//! A read begins as nobody. The logins that follow, each when the one before it is not enough: `NOTARY_AUTH`, and where that is set no other;
+//! else docker's login for the registry that a repository is named after (where others than the user chose the names: for the server itself);
+//! else the one that the person gives, who is asked once per command.
 
-use std::collections::BTreeSet;
+mod ask;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use data_encoding::BASE64;
 use http::header::HeaderValue;
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
-use signet_client::{Access, AuthorizationError, Authorizer, Challenge};
-use signet_oci::token::Asker;
-use signet_oci::{Credentials, Reference};
+use signet_client::{Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Next};
+use signet_oci::challenge::{AnswerError, is_private};
+use signet_oci::token::{Asker, TokenError};
+use signet_oci::{Credentials, Reference, base64};
 use signet_tuf::Gun;
 use url::Url;
-use zeroize::Zeroizing;
+
+use ask::Person;
 
 use super::context::Context;
 use crate::env::Environment;
@@ -72,9 +79,17 @@ pub(super) struct NotaryLogins {
     env: Environment,
     config_dir: Option<PathBuf>,
     printer: Printer,
+    nobody: Arc<Login>,
     given: OnceLock<Option<Arc<Login>>>,
     dockers: Logins,
-    nobody: OnceLock<Arc<Login>>,
+    asked: Arc<Login>,
+}
+
+/// The logins that a request may be sent with, one after the other. The first is nobody's.
+struct Chain {
+    /// What shares the state: how far the chain was gone.
+    name: String,
+    logins: Vec<Arc<Login>>,
 }
 
 impl NotaryLogins {
@@ -93,57 +108,96 @@ impl NotaryLogins {
             },
             config_dir,
             printer: context.printer.clone(),
+            nobody: Arc::new(Login::known(Credentials::anonymous())),
             given: OnceLock::new(),
             dockers: Logins::default(),
-            nobody: OnceLock::new(),
+            asked: Arc::new(Login::asked(Person::new(&context.terminal))),
         }
     }
 
-    /// The login for a repository. Nothing is read yet.
-    fn of(&self, gun: &Gun, server: &Url, named_by: &NamedBy) -> Arc<Login> {
+    /// The logins for a repository. Nothing is read yet.
+    fn of(&self, gun: &Gun, server: &Url, named_by: &NamedBy) -> Chain {
         match (registry_of(gun), named_by) {
-            (Some(registry), _) if named_by.shows(&registry) => self.choose(Some(&registry)),
+            (Some(registry), _) if named_by.shows(&registry) => self.chain(Some(&registry), server),
             (_, NamedBy::Others { .. }) => self.of_server(server),
-            (_, NamedBy::User) => self.choose(None),
+            (_, NamedBy::User) => self.chain(None, server),
         }
     }
 
-    /// The login for what concerns no single repository: docker's for the server itself.
-    fn of_server(&self, server: &Url) -> Arc<Login> {
-        self.choose(registry_at(server).as_ref())
+    /// The logins for what concerns no single repository: docker's for the server itself.
+    fn of_server(&self, server: &Url) -> Chain {
+        self.chain(registry_at(server).as_ref(), server)
     }
 
-    fn choose(&self, registry: Option<&Reference>) -> Arc<Login> {
-        let given = self.given.get_or_init(|| {
+    fn chain(&self, registry: Option<&Reference>, server: &Url) -> Chain {
+        let mut chain = Chain {
+            name: String::new(),
+            logins: vec![Arc::clone(&self.nobody)],
+        };
+        if let Some(given) = self.given() {
+            chain.logins.push(Arc::clone(given));
+            return chain;
+        }
+        if let Some(reference) = registry
+            && let Some(config_dir) = &self.config_dir
+        {
+            reference.credentials_key().clone_into(&mut chain.name);
+            chain.logins.push(self.dockers.of(reference, || {
+                Login::of_registry(&self.env, config_dir.clone(), reference, &self.printer)
+            }));
+        }
+        // Nobody types a password that is not going to be sent.
+        if is_private(server) {
+            chain.logins.push(Arc::clone(&self.asked));
+        }
+        chain
+    }
+
+    /// The login of `NOTARY_AUTH`.
+    fn given(&self) -> Option<&Arc<Login>> {
+        let read = || {
             let auth = self.auth.as_ref()?;
             // What is wrong with the variable has been said; it still means that no other login is wanted.
             let credentials = decode(auth).unwrap_or_else(|problem| {
                 tracing::error!("{problem}");
                 Credentials::anonymous()
             });
-            Some(Arc::new(Login::known(credentials, &self.printer)))
-        });
-        if let Some(login) = given {
-            return Arc::clone(login);
-        }
-        if let Some(reference) = registry
-            && let Some(config_dir) = &self.config_dir
-        {
-            return self.dockers.of(reference, || {
-                Login::of_registry(&self.env, config_dir.clone(), reference, &self.printer)
-            });
-        }
-        let nobody = || Arc::new(Login::known(Credentials::anonymous(), &self.printer));
-        Arc::clone(self.nobody.get_or_init(nobody))
+            Some(Arc::new(Login::known(credentials)))
+        };
+        self.given.get_or_init(read).as_ref()
     }
 }
 
-impl NotaryLogins {
-    fn all(&self) -> Vec<Arc<Login>> {
-        let given = self.given.get().and_then(Option::as_ref);
-        let mut all = self.dockers.all();
-        all.extend(given.into_iter().chain(self.nobody.get()).map(Arc::clone));
-        all
+impl Chain {
+    /// The place of the next login after `at` that is somebody's.
+    async fn next(&self, at: usize) -> Option<usize> {
+        for (place, login) in self.logins.iter().enumerate().skip(at + 1) {
+            if !login.credentials().await.is_anonymous() {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// The place of the login that this header is from; `None` when that is not known any more.
+    async fn origin(&self, header: &HeaderValue) -> Option<usize> {
+        for (place, login) in self.logins.iter().enumerate() {
+            let basic = || async { login.credentials().await.basic_header() };
+            if login.tokens().holds(header).await
+                || (header.as_bytes().starts_with(b"Basic ")
+                    && basic().await.as_ref() == Some(header))
+            {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    fn get(&self, at: usize) -> Arc<Login> {
+        self.logins.get(at).map_or_else(
+            || Arc::new(Login::known(Credentials::anonymous())),
+            Arc::clone,
+        )
     }
 }
 
@@ -173,10 +227,8 @@ fn of_registry(name: &str) -> Option<Reference> {
 
 /// Base64 of `user:password`, with Go's words for what is wrong.
 fn decode(auth: &SecretString) -> Result<Credentials, &'static str> {
-    let bytes = BASE64
-        .decode(auth.expose_secret().as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| texts::AUTH_NOT_BASE64)?;
+    let bytes =
+        base64::decode(auth.expose_secret().as_bytes()).map_err(|_| texts::AUTH_NOT_BASE64)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| texts::AUTH_FORM)?;
     let (user, password) = text.split_once(':').ok_or(texts::AUTH_FORM)?;
     if user.is_empty() {
@@ -195,6 +247,8 @@ pub(super) struct NotaryLogin {
     server: Url,
     named_by: NamedBy,
     asker: Asker,
+    /// How far each chain was gone: what was not enough once is not tried again.
+    reached: Mutex<BTreeMap<String, usize>>,
 }
 
 impl NotaryLogin {
@@ -209,8 +263,112 @@ impl NotaryLogin {
             server,
             named_by,
             asker,
+            reached: Mutex::default(),
         }
     }
+
+    fn reached(&self, chain: &Chain) -> Option<usize> {
+        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.get(&chain.name).copied()
+    }
+
+    fn reach(&self, chain: &Chain, at: usize) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = reached.entry(chain.name.clone()).or_default();
+        *place = at.max(*place);
+    }
+
+    /// The header of the first login from where the chain was gone to that is not refused by the token server, or lacks what the server asks for.
+    async fn header(
+        &self,
+        chain: &Chain,
+        first: First,
+        challenges: &[Challenge],
+        scope: &str,
+    ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        if challenges.is_empty() {
+            return Ok(None);
+        }
+        let mut at = match (self.reached(chain), first) {
+            (Some(at), _) if at > 0 => at,
+            (_, First::Nobody) => 0,
+            (_, First::Somebody) => chain.next(0).await.unwrap_or(0),
+        };
+        loop {
+            self.reach(chain, at);
+            let login = TrustLogin::new(chain.get(at), self.asker.clone());
+            let error = match login.header(challenges, scope).await {
+                Ok(header) => return Ok(header),
+                Err(error) if error.kind == ErrorKind::Refused || lacks_password(&error) => error,
+                Err(error) => return Err(readable(error)),
+            };
+            match chain.next(at).await {
+                Some(next) => at = next,
+                None => return Err(self.explained(error)),
+            }
+        }
+    }
+
+    /// Without a password a server lets nobody in: that is its refusal, or ours to send one.
+    fn explained(&self, error: AuthorizationError) -> AuthorizationError {
+        if !lacks_password(&error) {
+            return error;
+        }
+        if is_private(&self.server) {
+            return AuthorizationError {
+                kind: ErrorKind::Refused,
+                ..error
+            };
+        }
+        AuthorizationError {
+            source: Box::new(AnswerError::WithoutTls {
+                host: self.server.host_str().unwrap_or_default().to_owned(),
+            }),
+            ..error
+        }
+    }
+
+    fn chain_of(&self, gun: Option<&Gun>) -> Chain {
+        match gun {
+            Some(gun) => self.logins.of(gun, &self.server, &self.named_by),
+            None => self.logins.of_server(&self.server),
+        }
+    }
+}
+
+/// Who begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum First {
+    Nobody,
+    Somebody,
+}
+
+/// compat: Go's notary shows the address of a token service that cannot be reached without its escapes.
+fn readable(error: AuthorizationError) -> AuthorizationError {
+    let source = match error.source.downcast::<AnswerError>() {
+        Ok(source) => source,
+        Err(source) => return AuthorizationError { source, ..error },
+    };
+    let source = match *source {
+        AnswerError::Token(TokenError::Unreachable { request, reason }) => {
+            let request = percent_decode_str(&request)
+                .decode_utf8_lossy()
+                .into_owned();
+            AnswerError::Token(TokenError::Unreachable { request, reason })
+        }
+        other => other,
+    };
+    AuthorizationError {
+        source: Box::new(source),
+        ..error
+    }
+}
+
+fn lacks_password(error: &AuthorizationError) -> bool {
+    matches!(
+        error.source.downcast_ref(),
+        Some(AnswerError::NoBasicCredentials)
+    )
 }
 
 #[async_trait]
@@ -221,9 +379,14 @@ impl Authorizer for NotaryLogin {
         access: Access,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
-        let login = self.logins.of(gun, &self.server, &self.named_by);
-        TrustLogin::new(login, self.asker.clone())
-            .authorize(gun, access, challenges)
+        let (first, access) = match access {
+            Access::Pull => (First::Nobody, access),
+            // Go's notary has one name for what docker asks for in two.
+            Access::PullPush => (First::Somebody, Access::PushPull),
+            _ => (First::Somebody, access),
+        };
+        let scope = format!("repository:{gun}:{}", access.actions());
+        self.header(&self.chain_of(Some(gun)), first, challenges, &scope)
             .await
     }
 
@@ -231,22 +394,36 @@ impl Authorizer for NotaryLogin {
         &self,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
-        TrustLogin::new(self.logins.of_server(&self.server), self.asker.clone())
-            .authorize_catalog(challenges)
+        let scope = "registry:catalog:*";
+        self.header(&self.chain_of(None), First::Somebody, challenges, scope)
             .await
     }
 
-    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
-        for login in self.logins.all() {
-            let login = TrustLogin::new(login, self.asker.clone());
-            if login.refused(header, challenges).await {
-                return true;
-            }
+    async fn refused(
+        &self,
+        gun: Option<&Gun>,
+        header: &HeaderValue,
+        challenges: &[Challenge],
+    ) -> Next {
+        let chain = self.chain_of(gun);
+        let reached = self.reached(&chain).unwrap_or(0);
+        let at = chain.origin(header).await.unwrap_or(reached);
+        if at < reached {
+            return Next::OtherLogin;
         }
-        false
+        let login = TrustLogin::new(chain.get(at), self.asker.clone());
+        if at > 0 && login.refused(gun, header, challenges).await == Next::NewToken {
+            return Next::NewToken;
+        }
+        match chain.next(at).await {
+            Some(next) => {
+                self.reach(&chain, next);
+                Next::OtherLogin
+            }
+            None => login.refused(gun, header, challenges).await,
+        }
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

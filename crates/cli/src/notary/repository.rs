@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use signet_client::remote::RemoteError;
-use signet_client::{Access, Error, Options, PinnedRoots, Remote, RemoteOptions, Repository};
+use signet_client::{
+    Access, Error, ErrorKind, Options, PinnedRoots, Remote, RemoteOptions, Repository,
+};
 use signet_tuf::rules::RuleError;
 use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
@@ -21,6 +23,8 @@ pub(super) struct Opened {
     pub(super) repository: Repository,
     /// Whether the server did not answer the probe, so that nothing more is sent.
     pub(super) offline: bool,
+    /// Whether the configuration forbids to go on with what is remembered.
+    demands_server: bool,
 }
 
 /// The name of a repository on the command line. Nothing is touched before this: a name must not lead out of the trust directory (Q2).
@@ -65,6 +69,7 @@ pub(super) async fn open(context: &Context, gun: &Gun, access: Access) -> Result
     Ok(Opened {
         repository,
         offline,
+        demands_server: context.config()?.demands_server(),
     })
 }
 
@@ -97,7 +102,7 @@ fn remote(context: &Context, access: Access) -> Result<Arc<Remote>, Failure> {
         return context.remote(access);
     }
     let mut options = context.remote_options(access)?;
-    options.refusal_is_outage = true;
+    options.refusal_is_outage = !context.config()?.demands_server();
     connect(options)
 }
 
@@ -121,17 +126,28 @@ impl Opened {
                 .await
                 .map(|_| ())
         };
-        self.log_warnings();
+        let cached = self.log_warnings();
         if let Err(error) = updated {
             return Err(self.failure(&error));
+        }
+        if let Some(reason) = cached.filter(|_| self.demands_server) {
+            let reason = if self.offline {
+                texts::OFFLINE
+            } else {
+                &reason
+            };
+            return Err(
+                Failure::new(texts::cached_data_refused(reason)).hint(texts::CACHED_DATA_HINT)
+            );
         }
         self.repository
             .trusted()
             .ok_or_else(|| Failure::new(texts::OFFLINE))
     }
 
-    /// Logs what the last update noticed.
-    pub(super) fn log_warnings(&mut self) {
+    /// Logs what the last update noticed. Gives the reason where it had to do with what is remembered.
+    pub(super) fn log_warnings(&mut self) -> Option<String> {
+        let mut cached = None;
         let warnings = self.repository.take_warnings();
         let unusable = self.repository.trusted().map(TrustedRepository::unusable);
         for warning in warnings {
@@ -154,18 +170,40 @@ impl Opened {
                 Warning::CachedTimestamp {
                     reason,
                     status: Some(401 | 403),
-                } => tracing::error!("{reason}"),
+                } => {
+                    tracing::error!("{reason}");
+                    cached = Some(reason.clone());
+                }
                 Warning::CachedTimestamp { reason, .. } => {
                     tracing::debug!("{}", network::problem(reason));
+                    cached = Some(network::problem(reason));
                 }
                 _ => {}
             }
         }
+        // A token service that refuses is no outage, either.
+        if let Some(refusal) = self.repository.refusal().filter(|_| cached.is_some()) {
+            tracing::error!("{refusal}");
+        }
+        cached
     }
 
     /// What the person is told of an error.
     pub(super) fn failure(&self, error: &Error) -> Failure {
-        failure(error, self.offline)
+        let failure = failure(error, self.offline);
+        if self.repository.refusal().is_some() || is_refused_login(error) {
+            return failure.hint(texts::LOGIN_HINT);
+        }
+        failure
+    }
+}
+
+fn is_refused_login(error: &Error) -> bool {
+    match error {
+        Error::Remote(RemoteError::Authorization(error)) => error.kind == ErrorKind::Refused,
+        Error::Remote(error) => error.is_refused_login(),
+        Error::Update(UpdateError::Refused { refusal, .. }) => matches!(refusal.status, 401 | 403),
+        _ => false,
     }
 }
 

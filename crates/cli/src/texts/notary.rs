@@ -102,6 +102,12 @@ pub fn config_failed(reason: &str) -> String {
     format!("error opening config file: {reason}")
 }
 
+/// The forms that a configuration file may have.
+pub const CONFIG_TYPE_HINT: &str =
+    "the file must be JSON, YAML or TOML, and its name must end in .json, .yaml, .yml or .toml";
+/// What a section of a configuration file must be.
+pub const CONFIG_OBJECT: &str = "an object of keys";
+
 /// A configuration file of another kind than JSON.
 #[must_use]
 pub fn config_type(extension: &str) -> String {

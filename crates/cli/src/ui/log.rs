@@ -62,7 +62,10 @@ pub enum Form {
 
 /// Starts logging for the rest of the process, through `printer`.
 pub fn start(level: LogLevel, form: Form, clock: Clock, printer: &Printer) {
-    let people = (form == Form::People && printer.talks_to_terminal()).then(Instant::now);
+    let people = (form == Form::People && printer.talks_to_terminal()).then(|| People {
+        since: Instant::now(),
+        colors: printer.has_color(),
+    });
     let printer = printer.clone();
     let most = match level {
         LogLevel::Fatal => LevelFilter::OFF,
@@ -100,9 +103,16 @@ impl io::Write for Lines {
 
 struct Logrus {
     clock: Clock,
-    /// Since when people watch; `None` for scripts.
-    people: Option<Instant>,
+    /// `None` for scripts.
+    people: Option<People>,
     fields: bool,
+}
+
+/// Those who watch the terminal.
+#[derive(Clone, Copy)]
+struct People {
+    since: Instant,
+    colors: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Logrus
@@ -124,7 +134,9 @@ where
         event.record(&mut parts);
         let level = *event.metadata().level();
         writer.write_str(&match self.people {
-            Some(start) => people_line(start.elapsed().as_secs(), level, &parts.message),
+            Some(People { since, colors }) => {
+                people_line(since.elapsed().as_secs(), level, &parts.message, colors)
+            }
             None => line((self.clock)(), level, &parts.message),
         })?;
         if self.fields {
@@ -150,8 +162,8 @@ fn line(now: OffsetDateTime, level: Level, message: &str) -> String {
     format!("time=\"{now}\" level={level} msg={}", value(message))
 }
 
-/// compat: colours also where `TERM` or `NO_COLOR` say otherwise, as logrus does it.
-fn people_line(seconds: u64, level: Level, message: &str) -> String {
+/// compat: colours also where `TERM` says that there are none, as logrus does it.
+fn people_line(seconds: u64, level: Level, message: &str, colors: bool) -> String {
     let (word, color) = match level {
         Level::ERROR => ("ERRO", 31),
         Level::WARN => ("WARN", 33),
@@ -159,7 +171,12 @@ fn people_line(seconds: u64, level: Level, message: &str) -> String {
         Level::DEBUG | Level::TRACE => ("DEBU", 37),
     };
     let message = visible(message);
-    format!("\x1b[{color}m{word}\x1b[0m[{seconds:04}] {message:<44} ")
+    let word = if colors {
+        format!("\x1b[{color}m{word}\x1b[0m")
+    } else {
+        word.to_owned()
+    };
+    format!("{word}[{seconds:04}] {message:<44} ")
 }
 
 /// logrus quotes a value only when it has to.
@@ -202,8 +219,17 @@ mod tests {
     #[test]
     fn people_see_levels_in_colour() {
         assert_eq!(
-            people_line(3, Level::WARN, "a role has fewer keys than its threshold"),
+            people_line(
+                3,
+                Level::WARN,
+                "a role has fewer keys than its threshold",
+                true
+            ),
             "\x1b[33mWARN\x1b[0m[0003] a role has fewer keys than its threshold     "
+        );
+        assert_eq!(
+            people_line(12, Level::ERROR, "x", false),
+            format!("ERRO[0012] {:44} ", "x")
         );
     }
 

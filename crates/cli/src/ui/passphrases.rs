@@ -32,6 +32,7 @@ pub(crate) fn answer(
         source: match error {
             AskError::Io(error) => error,
             AskError::EndOfInput => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+            AskError::TimedOut(_) => io::Error::new(io::ErrorKind::TimedOut, error),
             AskError::NotText | AskError::TooLong => {
                 io::Error::new(io::ErrorKind::InvalidInput, error)
             }

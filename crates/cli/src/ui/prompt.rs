@@ -1,4 +1,4 @@
-//! Asking the person: passphrases without echo, confirmations.
+//! Asking the person: names, passphrases without echo, confirmations.
 //!
 //! Questions go to standard output, as docker's do. Answers come from standard input, terminal or not: a script may pipe one line per
 //! question. One buffer serves all questions of a command (docker uses one per question and loses lines), and the first end of input ends
@@ -8,7 +8,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::AsFd as _;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -32,6 +35,9 @@ pub enum AskError {
     /// Reading or writing failed.
     #[error("cannot ask on the terminal")]
     Io(#[from] io::Error),
+    /// Nobody answered.
+    #[error("nobody answered within {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// The answer is not UTF-8.
     #[error("the answer is not text")]
     NotText,
@@ -53,11 +59,46 @@ impl Terminal {
         }
     }
 
+    /// Asks for something that may be seen, and waits so long for a line of it.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn ask(&self, question: &str, limit: Duration) -> Result<String, AskError> {
+        let _asking = self.printer.asking();
+        let _question = Question::new();
+        self.printer.out(question)?;
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = input.line(Some(limit))?;
+        let text = std::str::from_utf8(&line).map_err(|_| AskError::NotText)?;
+        Ok(text.trim().to_owned())
+    }
+
     /// Asks for something that must not be shown. What is typed is not echoed; a newline follows the answer.
     ///
     /// # Errors
     /// [`AskError`]
     pub fn ask_secret(&self, question: &str) -> Result<SecretString, AskError> {
+        self.ask_secret_within(question, None)
+    }
+
+    /// The same of a script, which has so much time; a person has any.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn ask_secret_of_script(
+        &self,
+        question: &str,
+        limit: Duration,
+    ) -> Result<SecretString, AskError> {
+        let limit = (!io::stdin().is_terminal()).then_some(limit);
+        self.ask_secret_within(question, limit)
+    }
+
+    fn ask_secret_within(
+        &self,
+        question: &str,
+        limit: Option<Duration>,
+    ) -> Result<SecretString, AskError> {
         let _asking = self.printer.asking();
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let echo = if io::stdin().is_terminal() {
@@ -66,7 +107,7 @@ impl Terminal {
             None
         };
         self.printer.out(question)?;
-        let line = input.line();
+        let line = input.line(limit);
         drop(echo);
         self.printer.out("\n")?;
         let line = line?;
@@ -95,7 +136,7 @@ impl Terminal {
         let _question = Question::new();
         self.printer.out(question)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        match input.line() {
+        match input.line(None) {
             Ok(line) => Ok(words
                 .iter()
                 .any(|word| line.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))),
@@ -113,8 +154,9 @@ struct Input {
 }
 
 impl Input {
-    /// The next line without its end. A last line without newline counts.
-    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, AskError> {
+    /// The next line without its end, waiting no longer than `limit` for the whole of it. A last line without newline counts.
+    fn line(&mut self, limit: Option<Duration>) -> Result<Zeroizing<Vec<u8>>, AskError> {
+        let started = Instant::now();
         let mut line = Zeroizing::new(Vec::with_capacity(256));
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -125,6 +167,9 @@ impl Input {
             line.append(&mut self.buffer);
             if line.len() > MAX_LINE {
                 return Err(AskError::TooLong);
+            }
+            if let Some(limit) = limit {
+                wait(limit, limit.saturating_sub(started.elapsed()))?;
             }
             if self.fill()? == 0 {
                 return if line.is_empty() {
@@ -153,6 +198,23 @@ impl Input {
         self.buffer.extend(block.iter().take(read));
         block.zeroize();
         Ok(read)
+    }
+}
+
+/// Waits until there is something to read, or the end. What is left of the limit is how long.
+fn wait(limit: Duration, mut left: Duration) -> Result<(), AskError> {
+    let started = Instant::now();
+    let whole = left;
+    loop {
+        let stdin = io::stdin();
+        let mut inputs = [PollFd::new(&stdin, PollFlags::IN)];
+        let time = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut inputs, Some(&time)) {
+            Ok(0) => return Err(AskError::TimedOut(limit)),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => left = whole.saturating_sub(started.elapsed()),
+            Err(error) => return Err(AskError::Io(error.into())),
+        }
     }
 }
 

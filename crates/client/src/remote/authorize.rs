@@ -78,11 +78,27 @@ pub trait Authorizer: Send + Sync {
         Ok(None)
     }
 
-    /// Told that the server did not accept `header` (401), and what it says to that. `true`: the next header may be a
-    /// better one, and the request is sent once more.
-    async fn refused(&self, _header: &HeaderValue, _challenges: &[Challenge]) -> bool {
-        false
+    /// Told that the server did not accept `header` (401) in a request about `gun`, or about none, and what it says to that. The answer says
+    /// whether asking again gives a better one.
+    async fn refused(
+        &self,
+        _gun: Option<&Gun>,
+        _header: &HeaderValue,
+        _challenges: &[Challenge],
+    ) -> Next {
+        Next::Nothing
     }
+}
+
+/// What there is after a header that a server did not accept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// No other header.
+    Nothing,
+    /// A new token of the same login. A request gets one such chance with each login.
+    NewToken,
+    /// Another login.
+    OtherLogin,
 }
 
 /// Why there is no `Authorization` header. Shows as its cause.

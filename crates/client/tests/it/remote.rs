@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use reqwest::header::HeaderValue;
 use signet_client::remote::{Limits, Part, RemoteError};
 use signet_client::{
-    Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Remote, RemoteOptions,
+    Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Next, Remote, RemoteOptions,
 };
 use signet_tuf::update::{Answer, Fetch};
 use signet_tuf::{BaseRole, Gun, MetadataPath, RoleName};
@@ -360,8 +360,8 @@ async fn a_refused_user_is_no_outage() {
     }
 }
 
-/// Renews a header that was refused, as often as it is asked.
-struct Renewing(Mutex<Vec<HeaderValue>>);
+/// Has another header for every one that was refused, as often as it is asked.
+struct Renewing(Mutex<Vec<HeaderValue>>, Next);
 
 #[async_trait]
 impl Authorizer for Renewing {
@@ -375,19 +375,33 @@ impl Authorizer for Renewing {
         Ok(HeaderValue::from_str(&format!("Bearer {refused}")).ok())
     }
 
-    async fn refused(&self, header: &HeaderValue, challenges: &[Challenge]) -> bool {
+    async fn refused(
+        &self,
+        about: Option<&Gun>,
+        header: &HeaderValue,
+        challenges: &[Challenge],
+    ) -> Next {
+        assert_eq!(about, Some(&gun()));
         assert_eq!(
             challenges,
             [Challenge("Bearer error=\"invalid_token\"".to_owned())]
         );
         self.0.lock().unwrap().push(header.clone());
-        true
+        self.1
     }
 }
 
 #[tokio::test]
-async fn a_refused_token_is_replaced_once() {
-    for (good, requests) in [("Bearer 0", 2), ("Bearer 1", 3), ("Bearer 2", 3)] {
+async fn a_refused_token_is_replaced_once_and_a_refused_login_by_few_others() {
+    let (token, login) = (Next::NewToken, Next::OtherLogin);
+    for (good, next, requests, taken) in [
+        ("Bearer 0", token, 2, true),
+        ("Bearer 1", token, 3, true),
+        ("Bearer 2", token, 3, false),
+        ("Bearer 1", Next::Nothing, 2, false),
+        ("Bearer 3", login, 5, true),
+        ("Bearer 4", login, 5, false),
+    ] {
         let server = server(move |request| {
             if request.header("authorization") == Some(good) || request.path == "/v2/" {
                 answer(200, "doc")
@@ -398,10 +412,10 @@ async fn a_refused_token_is_replaced_once() {
         })
         .await;
         let mut options = options(&server);
-        options.authorizer = Some(Arc::new(Renewing(Mutex::default())));
+        options.authorizer = Some(Arc::new(Renewing(Mutex::default(), next)));
         let remote = Remote::new(options).unwrap();
         let answer = remote.fetch(&gun(), &timestamp(9)).await;
-        assert_eq!(answer.is_ok(), good != "Bearer 2", "{answer:?}");
+        assert_eq!(answer.is_ok(), taken, "{answer:?}");
         assert_eq!(server.requests.lock().unwrap().len(), requests);
     }
     // What an upload sends, it sends again.
@@ -415,7 +429,7 @@ async fn a_refused_token_is_replaced_once() {
     })
     .await;
     let mut options = options(&server);
-    options.authorizer = Some(Arc::new(Renewing(Mutex::default())));
+    options.authorizer = Some(Arc::new(Renewing(Mutex::default(), Next::NewToken)));
     let remote = Remote::new(options).unwrap();
     remote.upload(&gun(), &[]).await.unwrap();
     let requests = server.requests.lock().unwrap().clone();

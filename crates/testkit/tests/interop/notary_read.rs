@@ -13,7 +13,7 @@ const HELLO: &str = "a948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a19
 
 /// A Go server behind a proxy, with a repository that Go's notary made.
 struct Scene {
-    _server: TrustServer,
+    server: TrustServer,
     proxy: Proxy,
     ca_pem: String,
     owner: User,
@@ -26,7 +26,7 @@ impl Scene {
         let owner = User::new(&proxy.url(), &server.ca_pem()).unwrap();
         let ca_pem = server.ca_pem();
         Self {
-            _server: server,
+            server,
             proxy,
             ca_pem,
             owner,
@@ -424,18 +424,27 @@ fn what_is_remembered_stands_in_for_a_server_that_is_away_and_for_no_other() {
         "\n* fatal: client is offline\n"
     );
 
-    // Somebody else answers: Go takes that for an outage, too.
+    // Somebody else answers, or one whose certificate is no longer good: Go takes that for an outage, too.
+    let authority = signet_testkit::certificate::Authority::new("other").unwrap();
     for user in [&pair.0, &pair.1] {
-        let other = signet_testkit::certificate::Authority::new("other").unwrap();
-        file::write(&user.path("other.crt"), other.pem()).unwrap();
+        file::write(&user.path("other.crt"), authority.pem()).unwrap();
     }
-    let words = ["--tlscacert", "other.crt", "list", GUN];
-    let (go, our) = pair.both(&words, "");
-    assert_eq!((go.code, &go.stdout), (Some(0), &table), "{go}");
-    assert_eq!(our.code, Some(1), "{our}");
-    assert!(
-        our.stdout
-            .starts_with("\n* fatal: the trust server could not be verified: "),
-        "{our}"
-    );
+    let long_ago = time::OffsetDateTime::UNIX_EPOCH;
+    let expired = authority.issue_for(&["localhost"], long_ago, 1, 2).unwrap();
+    let expired = Proxy::start(scene.server.address(), &expired).unwrap();
+    for (server, fault) in [
+        (scene.proxy.url(), "UnknownIssuer"),
+        (expired.url(), "expired"),
+    ] {
+        let words = ["-s", &server, "--tlscacert", "other.crt", "list", GUN];
+        let (go, our) = pair.both(&words, "");
+        assert_eq!((go.code, &go.stdout), (Some(0), &table), "{go}");
+        assert_eq!(our.code, Some(1), "{our}");
+        assert!(
+            our.stdout
+                .starts_with("\n* fatal: the trust server could not be verified: ")
+                && our.stdout.contains(fault),
+            "{our}"
+        );
+    }
 }

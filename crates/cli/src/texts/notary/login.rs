@@ -2,6 +2,28 @@
 
 use crate::texts::quote;
 
+/// The question for a user name.
+pub const USERNAME: &str = "Enter username: ";
+/// The question for a password.
+pub const PASSWORD: &str = "Enter password: ";
+/// Nobody typed a user name in time.
+pub const USERNAME_TIMEOUT: &str = "timeout when retrieving username input";
+
+/// A user name could not be read.
+#[must_use]
+pub fn username_failed(reason: &str) -> String {
+    format!("error processing username input: {reason}")
+}
+
+/// A password could not be read.
+#[must_use]
+pub fn password_failed(reason: &str) -> String {
+    format!("error processing password input: {reason}")
+}
+
+/// What to do when a login is refused.
+pub const LOGIN_HINT: &str = "log in with another name, set NOTARY_AUTH to base64 of user:password, or run docker login for the registry of the repository";
+
 /// `NOTARY_AUTH` is not base64.
 pub const AUTH_NOT_BASE64: &str = "Could not base64-decode authentication string";
 /// `NOTARY_AUTH` without a user.

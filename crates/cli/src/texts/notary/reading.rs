@@ -41,6 +41,18 @@ pub const OFFLINE: &str = "client is offline";
 /// What can be done about it.
 pub const OFFLINE_HINT: &str = "nothing that is valid now is remembered of the repository; name its server with -s, or look whether it runs";
 
+/// What is remembered may not be used.
+#[must_use]
+pub fn cached_data_refused(reason: &str) -> String {
+    format!(
+        "the trust server gave no answer ({reason}), and \"cached_data\": false in the configuration refuses what is remembered"
+    )
+}
+
+/// What can be done about it.
+pub const CACHED_DATA_HINT: &str =
+    "try again when the server can be reached, or take cached_data out of the configuration";
+
 /// A server that does not prove who it is.
 #[must_use]
 pub fn server_not_trusted(reason: &str) -> String {
