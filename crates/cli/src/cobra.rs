@@ -108,6 +108,8 @@ pub enum Completes {
     ImageThenFiles,
     /// Repositories of the trust folder.
     Repositories,
+    /// A repository of the trust folder first, then a new name, which nobody can guess; then files.
+    RepositoryThenFiles,
     /// A new name first, which nobody can guess; then repositories of the trust folder.
     NameThenRepositories,
     /// A signer of the trust folder first; then the repositories where that one may sign.

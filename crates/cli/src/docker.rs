@@ -10,7 +10,7 @@ mod context;
 mod daemon;
 mod doctor;
 mod fetch;
-mod files;
+pub(crate) mod files;
 mod first_signer;
 mod go_json;
 mod inspect;

@@ -14,5 +14,6 @@ pub mod moment;
 mod network;
 pub mod notary;
 pub mod plugin;
+mod public_key;
 pub mod texts;
 pub mod ui;

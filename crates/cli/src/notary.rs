@@ -26,6 +26,7 @@ mod staging;
 mod tables;
 mod takeover;
 mod verify;
+mod witness;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -112,7 +113,10 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["archive", "show"] => archive::show::run(matches, context),
         ["archive", "verify"] => archive::verify::run(matches, context),
         ["completion", shell] => completion::run(shell, matches, context),
+        ["delegation", "add"] => delegation::add::run(matches, context),
         ["delegation", "list"] => delegation::list::run(matches, context),
+        ["delegation", "purge"] => delegation::purge::run(matches, context),
+        ["delegation", "remove"] => delegation::remove::run(matches, context),
         ["help"] => topic(&matches.args, context),
         ["key", "export"] => key::export::run(matches, context),
         ["key", "generate"] => key::generate::run(matches, context),
@@ -129,6 +133,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["takeover"] => takeover::run(matches, context),
         ["verify"] => verify::run(matches, context),
         ["version"] => Ok(context.printer.out(&texts::version_page())?),
+        ["witness"] => witness::run(matches, context),
         // A command of the table without a line here: a defect, found by the first test that calls it.
         other => Err(Failure::new(format!("{} cannot be run", other.join(" ")))),
     }

@@ -150,6 +150,12 @@ impl Repository {
         Ok(())
     }
 
+    /// Has what people should know of edits told as soon as the keys at hand have signed for them, so also when the upload fails. Each
+    /// warning comes once.
+    pub fn on_edit_warning(&mut self, tell: impl Fn(&EditWarning) + Send + Sync + 'static) {
+        self.tell_edit_warning = Some(Box::new(tell));
+    }
+
     /// Publishes the changes staged on disk, whichever program staged them, and removes them once the server has
     /// acknowledged.
     ///
@@ -195,6 +201,7 @@ impl Repository {
         let mut base = self.base().await?;
         let mut continued: Vec<(RoleName, Version)> = Vec::new();
         let mut attempt = 0;
+        let mut told = Vec::new();
         // No key vouches for these, so whoever answers for the server chooses what they say. Nobody who refuses an upload
         // may exchange them before the next one.
         let taken_over = base.taken_over(edits);
@@ -206,7 +213,9 @@ impl Repository {
                     return Err(Error::Changed { role });
                 }
             }
-            let prepared = self.prepare(&base, edits, &options, &continued).await?;
+            let prepared = self
+                .prepare(&base, edits, &options, &continued, &mut told)
+                .await?;
             let published = Published {
                 files: prepared
                     .files
@@ -305,6 +314,7 @@ impl Repository {
         edits: &[Edit],
         options: &PublishOptions,
         continued: &[(RoleName, Version)],
+        told: &mut Vec<EditWarning>,
     ) -> Result<Prepared, Error> {
         let now = self.clock.now();
         let mut editor = match base {
@@ -378,6 +388,15 @@ impl Repository {
                 continue;
             }
             files.push(draft.finish()?);
+        }
+        // compat: Go tries the keys of the roles that change before it says anything about them.
+        if let Some(tell) = &self.tell_edit_warning {
+            for warning in editor.warnings() {
+                if !told.contains(warning) {
+                    tell(warning);
+                    told.push(warning.clone());
+                }
+            }
         }
         let wanted = !files.is_empty() || options.always_snapshot || base.snapshot_is_over(now);
         if wanted && let Some(mut snapshot) = self.snapshot_draft(&editor, &files)? {

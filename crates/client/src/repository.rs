@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signet_keys::{KeyStore, MemoryKeyStore};
+use signet_tuf::editor::EditWarning;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
 use signet_tuf::{
@@ -100,6 +101,9 @@ impl std::fmt::Debug for Options {
     }
 }
 
+/// Who is told what people should know of edits.
+pub(crate) type TellEditWarning = Box<dyn Fn(&EditWarning) + Send + Sync>;
+
 /// One trust repository from the user's side.
 ///
 /// ```no_run
@@ -154,6 +158,7 @@ pub struct Repository {
     /// Keys of a repository that was initialised and not yet published.
     pub(crate) unpublished: Option<BTreeMap<BaseRole, Vec<PublicKey>>>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) tell_edit_warning: Option<TellEditWarning>,
     /// Set while the repository is being taken over to another server.
     pub(crate) taking_over: Option<TakingOver>,
 }
@@ -188,6 +193,7 @@ impl Repository {
             trusted: None,
             unpublished: None,
             warnings: Vec::new(),
+            tell_edit_warning: None,
             taking_over: None,
         })
     }

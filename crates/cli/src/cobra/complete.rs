@@ -281,7 +281,8 @@ fn offer(
     let (names, directive) = match (completes, position) {
         (Completes::Files, _)
         | (Completes::NameThenRepositories, 0)
-        | (Completes::ImageThenFiles, 1..) => return (Vec::new(), Directive::Default),
+        | (Completes::ImageThenFiles, 1..)
+        | (Completes::RepositoryThenFiles, 1..) => return (Vec::new(), Directive::Default),
         (Completes::Folders, _) => return (Vec::new(), Directive::FilterDirs),
         (Completes::Nothing, _) => return (Vec::new(), Directive::NoFileComp),
         (Completes::OneOf(words), _) => {
@@ -297,9 +298,12 @@ fn offer(
         (Completes::SignerThenRepositories, _) => {
             (known.repositories_of(first, last), Directive::NoFileComp)
         }
-        (Completes::Repositories | Completes::NameThenRepositories, _) => {
-            (known.repositories(last), Directive::NoFileComp)
-        }
+        (
+            Completes::Repositories
+            | Completes::NameThenRepositories
+            | Completes::RepositoryThenFiles,
+            _,
+        ) => (known.repositories(last), Directive::NoFileComp),
     };
     // Like docker, which knows no names: file names, where nothing else is known.
     let directive = if names.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Reads a file of at most `max_bytes` bytes; a longer one is an error.
-pub(super) fn read_limited(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {

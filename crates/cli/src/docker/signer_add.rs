@@ -1,20 +1,17 @@
 //! `signer add --key F… NAME REPOSITORY…`: who may sign, written into `targets/NAME` and `targets/releases`.
 
-use std::fs::File;
-
 use signet_client::publish::PublishOptions;
 use signet_client::{Access, Edit, Error};
-use signet_tuf::certificate::{parse_pem_certificates, public_key_from_pem};
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{PublicKey, RoleName};
 
 use super::context::Context;
-use super::files::read_limited;
 use super::keys;
 use super::name::SignerName;
 use super::problems;
 use super::trust::Image;
 use crate::cobra::parse::Matches;
+use crate::public_key::{self, PublicKeyError};
 use crate::texts::{docker as texts, os_error};
 use crate::ui::report::Failure;
 
@@ -23,9 +20,6 @@ struct Args<'a> {
     repositories: &'a [String],
     keys: Vec<&'a str>,
 }
-
-/// Largest file with a public key, in bytes.
-const MAX_KEY_BYTES: u64 = 1 << 20;
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let Some((name, repositories)) = matches.args.split_first() else {
@@ -72,32 +66,19 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Reads the first PEM block of a file: a public key or a certificate.
 fn public_key(file: &str, context: &Context) -> Result<PublicKey, Failure> {
-    let unreadable = |problem: String| Failure::new(texts::public_key_unreadable(&problem));
-    let opened = File::open(file)
-        .map_err(|error| unreadable(format!("open {file}: {}", os_error(&error))))?;
-    let text = read_limited(opened, MAX_KEY_BYTES)
-        .map_err(|error| unreadable(format!("read {file}: {}", os_error(&error))))?;
-    let key = public_key_from_pem(&text, context.now()).map_err(|error| {
-        Failure::new(texts::public_key_unusable(
-            file,
-            &problems::with_sources(&error),
-        ))
-    })?;
-    if key.kind().is_certificate() {
-        let certificates = parse_pem_certificates(key.public_bytes()).unwrap_or_default();
-        for certificate in certificates
-            .iter()
-            .filter(|certificate| certificate.is_near_expiry(context.now()))
-        {
-            tracing::warn!(
-                "certificate with CN {} is near expiry",
-                certificate.common_name()
-            );
-        }
-    }
-    Ok(key)
+    public_key::read(file, context.now()).map_err(|error| {
+        let unreadable = |way, error| {
+            texts::public_key_unreadable(&format!("{way} {file}: {}", os_error(error)))
+        };
+        Failure::new(match &error {
+            PublicKeyError::Open(error) => unreadable("open", error),
+            PublicKeyError::Read(error) => unreadable("read", error),
+            PublicKeyError::Unusable(error) => {
+                texts::public_key_unusable(file, &problems::with_sources(error))
+            }
+        })
+    })
 }
 
 async fn add(

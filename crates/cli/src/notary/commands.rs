@@ -13,6 +13,7 @@ mod report;
 mod staging;
 mod takeover;
 mod verify;
+mod witness;
 
 use crate::cobra::flag::{switch, text};
 use crate::cobra::{Args, Command, Completes, Flag};
@@ -45,6 +46,7 @@ server and goes on there.",
         &takeover::TAKEOVER,
         &verify::VERIFY,
         &VERSION,
+        &witness::WITNESS,
     ],
 };
 

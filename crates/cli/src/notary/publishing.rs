@@ -1,9 +1,11 @@
 //! Publishing what is staged, for `publish` and for `-p` of every command that stages something.
 
+use signet_client::changelist::ChangelistError;
 use signet_client::remote::RemoteError;
 use signet_client::{Access, Edit, Error, PublishOptions};
 use signet_keys::PassphraseError;
 use signet_tuf::editor::EditError;
+use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{Gun, RoleName};
 
 use super::Context;
@@ -34,15 +36,26 @@ pub(super) async fn publish(
         always_snapshot: true,
         ..PublishOptions::default()
     };
+    // What the update notices is told before anybody is asked for a passphrase.
+    let updated = {
+        let _busy = context.printer.busy(&texts::reading(gun.as_str()));
+        let update = opened.repository.update(Mode::Write, Scope::All);
+        update.await.map(|_| ())
+    };
+    opened.log_warnings();
+    match updated {
+        Ok(()) | Err(Error::NoTrustData { .. }) => {}
+        Err(error) => return Err(failure(opened, &error)),
+    }
+    opened
+        .repository
+        .on_edit_warning(|warning| tracing::warn!("{warning}"));
     let result = {
         let _busy = context.printer.busy(&texts::publishing(gun.as_str()));
         opened.repository.publish_staged(options).await
     };
     opened.log_warnings();
     let published = result.map_err(|error| failure(opened, &error))?;
-    for warning in &published.warnings {
-        tracing::warn!("{warning}");
-    }
     if let Some(error) = published.changelist_left {
         let folder = opened
             .repository
@@ -63,6 +76,9 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
             Failure::new(source.to_string()).hint(texts::CONFLICT_HINT)
         }
         Error::Edit { source, .. } => edit_failure(source),
+        Error::Changelist(ChangelistError::Change { name, source }) => {
+            Failure::new(with_sources(source)).hint(texts::staged_unreadable(name))
+        }
         _ => opened.failure(error),
     };
     match error {

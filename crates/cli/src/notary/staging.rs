@@ -1,6 +1,6 @@
 //! Staging changes to targets: for which roles, and into the changelist.
 
-use signet_client::{Edit, Repository};
+use signet_client::{Edit, Error, Repository};
 use signet_tuf::RoleName;
 
 use super::repository;
@@ -23,15 +23,18 @@ pub(super) fn roles(matches: &Matches) -> Result<Vec<RoleName>, Failure> {
     names.iter().map(role).collect()
 }
 
-/// Stages changes in this order.
+/// Stages changes in this order: all of them, or none when one is such that no repository admits it.
 pub(super) fn stage(
     repository: &Repository,
     edits: impl IntoIterator<Item = Edit>,
 ) -> Result<(), Failure> {
-    for edit in edits {
-        repository
-            .stage(&edit)
-            .map_err(|error| repository::failure(&error, true))?;
+    let failed = |error: Error| repository::failure(&error, true);
+    let edits: Vec<Edit> = edits.into_iter().collect();
+    for edit in &edits {
+        edit.check().map_err(|error| failed(error.into()))?;
+    }
+    for edit in &edits {
+        repository.stage(edit).map_err(failed)?;
     }
     Ok(())
 }

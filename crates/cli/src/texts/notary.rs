@@ -3,6 +3,7 @@
 mod archive;
 mod archive_create;
 mod archive_diff;
+mod delegation;
 mod import;
 mod key;
 mod login;
@@ -16,6 +17,7 @@ mod takeover;
 pub use archive::*;
 pub use archive_create::*;
 pub use archive_diff::*;
+pub use delegation::*;
 pub use import::*;
 pub use key::*;
 pub use login::*;

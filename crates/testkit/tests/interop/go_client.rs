@@ -164,7 +164,7 @@ fn life(server: &TrustServer) -> Vec<Act> {
 }
 
 /// Without what differs between two runs: key IDs and hashes, the home, times.
-fn mask(text: &str, user: &User) -> String {
+pub(crate) fn mask(text: &str, user: &User) -> String {
     let text = text.replace(&user.home().display().to_string(), "~");
     let mut masked = String::new();
     let mut word = String::new();

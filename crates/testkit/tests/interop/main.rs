@@ -27,6 +27,7 @@ mod library;
 mod login;
 mod manual;
 mod mixed;
+mod notary_delegation;
 mod notary_login;
 mod notary_publish;
 mod notary_read;

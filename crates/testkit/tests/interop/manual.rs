@@ -20,33 +20,39 @@ type Seen = (String, Option<i32>);
 
 #[test]
 fn docker_on_our_server() {
-    compare(&TrustServer::ours(Storage::Sqlite).unwrap(), |_| {
-        Tool::Docker
-    });
+    let server = TrustServer::ours(Storage::Sqlite).unwrap();
+    compare(&server, |_| Tool::Docker, Tool::Notary);
 }
 
 #[test]
 fn ours_on_the_go_server() {
-    compare(&TrustServer::go().unwrap(), |_| Tool::DockerTrust);
+    let server = TrustServer::go().unwrap();
+    compare(&server, |_| Tool::DockerTrust, Tool::Notary);
+}
+
+/// The manual's `notary` commands with ours, on a trust folder that docker made.
+#[test]
+fn docker_and_our_notary_on_the_go_server() {
+    let server = TrustServer::go().unwrap();
+    compare(&server, |_| Tool::Docker, Tool::OurNotary);
 }
 
 #[test]
 fn ours_on_our_server() {
-    compare(&TrustServer::ours(Storage::Sqlite).unwrap(), |_| {
-        Tool::DockerTrust
-    });
+    let server = TrustServer::ours(Storage::Sqlite).unwrap();
+    compare(&server, |_| Tool::DockerTrust, Tool::OurNotary);
 }
 
 #[test]
 fn docker_and_ours_in_turn_on_the_go_server() {
-    compare(&TrustServer::go().unwrap(), |turn| in_turn(turn % 2 == 0));
+    let server = TrustServer::go().unwrap();
+    compare(&server, |turn| in_turn(turn % 2 == 0), Tool::Notary);
 }
 
 #[test]
 fn ours_and_docker_in_turn_on_our_server() {
-    compare(&TrustServer::ours(Storage::Sqlite).unwrap(), |turn| {
-        in_turn(turn % 2 == 1)
-    });
+    let server = TrustServer::ours(Storage::Sqlite).unwrap();
+    compare(&server, |turn| in_turn(turn % 2 == 1), Tool::OurNotary);
 }
 
 fn in_turn(docker: bool) -> Tool {
@@ -57,19 +63,23 @@ fn in_turn(docker: bool) -> Tool {
     }
 }
 
-/// Walks with `who` doing the `docker trust` command of each turn, and compares with docker on Go's server.
-fn compare(server: &TrustServer, who: impl Fn(usize) -> Tool) {
+/// Walks with `who` doing the `docker trust` command of each turn and `notary` those of that name, and compares with docker and Go's notary on
+/// Go's server.
+fn compare(server: &TrustServer, who: impl Fn(usize) -> Tool, notary: Tool) {
     static DOCKER: OnceLock<Vec<Seen>> = OnceLock::new();
     let docker = DOCKER.get_or_init(|| {
-        walk(&TrustServer::go().unwrap(), |_| Tool::Docker)
+        walk(&TrustServer::go().unwrap(), |_| Tool::Docker, Tool::Notary)
             .into_iter()
             .map(|(_, seen)| seen)
             .collect()
     });
-    let seen = walk(server, who);
+    let seen = walk(server, who, notary);
     let mut wrong = String::new();
     for ((step, docker), (tool, (screen, code))) in STEPS.iter().zip(docker).zip(&seen) {
         let (mut expected, mut expected_code) = docker.clone();
+        if *tool == Tool::OurNotary {
+            expected = once(&expected);
+        }
         if *tool == Tool::DockerTrust {
             expected = once(&expected)
                 .replace("docker trust", "docker-trust")
@@ -154,8 +164,7 @@ impl<'a> World<'a> {
         let line: Vec<String> = step.line.split(' ').map(|word| self.word(word)).collect();
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
         let mut command = match step.does {
-            Does::Trust => self.user.command(tool, &words).unwrap(),
-            Does::Notary => self.user.command(Tool::Notary, &words).unwrap(),
+            Does::Trust | Does::Notary => self.user.command(tool, &words).unwrap(),
             Does::Shell => {
                 let mut command = std::process::Command::new("sh");
                 command.args(["-ec", &line.join(" ")]);
@@ -187,7 +196,7 @@ impl<'a> World<'a> {
     }
 }
 
-fn walk(server: &TrustServer, who: impl Fn(usize) -> Tool) -> Vec<(Tool, Seen)> {
+fn walk(server: &TrustServer, who: impl Fn(usize) -> Tool, notary: Tool) -> Vec<(Tool, Seen)> {
     let mut world = World::new(server);
     let mut turn = 0;
     let mut seen = Vec::new();
@@ -197,7 +206,8 @@ fn walk(server: &TrustServer, who: impl Fn(usize) -> Tool) -> Vec<(Tool, Seen)> 
                 turn += 1;
                 who(turn - 1)
             }
-            Does::Notary => Tool::Notary,
+            Does::Notary if step.line.starts_with("delete ") => Tool::Notary,
+            Does::Notary => notary,
             Does::Shell => Tool::DockerItself,
         };
         let mut answer = world.run(step, tool);

@@ -119,7 +119,9 @@ impl RepositoryEditor<'_> {
         if !lists_any(&document.body, role, keys) {
             return Ok(Changed::No);
         }
-        let warning = remove_keys(document.change(), role, keys);
+        let body = document.change();
+        remove_keys(body, role, keys);
+        let warning = body.delegations.find(role).and_then(shortage);
         self.warnings.extend(warning);
         Ok(Changed::Yes)
     }
@@ -252,11 +254,12 @@ impl RepositoryEditor<'_> {
                 continue;
             };
             let body = document.change();
-            let warnings: Vec<EditWarning> = affected
-                .iter()
-                .filter_map(|role| remove_keys(body, role, keys))
-                .collect();
-            self.warnings.extend(warnings);
+            for role in &affected {
+                remove_keys(body, role, keys);
+            }
+            // compat: roles that were short of keys before are told of, too.
+            self.warnings
+                .extend(body.delegations.iter().filter_map(shortage));
             changed = Changed::Yes;
         }
         Ok(changed)
@@ -326,7 +329,7 @@ fn lists_any(body: &Targets, role: &RoleName, canonical: &[KeyId]) -> bool {
         .any(|id| has_id(body, id, canonical))
 }
 
-fn remove_keys(body: &mut Targets, role: &RoleName, canonical: &[KeyId]) -> Option<EditWarning> {
+fn remove_keys(body: &mut Targets, role: &RoleName, canonical: &[KeyId]) {
     let removed: Vec<KeyId> = body
         .delegations
         .keys
@@ -334,18 +337,22 @@ fn remove_keys(body: &mut Targets, role: &RoleName, canonical: &[KeyId]) -> Opti
         .filter(|id| has_id(body, id, canonical))
         .cloned()
         .collect();
-    let entry = entry_mut(body, role)?;
-    let mut left = entry.keyids.take().unwrap_or_default();
-    left.retain(|id| !removed.contains(id));
-    let (count, threshold) = (left.len(), entry.threshold);
-    entry.keyids = (!left.is_empty()).then_some(left);
+    if let Some(entry) = entry_mut(body, role) {
+        let mut left = entry.keyids.take().unwrap_or_default();
+        left.retain(|id| !removed.contains(id));
+        entry.keyids = (!left.is_empty()).then_some(left);
+    }
     drop_unused_keys(body);
-    (i64::try_from(count).unwrap_or(i64::MAX) < threshold).then(|| {
-        EditWarning::FewerKeysThanThreshold {
-            role: role.clone(),
-            threshold,
-        }
-    })
+}
+
+/// What is to be said of a delegation with fewer keys than it needs signatures.
+fn shortage(entry: &Delegation) -> Option<EditWarning> {
+    let count = entry.keyids.as_ref().map_or(0, Vec::len);
+    let threshold = entry.threshold;
+    (i64::try_from(count).unwrap_or(i64::MAX) < threshold)
+        .then(|| entry.role().ok())
+        .flatten()
+        .map(|role| EditWarning::FewerKeysThanThreshold { role, threshold })
 }
 
 fn drop_unused_keys(body: &mut Targets) {

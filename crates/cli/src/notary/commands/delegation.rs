@@ -1,6 +1,9 @@
 //! The tables of `delegation`.
 
+mod add;
 mod list;
+mod purge;
+mod remove;
 
 use crate::cobra::{Args, Command, Completes};
 
@@ -14,5 +17,5 @@ pub(super) static DELEGATION: Command = Command {
     args: Args::Any,
     completes: Completes::Nothing,
     hidden: false,
-    children: &[&list::LIST],
+    children: &[&add::ADD, &list::LIST, &purge::PURGE, &remove::REMOVE],
 };

@@ -70,6 +70,12 @@ pub fn passphrase_hint(key: &str) -> String {
     )
 }
 
+/// Which staged change makes no sense.
+#[must_use]
+pub fn staged_unreadable(name: &str) -> String {
+    format!("staged change {} cannot be made", visible(name))
+}
+
 /// Other publishers were faster each time.
 pub const CONFLICT_HINT: &str = "somebody else publishes to this repository all the time; everything is still staged, publish again";
 /// A change for a role that is not there.

@@ -129,11 +129,12 @@ fn without_colors(line: &str) -> String {
     plain
 }
 
-/// The same with every log line only once, where docker repeats one for every time that it asks the server.
+/// The same with every log line only once, where docker repeats one for every time that it asks the server, and notary for every step.
 pub(super) fn once(screen: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in screen.split('\n') {
-        let repeated = line.starts_with("time=") && lines.last() == Some(&line);
+        let is_log = line.starts_with("time=") || line.starts_with("WARN[");
+        let repeated = is_log && lines.last() == Some(&line);
         if !repeated {
             lines.push(line);
         }

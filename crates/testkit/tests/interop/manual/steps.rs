@@ -5,7 +5,7 @@
 pub(super) enum Does {
     /// `docker trust` or `docker-trust`, whoever's turn it is.
     Trust,
-    /// Go's `notary`.
+    /// `notary`, Go's or ours.
     Notary,
     /// A shell, for the manual's `openssl` lines and for what lies around the walk.
     Shell,
@@ -201,6 +201,12 @@ pub(super) const STEPS: &[Step] = &[
     Step::trust("M18", "inspect --pretty R2"),
     Step::notary("witness", "witness R2 targets/releases --publish"),
     Step::trust("after the witness", "inspect --pretty R2"),
+    Step::notary(
+        "the last key leaves the releases",
+        "delegation remove R2 targets/releases KEY:ben --publish",
+    ),
+    Step::trust("a key comes back", "signer add --key ben.pub ben R2"),
+    Step::notary("the key vouches", "witness R2 targets/releases --publish"),
     Step::trust("nobody is left", "signer remove ben R2").answers(&["y"]),
     Step::trust("M17", "inspect --pretty R2"),
     Step::trust("jeff is back", "signer add --key jeff.pub jeff R2"),
