@@ -16,6 +16,8 @@ mod keys;
 #[cfg(test)]
 mod making;
 #[cfg(test)]
+mod one_form;
+#[cfg(test)]
 mod past;
 #[cfg(test)]
 mod recorded;
