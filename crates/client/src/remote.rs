@@ -6,8 +6,10 @@
 mod answer;
 mod authorize;
 mod changes;
+mod error;
 mod import;
 mod login;
+mod options;
 mod retry_after;
 mod upload;
 
@@ -17,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
-use signet_tuf::update::{Answer, Fetch, Refusal};
+use signet_tuf::update::{Answer, Fetch};
 use signet_tuf::{BaseRole, Gun, MetadataPath, PublicKey};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -25,87 +27,15 @@ use url::Url;
 pub use answer::Validation;
 pub use authorize::{Access, AuthorizationError, Authorizer, Challenge, Next};
 pub use changes::{FeedEntry, MAX_FEED_BYTES};
+pub use error::RemoteError;
 pub use import::ImportAnswer;
+pub use options::{Limits, RemoteOptions};
 pub use retry_after::RetryAfter;
 pub use upload::Part;
 
+use self::error::transport_error;
 use crate::ErrorKind;
-use crate::http::{self, HttpError, TlsOptions};
-
-/// Limits on time and size of a server's answers.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Longest wait for the probe `GET /v2/`. Default 5 s.
-    pub ping: Duration,
-    /// Longest silence: before an answer begins, and between two parts of it. Default 30 s.
-    pub silence: Duration,
-    /// Longest time for one request and its whole answer. Default 10 minutes.
-    pub total: Duration,
-    /// Slowest rate, in bytes per second, that an answer may have once `silence` is over. Default 4096.
-    pub min_rate: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(5),
-            silence: http::READ_TIMEOUT,
-            total: Duration::from_secs(600),
-            min_rate: 4096,
-        }
-    }
-}
-
-/// How to reach a trust server.
-#[derive(Clone)]
-pub struct RemoteOptions {
-    /// Its address, `https://host[:port][/prefix]`.
-    pub server: Url,
-    /// TLS.
-    pub tls: TlsOptions,
-    /// What the client calls itself, for example `Docker-Client/28.2.2 (linux)`.
-    pub user_agent: String,
-    /// Where `Authorization` headers come from.
-    pub authorizer: Option<Arc<dyn Authorizer>>,
-    /// What the command needs to be allowed.
-    pub access: Access,
-    /// Whether what is remembered may stand in for a document that is refused for lack of a right (401, 403, or the token service's refusal), as
-    /// it may when the server fails.
-    /// Default: no, the refusal ends the update.
-    pub refusal_is_outage: bool,
-    /// Whether to send nothing at all, and answer everything as a server that cannot be reached.
-    pub offline: bool,
-    /// Limits.
-    pub limits: Limits,
-}
-
-impl RemoteOptions {
-    /// A server with everything else at its default: system roots, no authorisation, read access.
-    #[must_use]
-    pub fn new(server: Url, user_agent: impl Into<String>) -> Self {
-        Self {
-            server,
-            tls: TlsOptions::default(),
-            user_agent: user_agent.into(),
-            authorizer: None,
-            access: Access::Pull,
-            refusal_is_outage: false,
-            offline: false,
-            limits: Limits::default(),
-        }
-    }
-}
-
-impl std::fmt::Debug for RemoteOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteOptions")
-            .field("server", &self.server.as_str())
-            .field("tls", &self.tls)
-            .field("access", &self.access)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
-    }
-}
+use crate::http::{self, HttpError};
 
 /// A trust server. Connections are kept and reused while it lives.
 pub struct Remote {
@@ -129,65 +59,6 @@ pub struct Ping {
     pub challenges: Vec<Challenge>,
     /// When the server wants to be asked again.
     pub retry_after: Option<RetryAfter>,
-}
-
-/// Why a request brought no document.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// The server does not have it (404).
-    #[error("{what} trust data unavailable.  Has a notary repository been initialized?")]
-    Absent {
-        /// What was asked for.
-        what: String,
-    },
-    /// No `Authorization` could be had.
-    #[error(transparent)]
-    Authorization(#[from] AuthorizationError),
-    /// The answer is not what it must be: too long, or no key.
-    #[error("trust server returned a bad response.")]
-    BadResponse {
-        /// What was asked for.
-        what: String,
-    },
-    /// The server answered with an error status.
-    #[error("{refusal}")]
-    Refused {
-        /// The answer.
-        refusal: Refusal,
-        /// The server's error code, for example `VERSION`.
-        code: Option<String>,
-        /// What an upload broke, where the server says so.
-        validation: Option<Validation>,
-        /// When the server wants to be asked again, where it says so.
-        retry_after: Option<Box<RetryAfter>>,
-    },
-    /// The server's certificate is not trusted, or TLS failed otherwise. Never an outage: someone did answer.
-    #[error("{message}")]
-    Tls {
-        /// What happened.
-        message: String,
-    },
-    /// No answer, or not all of it in time.
-    #[error("{message}")]
-    Unreachable {
-        /// What happened.
-        message: String,
-    },
-}
-
-impl RemoteError {
-    /// Whether the server refused an upload because it has newer documents.
-    #[must_use]
-    pub fn is_version_conflict(&self) -> bool {
-        matches!(self, Self::Refused { code: Some(code), .. } if code == "VERSION")
-    }
-
-    /// Whether the server wants to know who we are, or does know and does not let us (401, 403).
-    #[must_use]
-    pub const fn is_refused_login(&self) -> bool {
-        matches!(self, Self::Refused { refusal, .. } if matches!(refusal.status, 401 | 403))
-    }
 }
 
 impl Remote {
@@ -597,37 +468,6 @@ impl Scope<'_> {
             Self::Repository(gun) => Some(gun),
             Self::Catalog => None,
         }
-    }
-}
-
-/// Tells a failed network from failed TLS.
-fn transport_error(error: reqwest::Error) -> RemoteError {
-    let error = error.without_url();
-    let mut message = String::new();
-    let mut tls = false;
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = next {
-        let mut inner = None;
-        tls |= cause.is::<rustls::Error>();
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            inner = io.get_ref();
-            tls |= inner.is_some_and(|inner| inner.is::<rustls::Error>());
-        }
-        let text = cause.to_string();
-        if !message.ends_with(&text) {
-            if !message.is_empty() {
-                message.push_str(": ");
-            }
-            message.push_str(&text);
-        }
-        next = cause
-            .source()
-            .or_else(|| inner.map(|e| e as &(dyn std::error::Error + 'static)));
-    }
-    if tls {
-        RemoteError::Tls { message }
-    } else {
-        RemoteError::Unreachable { message }
     }
 }
 
