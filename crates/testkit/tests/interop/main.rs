@@ -12,6 +12,7 @@
 mod archive;
 mod archive_create;
 mod archive_import;
+mod archive_interrupted;
 mod arguments;
 mod attack;
 mod crash;
