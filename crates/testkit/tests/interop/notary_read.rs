@@ -355,6 +355,33 @@ fn tree(user: &User) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Q14: Go asks for `//v2/` then, which servers redirect.
+#[test]
+fn a_slash_at_the_end_of_an_address_is_no_part_of_it() {
+    let scene = Scene::new();
+    scene.go(&["init", GUN, "-p"]);
+    let pair = Pair::of(&scene);
+    let address = format!("{}/", scene.proxy.url());
+    let _ = scene.proxy.take_log();
+    let (go, our) = pair.both(&["-s", &address, "list", GUN], "");
+    assert_eq!(go.code, Some(1), "{go}");
+    assert_eq!(
+        (our.code, our.stdout.as_str(), our.stderr.as_str()),
+        (Some(0), "\nNo targets present in this repository.\n\n", ""),
+        "{our}"
+    );
+    // What stands before `/v2/` is a prefix of every request.
+    let prefixed = format!("{}/behind/", scene.proxy.url());
+    let _ = scene.proxy.take_log();
+    pair.1
+        .run(Tool::OurNotary, &["-s", &prefixed, "list", GUN])
+        .unwrap();
+    assert_eq!(
+        scene.proxy.take_log().first().map(String::as_str),
+        Some("GET /behind/v2/")
+    );
+}
+
 /// Cases 34, 36, 39 and 40, and what goes with them in sections 5.2 and 7.2.
 #[test]
 fn what_is_remembered_stands_in_for_a_server_that_is_away_and_for_no_other() {
