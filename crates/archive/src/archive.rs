@@ -16,7 +16,8 @@ use crate::bounds::{
 use crate::member::Member;
 use crate::seal::{self, Seal};
 use crate::{
-    ArchivedRepository, Document, Moment, Sha256, Source, State, envelope, section, strict, tape,
+    ArchivedRepository, Judgement, Moment, Sha256, Source, State, envelope, section, strict, tape,
+    versions,
 };
 
 pub(crate) const HEADER: &str = "archive.json";
@@ -222,6 +223,13 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`].
     pub fn read(&self, entry: &Entry) -> Result<ArchivedRepository, ArchiveError> {
+        let repository = self.read_as_listed(entry)?;
+        check_versions(entry, &repository, None)?;
+        Ok(repository)
+    }
+
+    /// The same, but for the versions of the documents.
+    pub(crate) fn read_as_listed(&self, entry: &Entry) -> Result<ArchivedRepository, ArchiveError> {
         let at = self
             .position(&entry.gun)
             .filter(|at| self.entries.get(*at) == Some(entry))
@@ -233,17 +241,20 @@ impl Archive {
             let reason = "its source is none of the archive's";
             return Err(damaged(shown(&entry.gun), reason));
         }
-        // Order, roll-backs and contradictions are told by these.
-        for document in &repository.record.documents {
-            let bytes = repository.objects.get(&document.sha256);
-            let carried = bytes.map(|bytes| Document::version_in(&document.role, bytes));
-            if carried != Some(document.version) {
-                let reason = format!("its document {} has another version", document.sha256);
-                return Err(damaged(shown(&entry.gun), reason));
-            }
-        }
         Ok(repository)
     }
+}
+
+/// The versions of a repository's documents: order, roll-backs and contradictions are told by them.
+pub(crate) fn check_versions(
+    entry: &Entry,
+    repository: &ArchivedRepository,
+    judgement: Option<&Judgement>,
+) -> Result<(), ArchiveError> {
+    versions::check(repository, judgement).map_err(|digest| {
+        let reason = format!("its document {digest} has another version");
+        damaged(shown(&entry.gun), reason)
+    })
 }
 
 /// The seal, once it fits the length of the file.

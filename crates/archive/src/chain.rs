@@ -26,14 +26,19 @@ pub(crate) struct Roots {
 impl Roots {
     /// Follows the chain down from the current root and, where the source had a newer one already, up. Nothing when the current root is
     /// missing or signs not even itself. The validity of certificates does not matter here.
-    pub(crate) fn of(shelf: &Shelf<'_>) -> Option<Self> {
+    ///
+    /// `accepted` is a root that a client took of this repository, by these rules and more: it is not verified once more.
+    pub(crate) fn of(shelf: &Shelf<'_>, accepted: Option<&Verified<Root>>) -> Option<Self> {
         let gun = &shelf.repository.record.gun;
         let role = RoleName::root();
         // Clients take no larger ones.
         let fits = |bytes: &Bytes| bytes.len() as u64 <= MAX_ROOT_BYTES;
         let (digest, bytes) = shelf.current(&role).filter(|(_, bytes)| fits(bytes))?;
         let mut work = Work(0);
-        let current = work.verify(gun, bytes, None).ok()?;
+        let current = match accepted.filter(|root| root.raw() == bytes) {
+            Some(root) => root.clone(),
+            None => work.verify(gun, bytes, None).ok()?,
+        };
         let last = current.version();
         let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
         for (document, bytes) in shelf.all(&role).filter(|(_, bytes)| fits(bytes)) {
@@ -137,7 +142,7 @@ impl RootLinks {
     /// The roots alone, whatever becomes of everything below them. Nothing when the current root is missing or signs not even itself.
     #[must_use]
     pub fn of(repository: &ArchivedRepository) -> Option<Self> {
-        let roots = Roots::of(&Shelf::of(repository))?;
+        let roots = Roots::of(&Shelf::of(repository), None)?;
         Some(Self {
             chain: roots.chain,
             broken: roots.broken,

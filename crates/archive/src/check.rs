@@ -9,7 +9,9 @@ use std::thread;
 use signet_tuf::TrustPinning;
 use signet_tuf::crypto::Sha256Stream;
 
-use crate::archive::{Archive, ArchiveError, Checked, Entry, damaged, read_seal, shown};
+use crate::archive::{
+    Archive, ArchiveError, Checked, Entry, check_versions, damaged, read_seal, shown,
+};
 use crate::{Sha256, judge};
 
 /// Most threads that judge repositories.
@@ -152,10 +154,12 @@ impl Archive {
 
     /// One repository: its bytes with the versions in its record, its verdict.
     fn check_entry(&self, entry: &Entry) -> Result<(u64, u64), ArchiveError> {
-        let repository = self.read(entry)?;
+        let repository = self.read_as_listed(entry)?;
         let record = &repository.record;
         let at = record.captured.time();
-        let found = judge(&repository, at, &TrustPinning::default()).verdict;
+        let judgement = judge(&repository, at, &TrustPinning::default());
+        check_versions(entry, &repository, Some(&judgement))?;
+        let found = judgement.verdict;
         if !found.agrees(&record.verdict) {
             let reason = format!(
                 "its verdict does not hold: the archive says {}, its documents say {}",

@@ -37,8 +37,8 @@ pub fn judge(
     pinning: &TrustPinning,
 ) -> Judgement {
     let shelf = Shelf::of(repository);
-    let roots = Roots::of(&shelf);
     let mut trusted = update(&shelf, at, pinning);
+    let roots = Roots::of(&shelf, trusted.as_ref().ok().map(|trusted| trusted.root()));
     let mut verdict = match &trusted {
         Ok(trusted) => of_trusted(trusted),
         Err(error) => of_error(&shelf, roots.as_ref(), error, at, pinning),

@@ -31,6 +31,7 @@ mod shelf;
 mod standing;
 mod strict;
 mod tape;
+mod versions;
 pub mod work;
 
 pub use admission::{AdmissionError, Admitted, AdmittedDocument, LeftOut, admit};

@@ -1,13 +1,14 @@
 //! Members of the gzip file, one for each part of the stream that can be read alone.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 
 use crate::archive::{ArchiveError, damaged};
 use crate::bounds::largest_content;
@@ -17,17 +18,89 @@ use crate::tape::{self, BLOCK};
 const START: [u8; 8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
 const UNKNOWN_SYSTEM: u8 = 255;
 
-/// A writer of one member.
-pub(crate) fn encoder<W: Write>(into: W, compression: Compression) -> GzEncoder<W> {
-    let builder = GzBuilder::new().mtime(0);
-    builder
-        .operating_system(UNKNOWN_SYSTEM)
-        .write(into, compression)
+/// How every member is compressed. Higher levels take longer and make a repository hardly smaller, and at the next two the bytes also depend on
+/// how the content is cut into writes.
+const COMPRESSION: Compression = Compression::new(4);
+
+thread_local! {
+    /// A compressor that is not in use. Setting one up takes longer than to compress a small repository with it.
+    static IDLE: Cell<Option<DeflateEncoder<Vec<u8>>>> = const { Cell::new(None) };
 }
 
-/// How every member is compressed.
-pub(crate) const fn compression() -> Compression {
-    Compression::new(6)
+/// A writer of one member.
+pub(crate) struct Encoder<W: Write> {
+    deflate: DeflateEncoder<W>,
+    crc: Crc,
+}
+
+impl<W: Write> Encoder<W> {
+    pub(crate) fn new(into: W) -> io::Result<Self> {
+        Self::with(DeflateEncoder::new(into, COMPRESSION))
+    }
+
+    /// Begins a member. Nothing has been written with `deflate` yet.
+    fn with(mut deflate: DeflateEncoder<W>) -> io::Result<Self> {
+        let into = deflate.get_mut();
+        into.write_all(&START)?;
+        into.write_all(&[0, UNKNOWN_SYSTEM])?;
+        Ok(Self {
+            deflate,
+            crc: Crc::new(),
+        })
+    }
+
+    /// Ends the member.
+    pub(crate) fn finish(self) -> io::Result<W> {
+        let mut into = self.deflate.finish()?;
+        into.write_all(&trailer(&self.crc))?;
+        Ok(into)
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.deflate.write(bytes)?;
+        self.crc.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.deflate.flush()
+    }
+}
+
+/// A member in memory, of what `write` writes.
+pub(crate) fn encode(
+    write: impl FnOnce(&mut Encoder<Vec<u8>>) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
+    let idle = IDLE.take();
+    let deflate = idle.unwrap_or_else(|| DeflateEncoder::new(Vec::new(), COMPRESSION));
+    let mut member = Encoder::with(deflate)?;
+    write(&mut member)?;
+    let Encoder { mut deflate, crc } = member;
+    let mut bytes = deflate.reset(Vec::new())?;
+    IDLE.set(Some(deflate));
+    bytes.extend_from_slice(&trailer(&crc));
+    Ok(bytes)
+}
+
+/// The same without compression.
+pub(crate) fn store(
+    write: impl FnOnce(&mut Encoder<Vec<u8>>) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
+    let deflate = DeflateEncoder::new(Vec::new(), Compression::none());
+    let mut member = Encoder::with(deflate)?;
+    write(&mut member)?;
+    member.finish()
+}
+
+/// Check sum and size of the content, modulo 2^32.
+fn trailer(crc: &Crc) -> [u8; 8] {
+    let mut trailer = [0; 8];
+    let (sum, size) = trailer.split_at_mut(4);
+    sum.copy_from_slice(&crc.sum().to_le_bytes());
+    size.copy_from_slice(&crc.amount().to_le_bytes());
+    trailer
 }
 
 /// A part of a file.

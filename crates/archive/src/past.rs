@@ -229,7 +229,7 @@ fn proven(shelf: &Shelf<'_>, timestamp: &Document) -> Result<(), NotThen> {
         version: timestamp.version,
         reason: reason.to_owned(),
     };
-    let roots = Roots::of(shelf).ok_or_else(|| unproven("the captured root is no root"))?;
+    let roots = Roots::of(shelf, None).ok_or_else(|| unproven("the captured root is no root"))?;
     let bytes = shelf
         .get(&RoleName::timestamp(), &timestamp.sha256)
         .ok_or_else(|| unproven("it is missing"))?;

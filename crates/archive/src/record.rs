@@ -124,6 +124,28 @@ impl Document {
         }
     }
 
+    /// The same in a fraction of the time, with the version that the document seems to carry: enough to look for others by. Whoever keeps the
+    /// document in an archive makes sure of it.
+    #[must_use]
+    pub fn sketch(role: &RoleName, bytes: &Bytes) -> Self {
+        #[derive(Deserialize)]
+        struct Envelope {
+            signed: Signed,
+        }
+        #[derive(Deserialize)]
+        struct Signed {
+            version: Version,
+        }
+        let envelope = serde_json::from_slice::<Envelope>(bytes);
+        Self {
+            role: role.clone(),
+            version: envelope.map_or(0, |envelope| envelope.signed.version.max(0)),
+            sha256: Sha256::of(bytes),
+            length: bytes.len() as u64,
+            published: None,
+        }
+    }
+
     /// The version that a document carries; 0 where it cannot be read as one, or carries none that counts.
     #[must_use]
     pub fn version_in(role: &RoleName, bytes: &Bytes) -> Version {

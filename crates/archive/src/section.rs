@@ -5,15 +5,14 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use flate2::Compression;
 use signet_tuf::TrustPinning;
 
 use crate::archive::{ArchiveError, Entry, damaged, shown};
 use crate::bounds::{
     MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_RECORD_BYTES, MAX_REPOSITORY_BYTES, largest_content,
 };
-use crate::member::{self, Member};
-use crate::{ArchivedRepository, Document, Record, Sha256, judge, strict, tape};
+use crate::member::{self, Encoder, Member};
+use crate::{ArchivedRepository, Document, Record, Sha256, judge, strict, tape, versions};
 
 pub(crate) const RECORD: &str = "record.json";
 
@@ -40,7 +39,14 @@ impl Section {
         let mut repository = repository.clone();
         tidy(&mut repository)?;
         let at = repository.record.captured.time();
-        repository.record.verdict = judge(&repository, at, &TrustPinning::default()).verdict;
+        let pinning = TrustPinning::default();
+        let mut judgement = judge(&repository, at, &pinning);
+        // Whoever put it together knows the versions as a rule, so that reading every document once more only for them comes last.
+        if versions::correct(&mut repository, &judgement) {
+            tidy(&mut repository)?;
+            judgement = judge(&repository, at, &pinning);
+        }
+        repository.record.verdict = judgement.verdict;
         Self::as_recorded(repository)
     }
 
@@ -63,13 +69,11 @@ impl Section {
             .map(|bytes| tape::footprint(bytes.len() as u64))
             .fold(tape::footprint(text.len() as u64), u64::saturating_add);
         let folder = folder(record.gun.as_str());
-        let write = |compression| {
-            let bytes = encode(&folder, &text, &objects, compression);
-            bytes.map_err(|error| error.to_string())
-        };
-        let mut bytes = write(member::compression())?;
+        let files = |out: &mut Encoder<Vec<u8>>| write_files(out, &folder, &text, &objects);
+        let failed = |error: io::Error| error.to_string();
+        let mut bytes = member::encode(files).map_err(failed)?;
         if size > largest_content(bytes.len() as u64) {
-            bytes = write(Compression::none())?;
+            bytes = member::store(files).map_err(failed)?;
         }
         let entry = Entry {
             gun: record.gun.to_string(),
@@ -87,19 +91,18 @@ impl Section {
     }
 }
 
-fn encode(
+fn write_files(
+    out: &mut impl Write,
     folder: &str,
     record: &[u8],
     objects: &BTreeMap<Sha256, Bytes>,
-    compression: Compression,
-) -> io::Result<Vec<u8>> {
-    let mut out = member::encoder(Vec::new(), compression);
-    write_file(&mut out, folder, RECORD, record)?;
+) -> io::Result<()> {
+    write_file(out, folder, RECORD, record)?;
     let folder = format!("{folder}/objects");
     for (digest, bytes) in objects {
-        write_file(&mut out, &folder, &format!("{digest}.json"), bytes)?;
+        write_file(out, &folder, &format!("{digest}.json"), bytes)?;
     }
-    out.finish()
+    Ok(())
 }
 
 /// Writes one file of the stream.
@@ -116,14 +119,13 @@ pub(crate) fn write_file(
     out.write_all(zeros.get(..padding).unwrap_or_default())
 }
 
-/// Brings a record and its documents into the one form that they have in a file.
+/// Brings a record and its documents into the one form that they have in a file. Versions are taken as they are.
 fn tidy(repository: &mut ArchivedRepository) -> Result<(), String> {
     let ArchivedRepository { record, objects } = repository;
     for document in &mut record.documents {
         let bytes = objects
             .get(&document.sha256)
             .ok_or_else(|| format!("its document {} is missing", document.sha256))?;
-        document.version = Document::version_in(&document.role, bytes);
         document.length = bytes.len() as u64;
     }
     record

@@ -374,23 +374,17 @@ impl<'a> Examiner<'a> {
         received
             .validate()
             .map_err(|error| Fault::rule(role, error))?;
-        // A delegation's are checked twice.
         self.spend_signatures(&received, &keys)?;
-        if role.is_delegation() {
-            self.spend_signatures(&received, &keys)?;
-            match received.check_signatures(&keys) {
-                Err(VerifyError::BelowThreshold(below)) => return Ok(Err(below.to_string())),
-                Err(error) => return Err(Fault::rule(role, error)),
-                Ok(()) => {}
+        let document = match received.verify(&keys) {
+            Err(VerifyError::BelowThreshold(below)) if role.is_delegation() => {
+                return Ok(Err(below.to_string()));
             }
-            let expires = &received.unverified().expires;
-            if self.at.is_some_and(|at| expires.is_over(at)) {
-                return Ok(Err(format!("expired at {expires}")));
-            }
+            verified => verified.map_err(|error| Fault::rule(role, error))?,
+        };
+        let expires = document.expires();
+        if role.is_delegation() && self.at.is_some_and(|at| expires.is_over(at)) {
+            return Ok(Err(format!("expired at {expires}")));
         }
-        let document = received
-            .verify(&keys)
-            .map_err(|error| Fault::rule(role, error))?;
         Ok(Ok(Held {
             digest: wanted,
             meta: meta.clone(),

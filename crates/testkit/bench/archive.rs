@@ -54,18 +54,28 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .collect::<anyhow::Result<_>>()?;
     println!(
         "\narchive create with {JOBS} repositories at a time from Go's server, {TAGS} tags each, fastest of {ROUNDS}\n\
-         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}",
-        "GUNs", "requests", "create", "Go CPU", "own CPU", "GET only", "ratio", "peak", "a GUN"
+         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}",
+        "GUNs",
+        "requests",
+        "create",
+        "Go CPU",
+        "own CPU",
+        "GET only",
+        "Go CPU",
+        "ratio",
+        "peak",
+        "a GUN"
     );
     for line in &lines {
         println!(
-            "{:>7} {:>9} {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} {:>5.1} MiB {:>7} B",
+            "{:>7} {:>9} {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} {:>5.1} MiB {:>7} B",
             line.size,
             line.requests,
             line.create.wall.as_secs_f64(),
             line.create.server.as_secs_f64(),
             line.create.client.as_secs_f64(),
             line.replay.wall.as_secs_f64(),
+            line.replay.server.as_secs_f64(),
             ratio(line),
             mebibytes(line.peak),
             line.bytes / line.size as u64,
@@ -185,7 +195,8 @@ fn resident(account: &Path) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The questions that an archive says were asked, for as many connections as repositories were fetched at a time.
+/// The questions that an archive says were asked, and the changefeed of each repository, for as many connections as repositories were fetched at
+/// a time.
 fn requests(file: &Path) -> anyhow::Result<Vec<Vec<Vec<u8>>>> {
     let archive = Archive::open(file)?;
     let mut connections: VecDeque<Vec<Vec<u8>>> = vec![Vec::new(); JOBS].into();
@@ -202,7 +213,13 @@ fn requests(file: &Path) -> anyhow::Result<Vec<Vec<Vec<u8>>>> {
             let path = format!("/v2/{}/_trust/tuf/{}.json", entry.gun, request.path);
             Ok(load::get(&path))
         });
-        let asked: Vec<_> = asked.collect::<anyhow::Result<_>>()?;
+        let mut asked: Vec<_> = asked.collect::<anyhow::Result<_>>()?;
+        // Archives hold what the feed said, and not that it was asked for.
+        let feed = format!(
+            "/v2/{}/_trust/changefeed?change_id=0&records=1000",
+            entry.gun
+        );
+        asked.push(load::get(&feed));
         connections.rotate_left(1);
         if let Some(connection) = connections.front_mut() {
             connection.extend(asked);

@@ -5,16 +5,16 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
 use signet_tuf::crypto::Sha256Stream;
 
 use super::part::Part;
 use super::{Archivist, PACKING, Work, WorkError, at, create};
 use crate::archive::{HEADER, INDEX};
 use crate::bounds::{MAX_HEADER_BYTES, MAX_INDEX_BYTES, MAX_SOURCES};
+use crate::member::Encoder;
 use crate::seal::Seal;
 use crate::section::write_file;
-use crate::{Archive, Header, Sha256, envelope, member, strict, tape};
+use crate::{Archive, Header, Sha256, envelope, strict, tape};
 
 /// A file that counts and digests what is written.
 struct Sealed {
@@ -115,7 +115,7 @@ fn header(work: &Work, index: Sha256) -> Result<Header, WorkError> {
 
 /// Writes the first member and gives its length.
 fn write_head(work: &Work, out: &mut Sealed, header: &[u8], index: u64) -> io::Result<u64> {
-    let mut head = member::encoder(&mut *out, member::compression());
+    let mut head = Encoder::new(&mut *out)?;
     write_file(&mut head, "", HEADER, header)?;
     head.write_all(&tape::header("", INDEX, index))?;
     for line in lines(work) {
@@ -128,7 +128,7 @@ fn write_head(work: &Work, out: &mut Sealed, header: &[u8], index: u64) -> io::R
 
 /// Ends the stream and seals the file.
 fn finish(mut out: Sealed, head: u64, content: u64) -> io::Result<()> {
-    let mut ending = member::encoder(&mut out, Compression::new(6));
+    let mut ending = Encoder::new(&mut out)?;
     write_zeros(&mut ending, tape::ending(content))?;
     ending.finish()?;
     let seal = Seal {

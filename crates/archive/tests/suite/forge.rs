@@ -89,6 +89,9 @@ pub(crate) fn stream(pieces: &[Piece]) -> Vec<u8> {
     out
 }
 
+/// How hard the writer of archives compresses.
+pub(crate) const LEVEL: u32 = 4;
+
 pub(crate) fn gzip(content: &[u8], level: u32) -> Vec<u8> {
     let builder = GzBuilder::new().mtime(0).operating_system(255);
     let mut out = builder.write(Vec::new(), Compression::new(level));
@@ -141,7 +144,7 @@ impl Forged {
             index_text: None,
             honest: true,
             ending: None,
-            level: 6,
+            level: LEVEL,
         }
     }
 
@@ -181,7 +184,7 @@ impl Forged {
             Piece::new("archive.json", &header),
             Piece::new("index.jsonl", &index),
         ];
-        let mut parts = vec![gzip(&stream(&head), 6)];
+        let mut parts = vec![gzip(&stream(&head), LEVEL)];
         parts.append(&mut sections);
         parts
     }
@@ -192,7 +195,7 @@ impl Forged {
         let content: usize = parts.iter().map(|part| members(part)[0].len()).sum();
         let zeros = (content + 1024).next_multiple_of(10240) - content;
         let ending = self.ending.clone();
-        let ending = ending.unwrap_or_else(|| gzip(&vec![0; zeros], 6));
+        let ending = ending.unwrap_or_else(|| gzip(&vec![0; zeros], LEVEL));
         let head = parts[0].len() as u64;
         let mut file = parts.concat();
         file.extend_from_slice(&ending);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use signet_archive::{Archive, ArchivedRepository, Sha256};
 
-use crate::forge::{Forged, Piece, SEAL, gzip, members, refusal, seal, stream, verdict_on};
+use crate::forge::{Forged, LEVEL, Piece, SEAL, gzip, members, refusal, seal, stream, verdict_on};
 use crate::support::{demo, empty, folder, pack, rsa};
 
 /// The bytes of an archive of `repositories`.
@@ -78,7 +78,7 @@ fn every_truncation_is_found() {
 #[test]
 fn nothing_may_follow_or_go_before() {
     let original = small();
-    for more in [&b"\0"[..], &gzip(b"", 6), &original] {
+    for more in [&b"\0"[..], &gzip(b"", LEVEL), &original] {
         let behind = [&original, more].concat();
         let reason = refusal(&behind);
         assert!(reason.contains("the seal"), "{reason}");
@@ -141,7 +141,7 @@ fn sizes_are_exact_also_where_their_sum_is() {
     let reason = with(&|forged| {
         let more = Piece::new("x", &[0; 10240 - 512]);
         forged.sections[0].push(more);
-        let part = gzip(&stream(&forged.sections[0]), 6);
+        let part = gzip(&stream(&forged.sections[0]), LEVEL);
         forged.entries[0].length = part.len() as u64;
     });
     assert!(reason.contains("more in it than is listed"), "{reason}");
@@ -158,9 +158,9 @@ fn the_ending_is_empty_and_of_the_right_length() {
         forged.ending = Some(ending);
         forged.build()
     };
-    verdict_on(&with(gzip(&vec![0; zeros], 6))).unwrap();
+    verdict_on(&with(gzip(&vec![0; zeros], LEVEL))).unwrap();
     for length in [0, 512, 1024, zeros - 512, zeros + 512, zeros + 10240] {
-        let reason = refusal(&with(gzip(&vec![0; length], 6)));
+        let reason = refusal(&with(gzip(&vec![0; length], LEVEL)));
         assert!(
             reason.contains("the ending") || reason.contains("begins here"),
             "{reason}"
@@ -168,11 +168,11 @@ fn the_ending_is_empty_and_of_the_right_length() {
     }
     let mut hidden = vec![0; zeros];
     hidden[zeros - 1] = 1;
-    assert!(refusal(&with(gzip(&hidden, 6))).contains("hidden"));
+    assert!(refusal(&with(gzip(&hidden, LEVEL))).contains("hidden"));
     // One more file behind the end, which tar would not show.
     let more = [
-        gzip(&vec![0; zeros], 6),
-        gzip(&stream(&[Piece::new("x", b"")]), 6),
+        gzip(&vec![0; zeros], LEVEL),
+        gzip(&stream(&[Piece::new("x", b"")]), LEVEL),
     ];
     assert!(refusal(&with(more.concat())).contains("something follows it"));
     refusal(&with(Vec::new()));
@@ -196,7 +196,7 @@ fn a17_what_inflates_without_end_is_refused_at_once() {
     bomb.header_text = Some(zeros.clone());
     refusal(&bomb.build());
     let mut bomb = forged();
-    bomb.ending = Some(gzip(&zeros, 6));
+    bomb.ending = Some(gzip(&zeros, LEVEL));
     assert!(refusal(&bomb.build()).contains("the ending"));
     // Sizes that are only announced cost nothing.
     for size in [1 << 30, 1 << 40, u64::MAX] {
@@ -288,14 +288,14 @@ fn a18_a_file_that_changes_while_it_is_open_is_noticed() {
 
 #[test]
 fn what_is_no_archive_is_refused_with_a_reason() {
-    for bytes in [&b""[..], b"x", &[0; 74], &[0; 10_000], &gzip(b"x", 6)] {
+    for bytes in [&b""[..], b"x", &[0; 74], &[0; 10_000], &gzip(b"x", LEVEL)] {
         assert!(refusal(bytes).contains("no archive"));
     }
     let folder = folder();
     assert!(Archive::open(folder.path()).is_err());
     assert!(Archive::open(&folder.path().join("missing")).is_err());
     // A plain tar.gz of somebody else, sealed by somebody who knows how.
-    let mut other = gzip(&stream(&[Piece::new("a", b"x")]), 6);
+    let mut other = gzip(&stream(&[Piece::new("a", b"x")]), LEVEL);
     let head = other.len() as u64;
     seal(&mut other, head);
     assert!(refusal(&other).contains("archive.json is not where it belongs"));

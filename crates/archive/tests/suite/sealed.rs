@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::forge::{Forged, SEAL, gzip, seal, stream, verdict_on};
+use crate::forge::{Forged, LEVEL, SEAL, gzip, seal, stream, verdict_on};
 use crate::hostile::forged;
 
 /// One change that somebody might try.
@@ -105,14 +105,14 @@ proptest! {
             4 => {
                 let mut content = stream(&forged.sections[1]);
                 change(&mut content);
-                let part = gzip(&content, 6);
+                let part = gzip(&content, LEVEL);
                 let mut parts = forged.parts();
                 forged.entries[1].length = part.len() as u64;
                 forged.entries[1].size = content.len() as u64;
                 parts[2] = part;
                 let head = parts[0].len() as u64;
                 let mut file = parts.concat();
-                file.extend_from_slice(&gzip(&[0; 10240], 6));
+                file.extend_from_slice(&gzip(&[0; 10240], LEVEL));
                 seal(&mut file, head);
                 file
             }

@@ -222,7 +222,7 @@ fn a19_every_part_belongs_to_its_archive() {
         let zeros = (content + 1024).next_multiple_of(10240) - content;
         let head = mixed[0].len() as u64;
         let mut file = mixed.concat();
-        file.extend_from_slice(&crate::forge::gzip(&vec![0; zeros], 6));
+        file.extend_from_slice(&crate::forge::gzip(&vec![0; zeros], crate::forge::LEVEL));
         crate::forge::seal(&mut file, head);
         refusal(&file);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use bytes::Bytes;
-use signet_archive::{ArchivedRepository, Outcome, Request, State, judge};
+use signet_archive::{ArchivedRepository, Outcome, Request, Section, State, judge};
 use signet_tuf::{RoleName, TrustPinning};
 use time::{Duration, OffsetDateTime};
 
@@ -21,6 +21,26 @@ fn recorded_end(document: &str) -> String {
     let end = &expected["files"][document]["expires"];
     let end = end.as_str().unwrap();
     format!("{}Z", end.split_once('.').unwrap().0)
+}
+
+#[test]
+fn versions_are_those_that_documents_carry() {
+    for (honest, wrong) in [(demo(), 7), (rsa(), -1)] {
+        let mut told = honest.clone();
+        for document in &mut told.record.documents {
+            document.version += wrong;
+        }
+        let section = Section::of(&told).unwrap();
+        let versions = |record: &signet_archive::Record| {
+            let documents = record.documents.iter();
+            let versions = documents.map(|d| (d.role.clone(), d.sha256, d.version));
+            versions.collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(versions(section.record()), versions(&honest.record));
+        let verdict = &section.record().verdict;
+        assert_eq!(verdict.state, State::Trusted, "{verdict:?}");
+        assert!(verdict.history.as_ref().unwrap().unproven.is_empty());
+    }
 }
 
 #[test]

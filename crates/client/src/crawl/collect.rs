@@ -42,11 +42,11 @@ impl Collector {
 
     /// Keeps a document of `role`, whatever it is worth, and gives its digest. What is there already is not kept twice.
     pub fn keep(&mut self, role: &RoleName, bytes: Bytes) -> Sha256 {
-        let sha256 = Sha256::of(&bytes);
+        let document = Document::sketch(role, &bytes);
+        let sha256 = document.sha256;
         if !self.known.insert((sha256, role.clone())) {
             return sha256;
         }
-        let document = Document::of(role, &bytes, None);
         self.record_bytes += role.as_str().len() + DOCUMENT_BYTES;
         let length = document.length;
         self.documents

@@ -25,6 +25,8 @@ pub struct Patience {
     pub longest_pause: Duration,
     /// The longest time that the server may want to be left alone (`Retry-After`). Default 10 minutes.
     pub longest_wait: Duration,
+    /// The longest time that it may be left alone in all, over one crawl. Default 6 hours.
+    pub longest_waiting: Duration,
 }
 
 impl Default for Patience {
@@ -34,6 +36,7 @@ impl Default for Patience {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
             longest_wait: Duration::from_secs(600),
+            longest_waiting: Duration::from_secs(6 * 3600),
         }
     }
 }
@@ -83,6 +86,16 @@ pub enum CrawlError {
     Tls {
         /// What happened.
         message: String,
+    },
+    /// The server has been left alone again and again, and wants that once more.
+    #[error(
+        "{server} has been left alone for {seconds} seconds in all, and wants to be left alone again"
+    )]
+    Waited {
+        /// The server's `host[:port]`.
+        server: String,
+        /// For how long.
+        seconds: u64,
     },
     /// The server wants to be left alone for longer than anybody waits.
     #[error("{server} wants to be left alone for {seconds} seconds")]
@@ -384,7 +397,15 @@ impl Line {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         let before = gate.map_or(now, |gate| gate.max(now));
         if until > before {
-            let more = u64::try_from((until - before).as_millis()).unwrap_or(u64::MAX);
+            let (waited, more) = (self.waited(), until - before);
+            if waited.saturating_add(more) > self.patience.longest_waiting {
+                return Err(CrawlError::Waited {
+                    server: self.remote.host().to_owned(),
+                    // What lies ahead has not been waited.
+                    seconds: waited.saturating_sub(before - now).as_secs(),
+                });
+            }
+            let more = u64::try_from(more.as_millis()).unwrap_or(u64::MAX);
             self.waited.fetch_add(more, Ordering::Relaxed);
             *gate = Some(until);
         }

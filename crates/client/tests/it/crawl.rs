@@ -493,6 +493,43 @@ async fn a_server_that_wants_too_long_a_pause_ends_the_crawl() {
     assert!(matches!(error, Err(CrawlError::Wait { seconds: 1000, .. })));
 }
 
+/// Each wish is a short one, and there is no end of them.
+#[tokio::test]
+async fn a_server_that_wants_pause_after_pause_ends_the_crawl() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/v2/" => answer(200, "{}"),
+        // Every other answer is one, so that no single question is given up.
+        _ if count.fetch_add(1, Ordering::SeqCst) % 2 == 1 => answer(404, "{}"),
+        _ => answer_with(429, "Retry-After: 1\r\n", ""),
+    })
+    .await;
+    let patience = Patience {
+        longest_waiting: Duration::from_millis(2500),
+        ..patience()
+    };
+    let line = Line::open(remote(&server), patience, Arc::new(|| NOW)).await;
+    let started = Instant::now();
+    let error = run::<Capture, CrawlError>(
+        &Arc::new(line.unwrap()),
+        (0..100).map(|number| gun(&format!("r/{number}"))),
+        &options(false),
+        NonZeroUsize::new(1).unwrap(),
+        |capture| capture,
+        async |_, _| Ok(()),
+    )
+    .await
+    .unwrap_err();
+    let CrawlError::Waited { server, seconds } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(server.starts_with("127.0.0.1:"), "{server}");
+    assert_eq!(*seconds, 2);
+    assert!(started.elapsed() >= Duration::from_millis(1900));
+    assert!(asked.load(Ordering::SeqCst) < 10);
+}
+
 #[tokio::test]
 async fn a_server_that_is_gone_ends_the_crawl_soon() {
     let server = Server::start(|request| match request.path.as_str() {

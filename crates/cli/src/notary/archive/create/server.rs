@@ -359,7 +359,10 @@ impl Crawler<'_> {
 
     /// Whether an archive is made of what there is although the server is gone, or wants to be alone for long.
     const fn may_go_without(&self, error: &CrawlError) -> bool {
-        let is_silence = matches!(error, CrawlError::Silent { .. } | CrawlError::Wait { .. });
+        let is_silence = matches!(
+            error,
+            CrawlError::Silent { .. } | CrawlError::Wait { .. } | CrawlError::Waited { .. }
+        );
         self.options.partial && self.has_content && is_silence
     }
 
@@ -456,7 +459,7 @@ impl Crawler<'_> {
                 status: 401 | 403, ..
             } => failure.hint(texts::ARCHIVE_CATALOG),
             CrawlError::Tls { .. } => failure.hint(texts::ARCHIVE_TLS),
-            CrawlError::Silent { .. } | CrawlError::Wait { .. } => {
+            CrawlError::Silent { .. } | CrawlError::Wait { .. } | CrawlError::Waited { .. } => {
                 failure.hint(texts::ARCHIVE_PARTIAL)
             }
             _ => failure,
