@@ -8,6 +8,7 @@ mod completion;
 mod config;
 mod context;
 mod delegation;
+mod delete;
 mod format;
 mod key;
 mod known;
@@ -19,6 +20,7 @@ mod passphrases;
 mod publish;
 mod publishing;
 mod remove;
+mod renew;
 mod report;
 mod repository;
 mod server;
@@ -117,6 +119,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["delegation", "list"] => delegation::list::run(matches, context),
         ["delegation", "purge"] => delegation::purge::run(matches, context),
         ["delegation", "remove"] => delegation::remove::run(matches, context),
+        ["delete"] => delete::run(matches, context),
         ["help"] => topic(&matches.args, context),
         ["key", "export"] => key::export::run(matches, context),
         ["key", "generate"] => key::generate::run(matches, context),
@@ -124,11 +127,13 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["key", "list"] => key::list::run(matches, context),
         ["key", "passwd"] => key::passwd::run(matches, context),
         ["key", "remove"] => key::remove::run(matches, context),
+        ["key", "rotate"] => key::rotate::run(matches, context),
         ["list"] => list::run(matches, context),
         ["lookup"] => lookup::run(matches, context),
         ["man"] => man::run(matches, context),
         ["publish"] => publish::run(matches, context),
         ["remove"] => remove::run(matches, context),
+        ["renew"] => renew::run(matches, context),
         ["report"] => report::run(matches, context),
         ["takeover"] => takeover::run(matches, context),
         ["verify"] => verify::run(matches, context),

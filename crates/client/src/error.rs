@@ -9,6 +9,7 @@ use signet_tuf::{FailureKind, Gun, KeyId, RoleName, UpdateError};
 use crate::changelist::{ChangelistError, Edit};
 use crate::layout::{FileError, LockError, NestedGun};
 use crate::remote::RemoteError;
+use crate::rotate::RotationRefused;
 
 /// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -112,6 +113,12 @@ pub enum Error {
     /// The server could not be asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// Keys of a role cannot come from there.
+    #[error(transparent)]
+    Rotation(#[from] RotationRefused),
+    /// The server made no new key.
+    #[error("unable to rotate remote key: {0}")]
+    ServerKey(#[source] Box<Self>),
     /// A role of which the server has one key needs more signatures than that key gives.
     #[error(
         "{role} needs the signatures of {threshold} keys, and a server signs with one: publish a root in which {role} has the threshold 1 first"
@@ -133,7 +140,7 @@ pub enum Error {
 impl Error {
     /// Which kind of failure this is.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Certificate(_)
             | Self::Changelist(_)
@@ -148,11 +155,13 @@ impl Error {
             | Self::NoChangelist
             | Self::NoSigningKeys { .. }
             | Self::PinnedElsewhere { .. }
+            | Self::Rotation(_)
             | Self::ServerThreshold { .. }
             | Self::Sign(_) => ErrorKind::Local,
             Self::Changed { .. } | Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
             Self::Remote(error) => error.kind(),
+            Self::ServerKey(error) => error.kind(),
             Self::Update(error) => match error.kind() {
                 FailureKind::Network => ErrorKind::Network,
                 FailureKind::NoTrustData => ErrorKind::NoTrustData,

@@ -49,6 +49,26 @@ impl Repository {
         Ok(())
     }
 
+    /// The same with a root key that is at hand, of several the one with the lowest ID; a new one where there is none.
+    ///
+    /// # Errors
+    /// As [`Repository::initialize`].
+    pub async fn initialize_with_any_key(&mut self, snapshot: Managed) -> Result<KeyId, Error> {
+        let present = self.keys.list()?.into_iter();
+        let present = present.filter(|key| key.role == BaseRole::Root.as_str());
+        let id = match present.map(|key| key.id).min() {
+            Some(id) => id,
+            None => {
+                // Asked first, so that nothing is left behind when the server is not there.
+                self.server_key(BaseRole::Timestamp).await?;
+                let key = sign::generate(&self.keys, BaseRole::Root.as_str(), &self.gun).await?;
+                key.canonical_id().clone()
+            }
+        };
+        self.initialize(&id, snapshot).await?;
+        Ok(id)
+    }
+
     /// Whether the repository was initialised here and not yet published.
     #[must_use]
     pub const fn is_unpublished(&self) -> bool {

@@ -59,6 +59,8 @@ pub struct NestedGun(pub Gun);
 /// The folders of one trust repository.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Layout {
+    /// The folder that all repositories are below.
+    top: PathBuf,
     base: PathBuf,
     own: PathBuf,
 }
@@ -77,10 +79,10 @@ impl Layout {
             return Err(NestedGun(gun.clone()));
         }
         let own = HEXLOWER.encode(&crypto::sha256(gun.as_str().as_bytes()));
+        let top = trust_dir.join("tuf");
         Ok(Self {
-            base: parts
-                .iter()
-                .fold(trust_dir.join("tuf"), |path, part| path.join(part)),
+            base: parts.iter().fold(top.clone(), |path, part| path.join(part)),
+            top,
             own: trust_dir.join("signet").join(own),
         })
     }
@@ -107,6 +109,11 @@ impl Layout {
     #[must_use]
     pub fn floors(&self) -> PathBuf {
         self.own.join("floors.json")
+    }
+
+    /// File of rotations of which nobody knows yet whether they took effect.
+    pub(crate) fn rotations(&self) -> PathBuf {
+        self.own.join("rotations.json")
     }
 
     /// Folder in which new files of `metadata` and `changelist` are written before they are renamed.
@@ -148,6 +155,16 @@ impl Layout {
 }
 
 impl Layout {
+    /// Removes the folders of this repository in which nothing is left, and those above them. Repositories nest, so others may still be there.
+    pub(crate) fn remove_empty_folders(&self) {
+        let above = self.base.ancestors().take_while(|path| **path != self.top);
+        let inside = [self.metadata(), self.changelist()];
+        for folder in inside.iter().map(PathBuf::as_path).chain(above) {
+            // A folder that is not empty refuses.
+            drop(fs::remove_dir(folder));
+        }
+    }
+
     /// Removes what a killed command left of [`write_atomic`]; the caller holds the lock.
     fn remove_leftovers(&self) {
         let Ok(entries) = fs::read_dir(&self.own) else {

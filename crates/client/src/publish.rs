@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use signet_tuf::editor::{Changed, Draft, EditWarning, RepositoryEditor, SignedFile};
 use signet_tuf::update::{Floors, Mode, Scope, UnusableReason};
-use signet_tuf::{BaseRole, RoleName, TrustedRepository, Version};
+use signet_tuf::{BaseRole, PublicKey, RoleName, TrustedRepository, Version};
 use time::OffsetDateTime;
 
 use crate::changelist::{ChangelistError, Edit};
@@ -47,6 +47,8 @@ pub struct PublishOptions {
     pub renew: Vec<RoleName>,
     /// Sign the snapshot again where its key is at hand, also when nothing else changes, as Go's notary does. Default: no.
     pub always_snapshot: bool,
+    /// Keys of earlier roots that sign a new root beside those that must, where they are at hand. Default: none.
+    pub also_sign_root: Vec<PublicKey>,
     /// How often to try when other publishers are faster. Default 20.
     pub attempts: u32,
 }
@@ -60,6 +62,7 @@ impl Default for PublishOptions {
             leave_expired: Vec::new(),
             renew: Vec::new(),
             always_snapshot: false,
+            also_sign_root: Vec::new(),
             attempts: 20,
         }
     }
@@ -297,7 +300,7 @@ impl Repository {
 
     /// Whether another command initialised the repository and it was never published. Once there was a timestamp it has
     /// been: a server that denies it now would get documents that it could use against the repository's readers.
-    fn has_unpublished_files(&self) -> Result<bool, Error> {
+    pub(crate) fn has_unpublished_files(&self) -> Result<bool, Error> {
         let cached = self.cache.load()?;
         Ok(cached.root.is_some() && cached.timestamp.is_none())
     }
@@ -384,6 +387,9 @@ impl Repository {
                 continue;
             }
             sign::sign(&self.keys, &mut draft).await?;
+            if draft.role().base() == Some(BaseRole::Root) {
+                sign::also_sign(&self.keys, &mut draft, &options.also_sign_root).await?;
+            }
             if may_stay && draft.check().is_err() {
                 continue;
             }

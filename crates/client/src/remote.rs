@@ -262,7 +262,9 @@ impl Remote {
     /// [`RemoteError`].
     pub async fn delete(&self, gun: &Gun) -> Result<(), RemoteError> {
         let response = self.send(gun, Method::DELETE, "", None).await?;
-        let response = self.success(response, "DELETE metadata endpoint").await?;
+        let response = self
+            .success(response, "DELETE metadata for GUN endpoint")
+            .await?;
         self.body(response, MAX_ERROR_BYTES).await.map(drop)
     }
 

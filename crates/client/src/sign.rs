@@ -36,9 +36,46 @@ pub(crate) async fn generate(
     .await
 }
 
+/// Stores a key, which asks for its passphrase.
+pub(crate) async fn store(
+    keys: &Arc<dyn KeyStore>,
+    key: PrivateKey,
+    role: &'static str,
+    gun: &Gun,
+) -> Result<(), Error> {
+    let (keys, gun) = (Arc::clone(keys), gun.clone());
+    Ok(blocking(move || keys.add(key, role, Some(&gun))).await?)
+}
+
+/// Removes a key.
+pub(crate) async fn remove(keys: &Arc<dyn KeyStore>, id: &KeyId) -> Result<(), signet_keys::Error> {
+    let (keys, id) = (Arc::clone(keys), id.clone());
+    blocking(move || keys.remove(&id)).await
+}
+
 /// Signs with every key of the draft that is at hand. Whether that is enough says [`Draft::finish`].
 pub(crate) async fn sign(keys: &Arc<dyn KeyStore>, draft: &mut Draft) -> Result<(), Error> {
     let candidates: Vec<PublicKey> = draft.keys().into_iter().cloned().collect();
+    sign_with(keys, draft, candidates).await
+}
+
+/// Signs with those of `others` that are at hand and have not signed. Their signatures count for nobody but clients that know them.
+pub(crate) async fn also_sign(
+    keys: &Arc<dyn KeyStore>,
+    draft: &mut Draft,
+    others: &[PublicKey],
+) -> Result<(), Error> {
+    let mut candidates = others.to_vec();
+    let named = draft.keys();
+    candidates.retain(|key| named.iter().all(|listed| listed.id() != key.id()));
+    sign_with(keys, draft, candidates).await
+}
+
+async fn sign_with(
+    keys: &Arc<dyn KeyStore>,
+    draft: &mut Draft,
+    candidates: Vec<PublicKey>,
+) -> Result<(), Error> {
     for key in candidates {
         if !holds(keys.as_ref(), key.canonical_id())? {
             continue;

@@ -7,16 +7,18 @@ use bytes::Bytes;
 use signet_keys::root_certificate;
 use signet_tuf::certificate::Bundle;
 use signet_tuf::rules::{self, CertificateTime, RootError, RuleError};
-use signet_tuf::update::{Cached, Floors, Mode, Scope, UnusableReason, UpdateError};
+use signet_tuf::update::{Cached, Floors, Mode, Scope, UpdateError};
 use signet_tuf::{
-    BaseRole, Expiry, KeyId, MetadataPath, PublicKey, Received, RoleKeys, RoleName, Root,
-    Timestamp, TrustedRepository, Version,
+    BaseRole, Expiry, KeyId, MetadataPath, PublicKey, Received, RoleName, Root, Timestamp,
+    TrustedRepository, Version,
 };
 use time::OffsetDateTime;
 
-use crate::publish::present;
 use crate::remote::RemoteError;
+use crate::renewal::{Due, ids};
 use crate::{Edit, Error, PublishOptions, Published, Repository, sign};
+
+pub use crate::renewal::{Left, Renewed};
 
 /// Largest timestamp that is looked at.
 const MAX_TIMESTAMP_BYTES: u64 = 1 << 20;
@@ -73,32 +75,6 @@ pub enum SnapshotKey {
     Servers,
     /// A key on this computer, as before.
     Own,
-}
-
-/// A document that is signed again as it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Renewed {
-    /// The role.
-    pub role: RoleName,
-    /// When its present validity ends or ended.
-    pub expires: Expiry,
-    /// Its present version.
-    pub version: Version,
-    /// How many targets it lists.
-    pub targets: usize,
-}
-
-/// A document that expired or soon will, and that cannot be signed here.
-#[derive(Clone, Debug)]
-pub struct Left {
-    /// The role.
-    pub role: RoleName,
-    /// When its validity ends or ended.
-    pub expires: Expiry,
-    /// Canonical IDs of the keys that may sign it.
-    pub keys: Vec<KeyId>,
-    /// Whether its present signatures do not hold, so that time is not what is wrong.
-    pub unsigned: bool,
 }
 
 impl TakeoverPlan {
@@ -372,60 +348,10 @@ impl Repository {
         now: OffsetDateTime,
         plan: &mut TakeoverPlan,
     ) -> Result<(), Error> {
-        let mut due: Vec<(RoleName, Expiry, bool)> = trusted
-            .all_targets()
-            .iter()
-            .map(|(role, document)| (role.clone(), document.expires().clone(), false))
-            .filter(|(_, expires, _)| expires.is_near(now))
-            .collect();
-        for (role, unusable) in trusted.unusable() {
-            let expires = unusable.received().unverified().expires.clone();
-            let unsigned = matches!(unusable.reason(), UnusableReason::Unsigned(_));
-            due.push((role.clone(), expires, unsigned));
-        }
-        for (role, expires, unsigned) in due {
-            let keys = trusted.role_keys(&role).ok();
-            let at_hand = match &keys {
-                Some(keys) if !unsigned => self.holds_enough(keys)?,
-                _ => false,
-            };
-            if at_hand {
-                // The one that is shown here is signed again, and no other.
-                if let Some(bytes) = present(trusted, &role) {
-                    plan.options.as_shown.insert(role.clone(), bytes.clone());
-                }
-                let document = match (trusted.targets(&role), trusted.unusable().get(&role)) {
-                    (Some(document), _) => Some(document.body()),
-                    (None, Some(expired)) => Some(expired.received().unverified()),
-                    (None, None) => None,
-                };
-                plan.options.renew.push(role.clone());
-                plan.renewed.push(Renewed {
-                    role,
-                    expires,
-                    version: document.map_or(0, |document| document.version),
-                    targets: document.map_or(0, |document| document.targets.len()),
-                });
-            } else {
-                plan.options.leave_expired.push(role.clone());
-                plan.left.push(Left {
-                    role,
-                    expires,
-                    keys: keys.as_ref().map(ids).unwrap_or_default(),
-                    unsigned,
-                });
-            }
-        }
+        let mut due = Due::signed_by_people(trusted);
+        due.retain(|due| due.is_pressing(now));
+        (plan.renewed, plan.left) = self.plan_documents(trusted, due, &mut plan.options)?;
         Ok(())
-    }
-
-    /// Whether so many of the role's keys are at hand that they can sign alone. No key is opened.
-    fn holds_enough(&self, keys: &RoleKeys) -> Result<bool, Error> {
-        let mut held = 0;
-        for id in ids(keys) {
-            held += i64::from(sign::holds(self.keys.as_ref(), &id)?);
-        }
-        Ok(held > 0 && held >= keys.threshold())
     }
 
     /// Accepts the timestamp that the server brought along where only its age speaks against it. Says whether that was so; then nothing of
@@ -482,15 +408,4 @@ pub(crate) struct TakingOver {
 fn version_of(timestamp: &Bytes) -> Option<Version> {
     let received = Received::<Timestamp>::parse(&RoleName::timestamp(), timestamp.clone()).ok()?;
     Some(received.unverified().version)
-}
-
-/// Canonical IDs, each once.
-fn ids(keys: &RoleKeys) -> Vec<KeyId> {
-    let mut found: Vec<KeyId> = Vec::new();
-    for key in keys.keys() {
-        if !found.contains(key.canonical_id()) {
-            found.push(key.canonical_id().clone());
-        }
-    }
-    found
 }

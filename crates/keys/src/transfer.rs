@@ -296,6 +296,26 @@ pub fn open(
     }
 }
 
+/// Whether the first private key of a file's content is encrypted. Nobody is asked for a passphrase.
+///
+/// # Errors
+/// [`ImportError::NotPrivateKey`] when there is none, [`ImportError::AllSkipped`] when no passphrase would open it.
+pub fn is_encrypted(text: &[u8]) -> Result<bool, ImportError> {
+    let blocks = pem::parse(text);
+    let mut blocks = blocks.iter().enumerate();
+    let (index, block) = blocks
+        .find(|(_, block)| keyfile::is_private_key(&block.label))
+        .ok_or(ImportError::NotPrivateKey)?;
+    match keyfile::inspect(block) {
+        Ok(sealed) => Ok(!matches!(sealed, Sealed::Open(_))),
+        Err(error) => Err(ImportError::AllSkipped(vec![Skipped {
+            position: index + 1,
+            path: String::new(),
+            reason: SkipReason::Unusable(error),
+        }])),
+    }
+}
+
 /// Imports the content of a key file as `docker trust key load` does: the first block must be a private key, and one that docker can sign with.
 /// Parameters of a curve before it do not count.
 ///

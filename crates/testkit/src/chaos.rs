@@ -36,8 +36,10 @@ pub enum Fault {
     Replayed,
     /// The newest answer for another path.
     Swapped(String),
-    /// This status with an empty JSON object.
+    /// This status with an empty JSON object. The server has acted on the request all the same.
     Status(u16),
+    /// The same, and the request never reaches the server.
+    Refused(u16),
     /// 200 and this body.
     Body(Vec<u8>),
     /// This status, these headers and this body.
@@ -162,6 +164,7 @@ impl State {
         let fault = rule(&request.method, &request.path);
         let answer = match &fault {
             Fault::Lost => return Ok(()),
+            Fault::Refused(status) => message(*status, &[], b"{}"),
             Fault::Silent => {
                 // Until the client goes away.
                 let _ = client.read(&mut [0]);
@@ -181,7 +184,9 @@ impl State {
             seen.first.clone()
         };
         match fault {
-            Fault::None | Fault::Instead(_) | Fault::Elsewhere(_) => client.write_all(&answer)?,
+            Fault::None | Fault::Instead(_) | Fault::Elsewhere(_) | Fault::Refused(_) => {
+                client.write_all(&answer)?;
+            }
             Fault::Cut | Fault::Lost | Fault::Silent => return Ok(()),
             Fault::Slow(delay) => {
                 thread::sleep(delay);

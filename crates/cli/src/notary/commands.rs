@@ -2,6 +2,7 @@
 
 mod archive;
 mod delegation;
+mod delete;
 mod key;
 mod list;
 mod lookup;
@@ -9,6 +10,7 @@ mod man;
 mod publish;
 mod reading;
 mod remove;
+mod renew;
 mod report;
 mod staging;
 mod takeover;
@@ -35,6 +37,7 @@ server and goes on there.",
         &archive::ARCHIVE,
         &COMPLETION,
         &delegation::DELEGATION,
+        &delete::DELETE,
         &HELP,
         &key::KEY,
         &list::LIST,
@@ -42,6 +45,7 @@ server and goes on there.",
         &man::MAN,
         &publish::PUBLISH,
         &remove::REMOVE,
+        &renew::RENEW,
         &report::REPORT,
         &takeover::TAKEOVER,
         &verify::VERIFY,

@@ -7,6 +7,7 @@ pub(super) mod import;
 pub(super) mod list;
 pub(super) mod passwd;
 pub(super) mod remove;
+pub(super) mod rotate;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use signet_client::remote::RemoteError;
 use signet_client::{
     Access, Error, ErrorKind, Options, PinnedRoots, Remote, RemoteOptions, Repository,
 };
-use signet_tuf::rules::RuleError;
+use signet_tuf::rules::{RootError, RuleError};
 use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
 use url::Url;
@@ -226,8 +226,16 @@ pub(super) fn failure(error: &Error, offline: bool) -> Failure {
         }
         Error::Update(UpdateError::Rule(RuleError::Expired { role, .. })) => {
             tracing::error!("{}", texts::metadata_expired(role.as_str()));
-            Failure::new(error.to_string())
+            Failure::new(error.to_string()).hint(texts::expired_hint(role))
         }
         _ => Failure::new(with_sources(error)),
     }
+}
+
+/// Whether no certificate of the root is valid: where it only ended, time alone is wrong.
+pub(super) fn has_ended_certificate(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Update(UpdateError::Rule(RuleError::Root(RootError::NoValidLeaf)))
+    )
 }

@@ -70,7 +70,7 @@ fn now() -> time::OffsetDateTime {
 }
 
 /// A clock so many seconds away from the real time, which can be set.
-fn clock(offset: &Arc<AtomicI64>) -> Arc<dyn Clock> {
+pub(crate) fn clock(offset: &Arc<AtomicI64>) -> Arc<dyn Clock> {
     let offset = Arc::clone(offset);
     Arc::new(move || now() + time::Duration::seconds(offset.load(Ordering::Relaxed)))
 }

@@ -1,7 +1,7 @@
 //! Edits of targets (specification, `tuf.md` section 14.5).
 
 use super::{Changed, EditError, EditWarning, Edited, RepositoryEditor};
-use crate::{RoleKeys, RoleName, Target, UnusableReason};
+use crate::{BaseRole, RoleKeys, RoleName, Target, UnusableReason};
 use crate::{canonical, rules};
 
 /// Largest integer that every reader agrees on.
@@ -113,9 +113,19 @@ impl RepositoryEditor<'_> {
     /// Has a role's document signed again as it is, where only time speaks against it. What the role's keys do not vouch for is refused:
     /// [`RepositoryEditor::witness`] takes that over, which somebody has to decide who has seen it.
     ///
+    /// The snapshot is made anew with every publish and needs no word of its own.
+    ///
     /// # Errors
     /// As [`RepositoryEditor::witness`]; [`EditError::Unusable`] when the document's signatures do not hold.
     pub fn renew(&mut self, role: &RoleName) -> Result<Changed, EditError> {
+        match role.base() {
+            Some(BaseRole::Root) => {
+                self.root.changed = true;
+                return Ok(Changed::Yes);
+            }
+            Some(BaseRole::Snapshot) => return Ok(Changed::No),
+            Some(BaseRole::Targets | BaseRole::Timestamp) | None => {}
+        }
         if let Some(unusable) = self.unusable.get(role)
             && let reason @ UnusableReason::Unsigned(_) = unusable.reason()
         {

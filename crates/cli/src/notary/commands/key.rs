@@ -1,7 +1,7 @@
 //! The tables of `key`.
 
 use super::reading::FORMAT;
-use crate::cobra::flag::text;
+use crate::cobra::flag::{int, switch, text};
 use crate::cobra::{Args, Command, Completes, Flag, FlagKind};
 
 pub(super) static KEY: Command = Command {
@@ -15,7 +15,9 @@ pub(super) static KEY: Command = Command {
     args: Args::Any,
     completes: Completes::Nothing,
     hidden: false,
-    children: &[&EXPORT, &GENERATE, &IMPORT, &LIST, &PASSWD, &REMOVE],
+    children: &[
+        &EXPORT, &GENERATE, &IMPORT, &LIST, &PASSWD, &REMOVE, &ROTATE,
+    ],
 };
 
 static EXPORT: Command = Command {
@@ -145,6 +147,56 @@ Removes a private key from the trust folder, after a question. Without another c
     flags: &[],
     args: Args::Any,
     completes: Completes::Nothing,
+    hidden: false,
+    children: &[],
+};
+
+static ROTATE: Command = Command {
+    name: "rotate",
+    usage: "[ GUN ] [ key role ]",
+    short: "Replace the key of root, targets, snapshot or timestamp, and publish that",
+    about: "\
+Makes a new key for a role of a repository, lists it in a new root in the place of the old one, and publishes that at once; the root key is
+needed for it. Staged changes are neither published nor touched. The server alone has the timestamp key, and may have the snapshot key: with
+--server-managed it makes a new one. A new root key is asked about first; the new root is signed with the old key, too, so that everybody who
+trusts the old one follows.
+
+The old private key of targets or snapshot is removed when the server has acknowledged the new one; until then nothing is lost. Old root keys
+stay: put them into a safe.",
+    examples: "\
+# A new key for targets
+{} key rotate example.com/team/app targets
+
+# The server signs snapshots from now on, so that others can publish without the snapshot key
+{} key rotate --server-managed example.com/team/app snapshot
+
+# A root key from elsewhere; computers that have not looked for years can follow, too
+{} key rotate --key new-root.pem --legacy -1 example.com/team/app root",
+    flags: &[
+        Flag {
+            kind: FlagKind::Strings,
+            ..text(
+                "key",
+                Some('k'),
+                "File with a private key to use instead of a new one; more than one may be given",
+            )
+        },
+        Flag {
+            shorthand: Some('l'),
+            ..int(
+                "legacy",
+                "Sign a new root with the keys of so many earlier roots, too; -1 is all",
+                0,
+            )
+        },
+        switch(
+            "server-managed",
+            Some('r'),
+            "The server makes the key and keeps it: for timestamp and snapshot",
+        ),
+    ],
+    args: Args::Any,
+    completes: Completes::Repositories,
     hidden: false,
     children: &[],
 };
