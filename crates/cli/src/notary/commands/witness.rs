@@ -13,7 +13,6 @@ mends a delegation that has expired, or whose document is signed by keys only th
 everything that the role lists: look at it first.",
     examples: "\
 # After a key was removed that had signed targets/releases
-{} list -r targets/releases example.com/team/app
 {} witness example.com/team/app targets/releases --publish",
     flags: &[PUBLISH_FLAG],
     args: Args::Any,
