@@ -10,6 +10,7 @@ mod context;
 mod delegation;
 mod delete;
 mod format;
+mod hints;
 mod key;
 mod known;
 mod list;

@@ -16,6 +16,7 @@ use signet_testkit::program::FAKETIME;
 use signet_testkit::recorded::{
     self, Case, Deviation, Deviations, FATAL, GoRun, Layer, Seen, Server,
 };
+use signet_testkit::terminal::Terminal;
 use tempfile::TempDir;
 
 /// Commands at the same time. They wait for one another and for the disk more than they compute.
@@ -56,6 +57,10 @@ impl<'a> Reader<'a> {
     }
 
     fn run(&self, words: &[String]) -> Finished {
+        process::run(&mut self.command(words), "", COMMAND_LIMIT).unwrap()
+    }
+
+    fn command(&self, words: &[String]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_notary"));
         command
             .args(words)
@@ -64,7 +69,18 @@ impl<'a> Reader<'a> {
             .envs(self.clock.iter().map(|(name, value)| (name, value)))
             // Files of the configuration and of `verify -i` are named from there.
             .current_dir(recorded::folder());
-        process::run(&mut command, "", COMMAND_LIMIT).unwrap()
+        command
+    }
+
+    /// The advice that a person at a terminal gets.
+    fn hints(&self, words: &[String]) -> Vec<String> {
+        let terminal = Terminal::spawn(&self.command(words)).unwrap();
+        let (_, screen) = terminal.finish().unwrap();
+        let lines = screen.lines();
+        lines
+            .filter_map(|line| line.split_once("hint:"))
+            .map(|(_, hint)| hint.trim_start_matches("\x1b[0m").trim().to_owned())
+            .collect()
     }
 
     /// The version of every cached document.
@@ -174,6 +190,9 @@ fn replay(
         if ours.requests != wanted.requests {
             complain("requests", &ours.requests, &wanted.requests);
         }
+        if finished.stderr.contains("hint:") {
+            complain("hints for nobody", &finished.stderr, &"");
+        }
         if ours.errors != wanted.errors {
             complain("errors", &ours.errors, &wanted.errors);
         }
@@ -242,4 +261,139 @@ fn every_recorded_run_gives_its_verdict_through_the_program() {
         problems.join("\n"),
         problems.len()
     );
+}
+
+/// What goes wrong most, and what a person at a terminal is told to do about it.
+#[test]
+fn people_are_told_what_to_do() {
+    let recording = recorded::read().unwrap();
+    let (gun, clock) = (&*recording.gun, clock(&recording.now));
+    let cases: BTreeMap<String, Arc<Case>> = recording
+        .cases
+        .into_iter()
+        .map(|case| (case.id.clone(), Arc::new(case)))
+        .collect();
+    let words = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let list = words(&["list", gun]);
+    for (id, line, advice) in [
+        (
+            "rt-404",
+            &list,
+            "nobody has published to a repository of that name at 127.0.0.1:",
+        ),
+        (
+            "rt-404",
+            &words(&["list", "alpine"]),
+            "docker.io/library/alpine",
+        ),
+        (
+            "rt-404",
+            &words(&["verify", "docker.io/alpine", "3", "-i", "inputs/other.txt"]),
+            "docker.io/library/alpine",
+        ),
+        (
+            "rt-404",
+            &words(&["delegation", "list", "h.example/a:v1"]),
+            "notary lookup h.example/a v1",
+        ),
+        (
+            "rt-404",
+            &words(&["list", "https://h.example/a/"]),
+            "named without https://",
+        ),
+        (
+            "rt-401",
+            &list,
+            "docker login registry.example.com stores a login",
+        ),
+        (
+            "ts-expired",
+            &list,
+            "the server renews the timestamp: ask those who run it why this one was not. The clock of this machine says 2026-11-22T19:4",
+        ),
+        (
+            "tg-expired",
+            &list,
+            "who holds the targets key renews it with: notary renew registry.example.com/signet/lab",
+        ),
+        (
+            "tg-rollback",
+            &list,
+            "an older state than this machine has seen",
+        ),
+        (
+            "rr-one-hop-not-old",
+            &list,
+            "notary delete registry.example.com/signet/lab",
+        ),
+        (
+            "rr-cached-garbage",
+            &list,
+            "put root.json of registry.example.com/signet/lab back",
+        ),
+        (
+            "rt-cert-expired",
+            &list,
+            "the certificate of the root key has expired",
+        ),
+        (
+            "pin-cert-wrong",
+            &list,
+            "trust_pinning of the configuration names other root keys",
+        ),
+        ("pin-notofu", &list, "trust_pinning.disable_tofu is set"),
+        (
+            "dg-expired",
+            &list,
+            "notary witness registry.example.com/signet/lab targets/releases --publish",
+        ),
+        (
+            "dg-no-keys",
+            &list,
+            "notary delegation add registry.example.com/signet/lab targets/releases KEY.crt",
+        ),
+        ("off-empty", &list, "name its server with -s"),
+        (
+            "off-cached",
+            &words(&["lookup", gun, "nope"]),
+            "notary list registry.example.com/signet/lab shows",
+        ),
+        (
+            "off-cached",
+            &words(&["lookup", gun, "lab:v1"]),
+            "the target is called \"v1\"",
+        ),
+        (
+            "off-cached",
+            &words(&["list", gun, "-r", "releases"]),
+            "there is no role \"releases\"",
+        ),
+    ] {
+        let reader = Reader::new(&cases[id], gun, &clock);
+        let hints = reader.hints(line);
+        assert!(
+            hints.iter().any(|hint| hint.contains(advice)),
+            "{id} {line:?}: {hints:?}"
+        );
+    }
+    let good = Reader::new(&cases["off-cached"], gun, &clock);
+    assert_eq!(good.hints(&list), Vec::<String>::new());
+
+    let reader = Reader::new(&cases["off-empty"], gun, &clock);
+    let root = format!(".docker/trust/tuf/{gun}/metadata/root.json");
+    signet_testkit::file::write(&reader.home.path().join(root), "{}").unwrap();
+    let hints = reader.hints(&list).concat();
+    assert!(
+        hints.contains("docker remembers this repository: -d "),
+        "{hints}"
+    );
+    fs::remove_file(reader.home.path().join(".notary/config.json")).unwrap();
+    let hints = reader.hints(&list).concat();
+    let usual = "no trust server is configured: name it with -s, or as remote_server.url in ~/.notary/config.json; docker's for this repository is https://registry.example.com";
+    assert!(hints.contains(usual), "{hints}");
 }

@@ -64,12 +64,31 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     context.block_on(async {
         let mut opened = repository::open(context, &gun, Access::Pull).await?;
         let trusted = opened.read(context, &gun).await?;
-        let targets = listed(trusted, &matches.list("roles"));
+        let roles = matches.list("roles");
+        hint_at_unknown(trusted, &roles, context);
+        let targets = listed(trusted, &roles);
         match form {
             Format::Json => format::lines(targets.iter().map(Row::of), context),
             Format::Text => Ok(context.printer.out(&table(&targets))?),
         }
     })
+}
+
+/// compat: a role that the repository does not have has no targets, which is no error. A person is told.
+fn hint_at_unknown(trusted: &TrustedRepository, roles: &[&str], context: &Context) {
+    let known: Vec<RoleName> = trusted
+        .delegations()
+        .into_iter()
+        .map(|found| found.role)
+        .chain([RoleName::targets()])
+        .collect();
+    roles
+        .iter()
+        .filter(|role| known.iter().all(|known| known.as_str() != **role))
+        .fold(Failure::silent(), |all, role| {
+            all.hint(texts::hints::unknown_role(role))
+        })
+        .print_hints(&context.printer);
 }
 
 /// The targets of these roles, the first of which goes before the others. Roles that cannot be have none.

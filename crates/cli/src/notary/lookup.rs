@@ -3,10 +3,10 @@
 use signet_client::Access;
 use signet_tuf::{FoundTarget, Gun};
 
-use super::Context;
 use super::format::{self, Format};
 use super::list::{self, Row};
 use super::repository;
+use super::{Context, hints};
 use crate::cobra::parse::Matches;
 use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
@@ -33,8 +33,13 @@ pub(super) fn find(context: &Context, gun: &Gun, target: &str) -> Result<FoundTa
     context.block_on(async {
         let mut opened = repository::open(context, gun, Access::Pull).await?;
         let trusted = opened.read(context, gun).await?;
-        trusted
-            .lookup(target, &[])
-            .ok_or_else(|| Failure::new(texts::no_valid_trust_data(target)))
+        trusted.lookup(target, &[]).ok_or_else(|| {
+            let tag = hints::tag_of(target).filter(|tag| trusted.lookup(tag, &[]).is_some());
+            let advice = tag.map_or_else(
+                || texts::hints::list_shows(gun.as_str()),
+                texts::hints::target_is_tag,
+            );
+            Failure::new(texts::no_valid_trust_data(target)).hint(advice)
+        })
     })
 }

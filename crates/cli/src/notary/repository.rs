@@ -11,7 +11,7 @@ use signet_tuf::update::{Mode, Scope, UnusableReason, UpdateError, Warning};
 use signet_tuf::{Gun, TrustedRepository};
 use url::Url;
 
-use super::Context;
+use super::{Context, hints};
 use crate::network;
 use crate::texts::notary as texts;
 use crate::ui::report::{Failure, with_sources};
@@ -29,8 +29,9 @@ pub(super) struct Opened {
 
 /// The name of a repository on the command line. Nothing is touched before this: a name must not lead out of the trust directory (Q2).
 pub(super) fn gun(name: &str) -> Result<Gun, Failure> {
-    name.parse()
-        .map_err(|error: signet_tuf::InvalidGun| Failure::new(error.to_string()))
+    name.parse().map_err(|error: signet_tuf::InvalidGun| {
+        hints::after_name(Failure::new(error.to_string()), name)
+    })
 }
 
 /// Opens a repository and asks its server whether it is there. Offline is who gets no answer, or another one than Go's servers give; a server
@@ -128,7 +129,8 @@ impl Opened {
         };
         let cached = self.log_warnings();
         if let Err(error) = updated {
-            return Err(self.failure(&error));
+            let failure = self.failure(&error);
+            return Err(hints::after_reading(failure, &error, context, gun));
         }
         if let Some(reason) = cached.filter(|_| self.demands_server) {
             let reason = if self.offline {
@@ -140,9 +142,12 @@ impl Opened {
                 Failure::new(texts::cached_data_refused(reason)).hint(texts::CACHED_DATA_HINT)
             );
         }
-        self.repository
+        let trusted = self
+            .repository
             .trusted()
-            .ok_or_else(|| Failure::new(texts::OFFLINE))
+            .ok_or_else(|| Failure::new(texts::OFFLINE))?;
+        hints::about_unusable(trusted, gun, context);
+        Ok(trusted)
     }
 
     /// Logs what the last update noticed. Gives the reason where it had to do with what is remembered.

@@ -71,6 +71,11 @@ impl Server {
 }
 
 impl Server {
+    /// Whether it is the one that Go's notary has built in, which nobody has named.
+    pub(super) fn is_usual(&self) -> bool {
+        self.given == USUAL
+    }
+
     /// Its host and port, as `docker login` takes them.
     pub(super) fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();

@@ -5,6 +5,7 @@ mod archive_create;
 mod archive_diff;
 mod delegation;
 mod delete;
+pub mod hints;
 mod import;
 mod key;
 mod login;
