@@ -63,6 +63,8 @@ pub enum FlagKind {
         /// The value when the flag is absent, shown in the help page unless 0.
         default: i64,
     },
+    /// Numbers, separated by commas or given again and again.
+    Ints,
     /// Text that may be given again and again; commas do not separate.
     List,
     /// Texts, separated by commas or given again and again; double quotes keep a comma in one text.

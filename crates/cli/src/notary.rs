@@ -2,6 +2,8 @@
 //!
 //! Results, questions and the final error line go to standard output, log lines to standard error, as with the program of that name before.
 
+mod add;
+mod addhash;
 mod archive;
 mod commands;
 mod completion;
@@ -11,6 +13,8 @@ mod delegation;
 mod delete;
 mod format;
 mod hints;
+mod init;
+mod input;
 mod key;
 mod known;
 mod list;
@@ -24,8 +28,10 @@ mod remove;
 mod renew;
 mod report;
 mod repository;
+mod reset;
 mod server;
 mod staging;
+mod status;
 mod tables;
 mod takeover;
 mod verify;
@@ -108,6 +114,8 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
     match matches.words.as_slice() {
         [] if matches.is_set("version") => Ok(context.printer.out(&texts::version_line())?),
         [] => Ok(context.printer.out(&context.page.usage())?),
+        ["add"] => add::run(matches, context),
+        ["addhash"] => addhash::run(matches, context),
         ["archive", "create"] => archive::create::run(matches, context),
         ["archive", "diff"] => archive::diff::run(matches, context),
         ["archive", "extract"] => archive::extract::run(matches, context),
@@ -122,6 +130,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["delegation", "remove"] => delegation::remove::run(matches, context),
         ["delete"] => delete::run(matches, context),
         ["help"] => topic(&matches.args, context),
+        ["init"] => init::run(matches, context),
         ["key", "export"] => key::export::run(matches, context),
         ["key", "generate"] => key::generate::run(matches, context),
         ["key", "import"] => key::import::run(matches, context),
@@ -136,6 +145,8 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["remove"] => remove::run(matches, context),
         ["renew"] => renew::run(matches, context),
         ["report"] => report::run(matches, context),
+        ["reset"] => reset::run(matches, context),
+        ["status"] => status::run(matches, context),
         ["takeover"] => takeover::run(matches, context),
         ["verify"] => verify::run(matches, context),
         ["version"] => Ok(context.printer.out(&texts::version_page())?),

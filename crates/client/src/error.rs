@@ -30,6 +30,22 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A root of the repository is trusted here, and a new one would not follow from it.
+    #[error(
+        "{gun} has a trusted root here already, and a new repository of this name would not follow from it"
+    )]
+    AlreadyTrusted {
+        /// The repository.
+        gun: Gun,
+    },
+    /// The private key of a certificate is not at hand.
+    #[error("error initializing repository with certificate: cannot find matching private key id")]
+    CertificateKey,
+    /// The private key that is given is not that of the certificate.
+    #[error(
+        "could not obtain public key from IDs: private key is nil or does not match public key"
+    )]
+    CertificateOfOther,
     /// No certificate could be made for a root key.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -142,7 +158,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Certificate(_)
+            Self::AlreadyTrusted { .. }
+            | Self::Certificate(_)
+            | Self::CertificateKey
+            | Self::CertificateOfOther
             | Self::Changelist(_)
             | Self::Edit { .. }
             | Self::File(_)

@@ -1,5 +1,11 @@
 //! A repository that does not exist yet (specification, `docker-trust.md` section 8.4).
 
+mod cached;
+mod root_key;
+
+pub use cached::{NewRoot, RootKey};
+pub use root_key::{ChosenRootKey, choose_root_key};
+
 use std::collections::BTreeMap;
 
 use signet_keys::root_certificate;
@@ -28,9 +34,7 @@ impl Repository {
     /// [`Error`] when the root is pinned, the root key cannot be used or the server gives no keys.
     pub async fn initialize(&mut self, root_key: &KeyId, snapshot: Managed) -> Result<(), Error> {
         if self.pinning.iter().any(|pinning| pinning.pins(&self.gun)) {
-            return Err(Error::PinnedElsewhere {
-                gun: self.gun.clone(),
-            });
+            return Err(self.pinned_elsewhere());
         }
         let root = sign::load(&self.keys, root_key).await?;
         let certificate = root_certificate(root.as_ref(), &self.gun, self.clock.now())?;
@@ -67,6 +71,12 @@ impl Repository {
         };
         self.initialize(&id, snapshot).await?;
         Ok(id)
+    }
+
+    fn pinned_elsewhere(&self) -> Error {
+        Error::PinnedElsewhere {
+            gun: self.gun.clone(),
+        }
     }
 
     /// Whether the repository was initialised here and not yet published.

@@ -31,7 +31,7 @@ pub mod takeover;
 
 pub use changelist::{Change, Changelist, Edit};
 pub use error::{Error, ErrorKind};
-pub use initialize::Managed;
+pub use initialize::{Managed, NewRoot, RootKey};
 pub use publish::{PublishOptions, Published, Unchanged};
 pub use remote::{Access, AuthorizationError, Authorizer, Challenge, Next, Remote, RemoteOptions};
 pub use repository::{Clock, Options, PinnedRoots, Repository};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use signet_tuf::editor::{Changed, Draft, EditWarning, RepositoryEditor, SignedFile};
+use signet_tuf::editor::{Changed, Draft, EditError, EditWarning, RepositoryEditor, SignedFile};
+use signet_tuf::rules::{RootError, RuleError};
 use signet_tuf::update::{Floors, Mode, Scope, UnusableReason};
 use signet_tuf::{BaseRole, PublicKey, RoleName, TrustedRepository, Version};
 use time::OffsetDateTime;
@@ -282,6 +283,9 @@ impl Repository {
         if self.unpublished.is_some() {
             return Ok(Base::New);
         }
+        if self.begun {
+            return Ok(Base::Cached);
+        }
         if !matches!(self.trusted, Some((Mode::Write, Scope::All, _))) {
             match self.update(Mode::Write, Scope::All).await.map(drop) {
                 Ok(()) => {}
@@ -340,6 +344,14 @@ impl Repository {
                 )?
             }
         };
+        if matches!(base, Base::Cached)
+            && editor
+                .role_keys(&RoleName::root())
+                .is_none_or(|keys| keys.keys().next().is_none())
+        {
+            // Nobody would follow it, and whoever published it could not take it back.
+            return Err(EditError::Rule(RuleError::Root(RootError::NoValidLeaf)).into());
+        }
         for role in &options.start_over {
             editor.start_over(role);
         }
@@ -386,7 +398,10 @@ impl Repository {
             if may_stay && sign::missing_all(self.keys.as_ref(), &draft)?.is_some() {
                 continue;
             }
-            sign::sign(&self.keys, &mut draft).await?;
+            // A root that was signed when the repository was initialised needs no passphrase now.
+            if draft.check().is_err() {
+                sign::sign(&self.keys, &mut draft).await?;
+            }
             if draft.role().base() == Some(BaseRole::Root) {
                 sign::also_sign(&self.keys, &mut draft, &options.also_sign_root).await?;
             }
@@ -469,6 +484,7 @@ impl Repository {
         if was_first {
             // Another's repository now: ours was never published.
             self.unpublished = None;
+            self.begun = false;
         }
         Ok(if moved {
             After::Moved(now)
@@ -485,6 +501,7 @@ impl Repository {
     async fn acknowledged(&mut self, base: &Base, files: &[SignedFile]) {
         self.trusted = None;
         self.unpublished = None;
+        self.begun = false;
         if matches!(base, Base::Trusted(_)) {
             return;
         }
@@ -493,11 +510,11 @@ impl Repository {
             return;
         }
         let remember = || {
+            // What was known of an earlier repository of this name is void: this one begins here.
             if matches!(base, Base::New) {
-                // What was known of an earlier repository of this name is void: this one begins here.
                 self.cache.clear()?;
-                self.cache.store_floors(&Floors::default())?;
             }
+            self.cache.store_floors(&Floors::default())?;
             files
                 .iter()
                 .try_for_each(|file| self.cache.store(&file.role, &file.bytes))

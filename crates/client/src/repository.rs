@@ -157,6 +157,8 @@ pub struct Repository {
     pub(crate) trusted: Option<(Mode, Scope, Box<TrustedRepository>)>,
     /// Keys of a repository that was initialised and not yet published.
     pub(crate) unpublished: Option<BTreeMap<BaseRole, Vec<PublicKey>>>,
+    /// Whether the cache holds a repository that was begun in this process and not yet published.
+    pub(crate) begun: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) tell_edit_warning: Option<TellEditWarning>,
     /// Set while the repository is being taken over to another server.
@@ -192,6 +194,7 @@ impl Repository {
             patience: options.patience,
             trusted: None,
             unpublished: None,
+            begun: false,
             warnings: Vec::new(),
             tell_edit_warning: None,
             taking_over: None,

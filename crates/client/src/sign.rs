@@ -26,14 +26,21 @@ pub(crate) async fn generate(
     role: &'static str,
     gun: &Gun,
 ) -> Result<PublicKey, Error> {
+    let key = PrivateKey::generate_ecdsa()?;
+    let public = key.public().clone();
+    add(keys, key, role, gun).await?;
+    Ok(public)
+}
+
+/// Stores a key, which asks for its passphrase.
+pub(crate) async fn add(
+    keys: &Arc<dyn KeyStore>,
+    key: PrivateKey,
+    role: &'static str,
+    gun: &Gun,
+) -> Result<(), Error> {
     let (keys, gun) = (Arc::clone(keys), gun.clone());
-    blocking(move || {
-        let key = PrivateKey::generate_ecdsa()?;
-        let public = key.public().clone();
-        keys.add(key, role, Some(&gun))?;
-        Ok(public)
-    })
-    .await
+    Ok(blocking(move || keys.add(key, role, Some(&gun))).await?)
 }
 
 /// Stores a key, which asks for its passphrase.

@@ -40,6 +40,8 @@ pub enum Fault {
     Status(u16),
     /// The same, and the request never reaches the server.
     Refused(u16),
+    /// The same with this body.
+    RefusedWith(u16, Vec<u8>),
     /// 200 and this body.
     Body(Vec<u8>),
     /// This status, these headers and this body.
@@ -165,6 +167,7 @@ impl State {
         let answer = match &fault {
             Fault::Lost => return Ok(()),
             Fault::Refused(status) => message(*status, &[], b"{}"),
+            Fault::RefusedWith(status, body) => message(*status, &[], body),
             Fault::Silent => {
                 // Until the client goes away.
                 let _ = client.read(&mut [0]);
@@ -184,7 +187,11 @@ impl State {
             seen.first.clone()
         };
         match fault {
-            Fault::None | Fault::Instead(_) | Fault::Elsewhere(_) | Fault::Refused(_) => {
+            Fault::None
+            | Fault::Instead(_)
+            | Fault::Elsewhere(_)
+            | Fault::Refused(_)
+            | Fault::RefusedWith(..) => {
                 client.write_all(&answer)?;
             }
             Fault::Cut | Fault::Lost | Fault::Silent => return Ok(()),

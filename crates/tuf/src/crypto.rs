@@ -163,6 +163,46 @@ pub fn sha512(bytes: &[u8]) -> [u8; 64] {
     out
 }
 
+/// SHA-256 and SHA-512 of bytes that come in pieces, in one pass.
+#[derive(Clone)]
+pub struct BothStream(digest::Context, digest::Context);
+
+impl BothStream {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let of = digest::Context::new;
+        Self(of(&digest::SHA256), of(&digest::SHA512))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+        self.1.update(bytes);
+    }
+
+    /// The digests of all pieces.
+    #[must_use]
+    pub fn finish(self) -> ([u8; 32], [u8; 64]) {
+        let (mut short, mut long) = ([0; 32], [0; 64]);
+        short.copy_from_slice(self.0.finish().as_ref());
+        long.copy_from_slice(self.1.finish().as_ref());
+        (short, long)
+    }
+}
+
+impl Default for BothStream {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for BothStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BothStream").finish_non_exhaustive()
+    }
+}
+
 /// Whether `sig` is a signature by `key` over `message` with exactly this method.
 ///
 /// The method must be one that goes with the key's type (security class A1); it is compared as written, lower-casing

@@ -49,7 +49,7 @@ use crate::{
 pub use delegations::check_delegation;
 pub use draft::{Draft, InsufficientSignatures, InvalidSignature, SignedFile};
 pub use error::{EditError, EditWarning, UnusableKey};
-pub use targets::check_witness;
+pub use targets::{check_target, check_witness};
 
 /// Whether an edit changed anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -139,18 +139,38 @@ impl RepositoryEditor<'static> {
         now: OffsetDateTime,
         keys: BTreeMap<BaseRole, Vec<PublicKey>>,
     ) -> Self {
+        Self::beginning(gun, now, &keys, 1)
+    }
+
+    /// The same for documents that are kept on this machine first: all of them have version 1, and
+    /// [`RepositoryEditor::from_unpublished`] goes on from them.
+    #[must_use]
+    pub fn initial(
+        gun: Gun,
+        now: OffsetDateTime,
+        keys: &BTreeMap<BaseRole, Vec<PublicKey>>,
+    ) -> Self {
+        Self::beginning(gun, now, keys, 0)
+    }
+
+    fn beginning(
+        gun: Gun,
+        now: OffsetDateTime,
+        keys: &BTreeMap<BaseRole, Vec<PublicKey>>,
+        base: Version,
+    ) -> Self {
         let expires = Expiry::at(now);
         Self {
             gun,
             now,
             previous_root: None,
-            root: Edited::new(Root::new(&keys, expires.clone()), 0),
+            root: Edited::new(Root::new(keys, expires.clone()), 0),
             targets: BTreeMap::from([(
                 RoleName::targets(),
-                Edited::new(Targets::new(expires.clone()), 1),
+                Edited::new(Targets::new(expires.clone()), base),
             )]),
             unusable: BTreeMap::new(),
-            snapshot: Some(Edited::new(Snapshot::new(expires), 1)),
+            snapshot: Some(Edited::new(Snapshot::new(expires), base)),
             continued: BTreeMap::new(),
             created: BTreeSet::new(),
             warnings: Vec::new(),

@@ -251,7 +251,10 @@ fn waiting_flag(flags: Flags, word: &str) -> Option<&'static Flag> {
 fn flag_candidates(flags: Flags, set: &[&str], last: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     let open = |flag: &&Flag| {
-        let again = matches!(flag.kind, FlagKind::List | FlagKind::Strings);
+        let again = matches!(
+            flag.kind,
+            FlagKind::Ints | FlagKind::List | FlagKind::Strings
+        );
         !flag.hidden && (again || !set.contains(&flag.name))
     };
     for flag in flags.all().filter(open) {

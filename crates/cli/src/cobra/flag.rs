@@ -47,6 +47,14 @@ pub(crate) const fn strings(
     }
 }
 
+/// A flag with numbers, separated by commas or given again and again.
+pub(crate) const fn ints(name: &'static str, shorthand: Option<char>, usage: &'static str) -> Flag {
+    Flag {
+        kind: FlagKind::Ints,
+        ..switch(name, shorthand, usage)
+    }
+}
+
 /// A flag with a number.
 pub(crate) const fn int(name: &'static str, usage: &'static str, default: i64) -> Flag {
     Flag {

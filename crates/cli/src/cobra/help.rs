@@ -81,6 +81,7 @@ pub(super) fn row(flag: &Flag) -> (String, String) {
                 right.push_str(&format!(" (default {default})"));
             }
         }
+        FlagKind::Ints => left.push_str(" ints"),
         FlagKind::List => left.push_str(" list"),
         FlagKind::Strings => left.push_str(" strings"),
         FlagKind::Text { default } => {

@@ -89,6 +89,12 @@ impl Matches {
         Some(flag.kind)
     }
 
+    /// All values of a flag with numbers.
+    #[must_use]
+    pub fn ints(&self, name: &str) -> Vec<i64> {
+        self.list(name).into_iter().filter_map(parse_int).collect()
+    }
+
     /// All flags that were given, in their order.
     #[must_use]
     pub fn all(&self) -> &[(&'static str, String)] {
@@ -335,7 +341,11 @@ fn parse_long<'a>(
         (None, FlagKind::Bool) => "true".to_owned(),
         (
             None,
-            FlagKind::Int { .. } | FlagKind::List | FlagKind::Strings | FlagKind::Text { .. },
+            FlagKind::Int { .. }
+            | FlagKind::Ints
+            | FlagKind::List
+            | FlagKind::Strings
+            | FlagKind::Text { .. },
         ) => match words.next() {
             Some(value) => (*value).clone(),
             None => return Err(format!("flag needs an argument: --{name}")),
@@ -400,6 +410,15 @@ fn set(line: &mut Line, flag: &'static Flag, value: String) -> Result<(), String
         FlagKind::Bool if parse_bool(&value).is_none() => return Err(invalid_bool(&value, &name)),
         FlagKind::Int { .. } if parse_int(&value).is_none() => {
             return Err(invalid(&value, &name, "Int"));
+        }
+        FlagKind::Ints => {
+            for part in value.split(',') {
+                if parse_int(part).is_none() {
+                    return Err(not_an_int(&value, part, &name));
+                }
+                line.flags.push((flag.name, part.to_owned()));
+            }
+            return Ok(());
         }
         FlagKind::Strings => {
             let parts = split_list(&value).map_err(|problem| {
@@ -488,6 +507,23 @@ fn invalid(value: &str, flag: &str, kind: &str) -> String {
         "invalid argument {quoted} for {} flag: strconv.Parse{kind}: parsing {quoted}: invalid syntax",
         crate::texts::quote(flag),
         quoted = crate::texts::quote(value),
+    )
+}
+
+/// What pflag says of a list of numbers, with the words of Go's `Atoi`.
+fn not_an_int(value: &str, part: &str, flag: &str) -> String {
+    let digits = part.strip_prefix(['+', '-']).unwrap_or(part);
+    let too_large = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    format!(
+        "invalid argument {} for {} flag: strconv.Atoi: parsing {}: {}",
+        crate::texts::quote(value),
+        crate::texts::quote(flag),
+        crate::texts::quote(part),
+        if too_large {
+            "value out of range"
+        } else {
+            "invalid syntax"
+        }
     )
 }
 

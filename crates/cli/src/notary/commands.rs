@@ -1,8 +1,11 @@
 //! The command tree of `notary`, with the texts of its help pages.
 
+mod add;
+mod addhash;
 mod archive;
 mod delegation;
 mod delete;
+mod init;
 mod key;
 mod list;
 mod lookup;
@@ -12,7 +15,9 @@ mod reading;
 mod remove;
 mod renew;
 mod report;
+mod reset;
 mod staging;
+mod status;
 mod takeover;
 mod verify;
 mod witness;
@@ -34,11 +39,14 @@ server and goes on there.",
     completes: Completes::Nothing,
     hidden: false,
     children: &[
+        &add::ADD,
+        &addhash::ADDHASH,
         &archive::ARCHIVE,
         &COMPLETION,
         &delegation::DELEGATION,
         &delete::DELETE,
         &HELP,
+        &init::INIT,
         &key::KEY,
         &list::LIST,
         &lookup::LOOKUP,
@@ -47,6 +55,8 @@ server and goes on there.",
         &remove::REMOVE,
         &renew::RENEW,
         &report::REPORT,
+        &reset::RESET,
+        &status::STATUS,
         &takeover::TAKEOVER,
         &verify::VERIFY,
         &VERSION,

@@ -59,7 +59,10 @@ impl Passphrases for NotaryPassphrases {
     }
 
     fn tell(&self, notice: Notice) {
-        passphrases::tell(&self.printer, notice);
+        // compat: who cannot be asked is not prepared for the question either.
+        if notice != Notice::NewRootKey || io::stdin().is_terminal() {
+            passphrases::tell(&self.printer, notice);
+        }
     }
 }
 

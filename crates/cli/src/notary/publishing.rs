@@ -5,10 +5,12 @@ use signet_client::remote::RemoteError;
 use signet_client::{Access, Edit, Error, PublishOptions};
 use signet_keys::PassphraseError;
 use signet_tuf::editor::EditError;
-use signet_tuf::update::{Mode, Scope};
+use signet_tuf::rules::{RootError, RuleError};
+use signet_tuf::update::{Mode, Scope, UpdateError};
 use signet_tuf::{Gun, RoleName};
 
 use super::Context;
+use super::init;
 use super::repository::{self, Opened};
 use crate::cobra::parse::Matches;
 use crate::texts::{notary as texts, os_error};
@@ -44,7 +46,8 @@ pub(super) async fn publish(
     };
     opened.log_warnings();
     match updated {
-        Ok(()) | Err(Error::NoTrustData { .. }) => {}
+        Ok(()) => {}
+        Err(Error::NoTrustData { .. }) => begin_unless_known(context, gun, opened).await?,
         Err(error) => return Err(failure(opened, &error)),
     }
     opened
@@ -68,6 +71,20 @@ pub(super) async fn publish(
     Ok(context.printer.out(&texts::published(gun.as_str()))?)
 }
 
+/// Begins a repository that nobody knows, here or there.
+async fn begin_unless_known(
+    context: &Context,
+    gun: &Gun,
+    opened: &mut Opened,
+) -> Result<(), Failure> {
+    let known = opened.repository.remembers_root();
+    if known.map_err(|error| opened.failure(&error))? {
+        return Ok(());
+    }
+    tracing::info!("{}", texts::beginning(gun.as_str()));
+    init::silently(context, gun, opened).await
+}
+
 /// What the person is told when nothing was published. Go's log lines are written on the way.
 pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
     let failure = match error {
@@ -84,6 +101,10 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
     match error {
         Error::NoTrustData { .. }
         | Error::Update(_)
+        | Error::Edit {
+            edit: None,
+            source: EditError::Rule(_),
+        }
         | Error::Remote(RemoteError::Authorization(_) | RemoteError::Tls { .. }) => {
             tracing::error!("{}", texts::could_not_update(failure.text()));
         }
@@ -105,6 +126,10 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
         Error::NoSigningKeys { .. } | Error::InsufficientSignatures(_) => {
             failure.hint(texts::SIGNING_KEYS_HINT)
         }
+        Error::NoTrustData { gun, .. } => failure.hint(texts::gone_hint(gun.as_str())),
+        Error::Update(UpdateError::Rule(RuleError::Root(RootError::Rotation))) => {
+            failure.hint(texts::other_root_hint(opened.repository.gun().as_str()))
+        }
         _ => failure,
     }
 }
@@ -112,13 +137,7 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
 /// Why a private key could not be used, in Go's words where it has some.
 pub(super) fn key_failure(error: &signet_keys::Error) -> Failure {
     match error {
-        signet_keys::Error::Passphrase { id, source } => match source {
-            // compat: for Go a passphrase that nobody could be asked for is a wrong one.
-            PassphraseError::Incorrect { .. } | PassphraseError::Unavailable { .. } => {
-                Failure::new(texts::PASSPHRASE_INVALID).hint(texts::passphrase_hint(id.as_str()))
-            }
-            _ => Failure::new(texts::PASSPHRASE_ATTEMPTS),
-        },
+        signet_keys::Error::Passphrase { id, source } => passphrase_failure(source, id.as_str()),
         signet_keys::Error::Io { path, source, .. } => {
             Failure::new(texts::key_file_problem(path, &os_error(source)))
         }
@@ -126,12 +145,33 @@ pub(super) fn key_failure(error: &signet_keys::Error) -> Failure {
     }
 }
 
+/// Why a new private key could not be stored.
+pub(super) fn new_key_failure(error: &signet_keys::Error) -> Failure {
+    match error {
+        // compat: nobody to ask is as good as nobody who answers.
+        signet_keys::Error::Passphrase { id, .. } => {
+            Failure::new(texts::PASSPHRASE_ATTEMPTS).hint(texts::passphrase_hint(id.as_str()))
+        }
+        _ => key_failure(error),
+    }
+}
+
+/// Why there was no right passphrase for a key that exists.
+pub(super) fn passphrase_failure(error: &PassphraseError, key: &str) -> Failure {
+    let text = match error {
+        // compat: nobody to ask is as good as a wrong answer.
+        PassphraseError::Incorrect { .. } | PassphraseError::Unavailable { .. } => {
+            texts::PASSPHRASE_INVALID
+        }
+        _ => texts::PASSPHRASE_ATTEMPTS,
+    };
+    Failure::new(text).hint(texts::passphrase_hint(key))
+}
+
 /// Why a staged change cannot be made.
 fn edit_failure(error: &EditError) -> Failure {
     match error {
-        EditError::CannotWitness(role) | EditError::NotATargetsRole(role)
-            if *role != RoleName::root() =>
-        {
+        EditError::NotATargetsRole(role) if *role != RoleName::root() => {
             Failure::new(texts::scope_not_supported(role.as_str()))
         }
         EditError::NotDelegated(_) => Failure::new(with_sources(error)).hint(texts::ROLE_HINT),

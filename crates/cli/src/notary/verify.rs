@@ -5,7 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use super::Context;
-use super::{lookup, repository};
+use super::{input, lookup, repository};
 use crate::cobra::parse::Matches;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
@@ -47,15 +47,7 @@ fn payload(path: &str) -> Result<Vec<u8>, Failure> {
     } else {
         (path, fs::File::open(path).and_then(read))
     };
-    let bytes = result.map_err(|error| {
-        // compat: Go names what it was about when it failed.
-        let action = if error.kind() == io::ErrorKind::IsADirectory {
-            "read"
-        } else {
-            "open"
-        };
-        Failure::new(format!("{action} {name}: {}", os_error(&error)))
-    })?;
+    let bytes = result.map_err(|error| input::failed(name, &error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
         return Err(Failure::new(texts::payload_too_large(MAX_BYTES >> 30)));
     }

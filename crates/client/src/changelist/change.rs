@@ -274,6 +274,7 @@ impl Edit {
             Self::AddDelegation {
                 role, keys, paths, ..
             } => editor::check_delegation(role, keys, paths),
+            Self::AddTarget { role, name, target } => editor::check_target(role, name, target),
             Self::Witness { role } => editor::check_witness(role),
             _ => Ok(()),
         }
@@ -312,10 +313,11 @@ impl From<&Edit> for Change {
                 )
             }
             Edit::AddTarget { role, name, target } => {
+                let custom = target.custom.as_deref().map(compact);
                 let data = TargetOut {
                     length: target.length,
                     hashes: &target.hashes,
-                    custom: target.custom.as_deref(),
+                    custom: custom.as_deref(),
                 };
                 change(
                     "create",
@@ -380,6 +382,23 @@ impl From<&Edit> for Change {
             Edit::Witness { role } => change("update", role.as_str(), "witness", "", None),
         }
     }
+}
+
+/// JSON without the white space between its parts, as Go's encoder writes what it was given; all else stays.
+fn compact(json: &RawValue) -> Box<RawValue> {
+    let (mut text, mut in_string, mut escaped) = (String::new(), false, false);
+    for letter in json.get().chars() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_string,
+            '"' => in_string = !in_string,
+            ' ' | '\t' | '\n' | '\r' if !in_string => continue,
+            _ => {}
+        }
+        text.push(letter);
+    }
+    // It was JSON before.
+    RawValue::from_string(text).unwrap_or_else(|_| json.to_owned())
 }
 
 /// JSON as Go's encoder writes it: `<`, `>`, `&` and two line separators escaped.
@@ -573,6 +592,25 @@ mod tests {
             }
         );
         assert_eq!(edits[15], Edit::Witness { role: releases });
+    }
+
+    /// From `notary addhash --custom` of Go's 0.7.
+    #[test]
+    fn custom_data_lose_their_white_space_and_nothing_else() {
+        let given = " { \"a\" : [1, 2.50, \"x  \\u003c \\\" y<\" ],\n \"b\":1e3 }\n";
+        let mut target = Target::new([0; 32], 12);
+        target.custom = Some(serde_json::from_str(given).unwrap());
+        let change = Change::from(&Edit::AddTarget {
+            role: RoleName::targets(),
+            name: "v".to_owned(),
+            target,
+        });
+        let data = String::from_utf8(change.data.unwrap()).unwrap();
+        let (_, custom) = data.split_once("\"custom\":").unwrap();
+        assert_eq!(
+            custom,
+            "{\"a\":[1,2.50,\"x  \\u003c \\\" y\\u003c\"],\"b\":1e3}}"
+        );
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod notary_read;
 mod notary_renew;
 mod notary_roots;
 mod notary_rotate;
+mod notary_stage;
 mod patience;
 mod plugin;
 mod progress;

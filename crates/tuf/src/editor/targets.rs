@@ -19,18 +19,7 @@ impl RepositoryEditor<'_> {
         name: &str,
         mut target: Target,
     ) -> Result<Changed, EditError> {
-        if !role.lists_targets() {
-            return Err(EditError::NotATargetsRole(role.clone()));
-        }
-        if !canonical::is_writable(name) {
-            return Err(EditError::ControlCharacter(name.to_owned()));
-        }
-        if !(0..=MAX_LENGTH).contains(&target.length) {
-            return Err(EditError::Length {
-                name: name.to_owned(),
-                length: target.length,
-            });
-        }
+        check_listing(role, name, &target)?;
         if !self.effective_paths(role)?.allow(name) {
             return Err(EditError::OutsidePaths {
                 role: role.clone(),
@@ -148,6 +137,34 @@ pub fn check_witness(role: &RoleName) -> Result<(), EditError> {
     } else {
         Err(EditError::CannotWitness(role.clone()))
     }
+}
+
+/// Refuses targets that no document may list, whatever the repository.
+///
+/// # Errors
+/// [`EditError`], as [`RepositoryEditor::add_target`] would give it.
+pub fn check_target(role: &RoleName, name: &str, target: &Target) -> Result<(), EditError> {
+    check_listing(role, name, target)?;
+    match &target.custom {
+        Some(custom) => canonical_custom(name, custom.get()).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn check_listing(role: &RoleName, name: &str, target: &Target) -> Result<(), EditError> {
+    if !role.lists_targets() {
+        return Err(EditError::NotATargetsRole(role.clone()));
+    }
+    if !canonical::is_writable(name) {
+        return Err(EditError::ControlCharacter(name.to_owned()));
+    }
+    if !(0..=MAX_LENGTH).contains(&target.length) {
+        return Err(EditError::Length {
+            name: name.to_owned(),
+            length: target.length,
+        });
+    }
+    Ok(())
 }
 
 /// Custom data in canonical form, and whether Go programs would sign it wrongly. `null` is no data.

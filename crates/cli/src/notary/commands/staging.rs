@@ -1,7 +1,13 @@
 //! What the tables of commands that stage targets have in common.
 
 use crate::cobra::Flag;
-use crate::cobra::flag::strings;
+use crate::cobra::flag::{strings, text};
+
+pub(super) const CUSTOM: Flag = text(
+    "custom",
+    None,
+    "File with JSON to sign together with the target",
+);
 
 pub(super) const ROLES: Flag = strings(
     "roles",

@@ -82,3 +82,19 @@ pub const CONFLICT_HINT: &str = "somebody else publishes to this repository all 
 pub const ROLE_HINT: &str = "see the roles with 'notary delegation list', what is staged with 'notary status', and take a change back with 'notary reset -n'";
 /// A document that nobody here can sign.
 pub const SIGNING_KEYS_HINT: &str = "everything is still staged; 'notary key list' shows the keys at hand, 'notary key import' brings one here";
+
+/// A repository that was published and is not there any more.
+#[must_use]
+pub fn gone_hint(gun: &str) -> String {
+    format!(
+        "what is remembered here was published before, and this server has nothing of it; 'notary delete {gun}' forgets it, and the next publish begins anew"
+    )
+}
+
+/// A repository of the same name.
+#[must_use]
+pub fn other_root_hint(gun: &str) -> String {
+    format!(
+        "the server has another repository of this name than the one that is trusted or was begun here; if its owner says so, 'notary delete {gun}' forgets what is known here, and no keys"
+    )
+}
