@@ -203,6 +203,7 @@ fn option(page: &mut Roff, flag: &Flag) {
         FlagKind::Bool => (None, String::new()),
         FlagKind::Int { default: 0 } => (Some("int"), String::new()),
         FlagKind::Int { default } => (Some("int"), default.to_string()),
+        FlagKind::Ints => (Some("ints"), String::new()),
         FlagKind::List => (Some("list"), String::new()),
         FlagKind::Strings => (Some("strings"), String::new()),
         FlagKind::Text { default } => (Some("string"), default.to_owned()),
