@@ -31,8 +31,8 @@ pub static ROOT: Command = Command {
     usage: "",
     short: "Collections of signed targets, their keys, and archives of them",
     about: "\
-Takes whole trust repositories out of a trust server with all their proofs, shows and checks them without a network, brings them to another
-server and goes on there.",
+Begins repositories of signed targets, stages and publishes what is in them, says who else may sign, and looks after the keys. Also takes
+whole trust servers into archives with all their proofs, reads those without a network, and brings them to another server.",
     examples: "",
     flags: &[switch("version", None, "Print the version of notary")],
     args: Args::Any,
