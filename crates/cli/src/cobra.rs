@@ -116,6 +116,20 @@ pub enum Completes {
     NameThenRepositories,
     /// A signer of the trust folder first; then the repositories where that one may sign.
     SignerThenRepositories,
+    /// IDs of the private keys of the trust folder.
+    Keys,
+    /// Roles that list targets, of the repository that the line names.
+    Roles,
+    /// IDs of the keys that some delegation of the repository that the line names has.
+    DelegationKeys,
+    /// A repository of the trust folder first, then one of these words.
+    RepositoryThen(&'static [&'static str]),
+    /// A repository of the trust folder first, then roles of it that list targets.
+    RepositoryThenRoles,
+    /// A repository of the trust folder first, then a delegation of it, then files.
+    DelegationThenFiles,
+    /// A repository of the trust folder first, then a delegation of it, then IDs of the keys that the delegation has.
+    DelegationThenKeys,
 }
 
 /// The flags that may stand with a command.

@@ -6,6 +6,7 @@
 mod archives;
 pub mod cobra;
 pub mod docker;
+mod doctor;
 pub mod env;
 mod known;
 mod login;

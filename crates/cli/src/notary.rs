@@ -11,6 +11,7 @@ mod config;
 mod context;
 mod delegation;
 mod delete;
+mod doctor;
 mod format;
 mod hints;
 mod init;
@@ -19,6 +20,7 @@ mod key;
 mod known;
 mod list;
 mod login;
+mod look;
 mod lookup;
 mod man;
 mod passphrases;
@@ -80,7 +82,7 @@ fn run(words: &[String], env: Environment, printer: &Printer, clock: Clock) -> R
         if line.is_empty() {
             return Err(Failure::new(texts::NOTHING_TO_COMPLETE));
         }
-        let known = known::TrustFolder::new(&env);
+        let known = known::TrustFolder::of(line, env, printer, clock);
         let completion = complete(&ROOT, &GLOBAL_FLAGS, line, way == 0, &known);
         printer.out(&completion.stdout)?;
         printer.err(&completion.stderr);
@@ -129,6 +131,7 @@ fn dispatch(matches: &Matches, context: &Context) -> Result<(), Failure> {
         ["delegation", "purge"] => delegation::purge::run(matches, context),
         ["delegation", "remove"] => delegation::remove::run(matches, context),
         ["delete"] => delete::run(matches, context),
+        ["doctor"] => doctor::run(matches, context),
         ["help"] => topic(&matches.args, context),
         ["init"] => init::run(matches, context),
         ["key", "export"] => key::export::run(matches, context),

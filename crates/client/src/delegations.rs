@@ -1,9 +1,14 @@
 //! Who may sign for whom, as far as it is known without asking the server.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use signet_tuf::{KeyId, Received, RoleName, Targets};
+use bytes::Bytes;
+use signet_tuf::{Gun, KeyId, Received, RoleName, Targets};
 
+use crate::cache::{Cache as _, FolderCache};
+use crate::changelist::Changelist;
+use crate::layout::Layout;
 use crate::{Edit, Error, Repository};
 
 /// The delegations of a repository as this machine remembers them, with what the staged changes add. Good for telling people that they may
@@ -49,6 +54,49 @@ impl KnownDelegations {
             .is_some_and(|known| known.paths.contains(path))
     }
 
+    /// The delegations of a repository as a trust folder remembers them, with what is staged there; `None` when nothing is remembered, or it
+    /// cannot be read.
+    #[must_use]
+    pub fn of(trust_dir: &Path, gun: &Gun) -> Option<Self> {
+        let layout = Layout::new(trust_dir, gun).ok()?;
+        let documents = FolderCache::new(layout.clone()).load().ok()?.targets;
+        Self::gather(documents, Some(Changelist::new(&layout))).ok()?
+    }
+
+    /// All of them, sorted.
+    pub fn roles(&self) -> impl Iterator<Item = &RoleName> {
+        self.roles.keys()
+    }
+
+    /// Canonical IDs of a delegation's keys.
+    pub fn keys(&self, role: &RoleName) -> impl Iterator<Item = &KeyId> {
+        self.roles
+            .get(role)
+            .into_iter()
+            .flat_map(|known| &known.keys)
+    }
+
+    fn gather(
+        documents: BTreeMap<RoleName, Bytes>,
+        changelist: Option<Changelist>,
+    ) -> Result<Option<Self>, Error> {
+        if documents.is_empty() {
+            return Ok(None);
+        }
+        let mut known = Self::default();
+        for (role, bytes) in documents {
+            if let Ok(document) = Received::<Targets>::parse(&role, bytes) {
+                known.remember(document.unverified());
+            }
+        }
+        if let Some(changelist) = changelist {
+            let staged = changelist.list()?.into_iter();
+            let edits = staged.filter_map(|staged| staged.change.ok()?.edit().ok());
+            edits.for_each(|edit| known.stage(edit));
+        }
+        Ok(Some(known))
+    }
+
     fn remember(&mut self, document: &Targets) {
         for entry in document.delegations.iter() {
             let Ok(role) = entry.role() else {
@@ -91,22 +139,7 @@ impl Repository {
     /// # Errors
     /// [`Error::File`] and [`Error::Changelist`] when the trust directory cannot be read.
     pub fn known_delegations(&self) -> Result<Option<KnownDelegations>, Error> {
-        let documents = self.cache.load()?.targets;
-        if documents.is_empty() {
-            return Ok(None);
-        }
-        let mut known = KnownDelegations::default();
-        for (role, bytes) in documents {
-            if let Ok(document) = Received::<Targets>::parse(&role, bytes) {
-                known.remember(document.unverified());
-            }
-        }
-        if let Some(changelist) = self.changelist() {
-            let staged = changelist.list()?.into_iter();
-            let edits = staged.filter_map(|staged| staged.change.ok()?.edit().ok());
-            edits.for_each(|edit| known.stage(edit));
-        }
-        Ok(Some(known))
+        KnownDelegations::gather(self.cache.load()?.targets, self.changelist())
     }
 }
 

@@ -11,6 +11,7 @@ use signet_tuf::rules::{self, CertificateTime, RuleError};
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
 use signet_tuf::{
     BaseRole, FirstUse, Gun, PublicKey, Received, RoleName, TrustPinning, TrustedRepository,
+    Version,
 };
 use time::OffsetDateTime;
 
@@ -234,6 +235,39 @@ impl Repository {
         Ok(self.cache.load()?.root.is_some())
     }
 
+    /// The version of every document that is remembered, as it says itself; `None` for one that cannot be read. For people: nothing of it is
+    /// verified.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the folder cannot be read.
+    pub fn remembered_versions(&self) -> Result<BTreeMap<RoleName, Option<Version>>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Document {
+            signed: Signed,
+        }
+        #[derive(serde::Deserialize)]
+        struct Signed {
+            version: Version,
+        }
+        let cached = self.cache.load()?;
+        let base = [
+            (RoleName::root(), cached.root),
+            (RoleName::timestamp(), cached.timestamp),
+            (RoleName::snapshot(), cached.snapshot),
+        ];
+        let base = base
+            .into_iter()
+            .filter_map(|(role, bytes)| Some((role, bytes?)));
+        let version = |bytes: &[u8]| {
+            let document: Option<Document> = serde_json::from_slice(bytes).ok();
+            document.map(|document| document.signed.version)
+        };
+        Ok(base
+            .chain(cached.targets)
+            .map(|(role, bytes)| (role, version(&bytes)))
+            .collect())
+    }
+
     /// Whether a delegation's document, which its keys did not sign, is the one that this client verified last, while other keys were the
     /// role's. Then it is not what a server made up; `false` when that is not known.
     #[must_use]
@@ -332,7 +366,21 @@ impl Repository {
                 Step::Warn(warning) if self.warnings.contains(&warning) => {}
                 Step::Warn(warning) => self.warnings.push(warning),
                 Step::Done(trusted) => {
-                    self.check_pins(&trusted)?;
+                    match (self.check_pins(&trusted), self.pinned_roots) {
+                        (Ok(()), _) => {}
+                        (Err(error), PinnedRoots::Every) => {
+                            return Err(Error::Update(error.into()));
+                        }
+                        (Err(error), PinnedRoots::First) => {
+                            let warning = Warning::RootNotPinned {
+                                gun: self.gun.clone(),
+                                reason: error.to_string(),
+                            };
+                            if !self.warnings.contains(&warning) {
+                                self.warnings.push(warning);
+                            }
+                        }
+                    }
                     if remember {
                         self.remembered(self.cache.store_floors(trusted.floors()), mode)?;
                     }
@@ -353,12 +401,9 @@ impl Repository {
         pins.or_else(denies).cloned().unwrap_or_default()
     }
 
-    /// Holds the root in force to every pin, where they are for every root. The update asks one of them, and only while no root is
-    /// remembered: Go's rule, which lets a root trusted on first use outlive the pin that comes later.
-    fn check_pins(&self, trusted: &TrustedRepository) -> Result<(), Error> {
-        if self.pinned_roots == PinnedRoots::First {
-            return Ok(());
-        }
+    /// Holds the root in force to every pin. The update asks one of them, and only while no root is remembered: Go's rule, which lets a root
+    /// trusted on first use outlive the pin that comes later.
+    fn check_pins(&self, trusted: &TrustedRepository) -> Result<(), RuleError> {
         for pinning in self.pinning.iter().filter(|pins| pins.pins(&self.gun)) {
             let bytes = trusted.root().raw().clone();
             Received::parse(&RoleName::root(), bytes)
@@ -367,8 +412,7 @@ impl Repository {
                     let time = CertificateTime::At(self.judging_moment());
                     rules::verify_root(root, &self.gun, time, None, Some(pinning))
                         .map_err(|refused| refused.error)
-                })
-                .map_err(|error| Error::Update(error.into()))?;
+                })?;
         }
         Ok(())
     }

@@ -183,6 +183,13 @@ pub enum Warning {
         /// Whose.
         role: RoleName,
     },
+    /// A root follows from one that was trusted, and satisfies none of the pins that are for first roots.
+    RootNotPinned {
+        /// Whose root.
+        gun: Gun,
+        /// Why it would be refused as a first one.
+        reason: String,
+    },
 }
 
 impl std::fmt::Display for Warning {
@@ -200,6 +207,10 @@ impl std::fmt::Display for Warning {
                 write!(f, "{role} metadata is nearing expiry, you should re-sign the role metadata")
             }
             Self::NearExpiry { role } => write!(f, "{role} is nearing expiry, you should re-sign the role metadata"),
+            Self::RootNotPinned { gun, reason } => write!(
+                f,
+                "the root of {gun} is not the pinned one, and is trusted only because it follows from the one that is remembered: {reason}"
+            ),
         }
     }
 }

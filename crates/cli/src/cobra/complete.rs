@@ -10,6 +10,8 @@ enum Directive {
     Default,
     /// Offer no file names.
     NoFileComp,
+    /// Offer no file names, whether or not there is a candidate.
+    NoFiles,
     /// Offer no file names, and put no space behind the candidate: more may follow it.
     NoSpaceNoFileComp,
     /// Offer folder names.
@@ -20,7 +22,7 @@ impl Directive {
     fn number(self) -> u8 {
         match self {
             Self::Default => 0,
-            Self::NoFileComp => 4,
+            Self::NoFileComp | Self::NoFiles => 4,
             Self::NoSpaceNoFileComp => 6,
             Self::FilterDirs => 16,
         }
@@ -29,7 +31,7 @@ impl Directive {
     fn name(self) -> &'static str {
         match self {
             Self::Default => "ShellCompDirectiveDefault",
-            Self::NoFileComp => "ShellCompDirectiveNoFileComp",
+            Self::NoFileComp | Self::NoFiles => "ShellCompDirectiveNoFileComp",
             Self::NoSpaceNoFileComp => "ShellCompDirectiveNoSpace, ShellCompDirectiveNoFileComp",
             Self::FilterDirs => "ShellCompDirectiveFilterDirs",
         }
@@ -49,6 +51,21 @@ pub trait Known {
 
     /// Signers of all repositories that begin like this.
     fn signers(&self, prefix: &str) -> Vec<String>;
+
+    /// IDs of private keys that begin like this.
+    fn keys(&self, _prefix: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Delegations of a repository that begin like this.
+    fn delegations(&self, _repository: &str, _prefix: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// IDs of the keys of a delegation, or of all, that begin like this.
+    fn keys_of(&self, _repository: &str, _delegation: Option<&str>, _prefix: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The answer to a completion request: what goes to standard output and to standard error.
@@ -137,7 +154,7 @@ fn answer(
         } else {
             Completes::Images
         };
-        return Ok(offer(completes, 0, "", last, known));
+        return Ok(offer(completes, &[], last, known));
     }
 
     // The value of a flag, in the same word or in the next.
@@ -177,21 +194,23 @@ fn answer(
             FlagKind::Bool => Completes::Files,
             _ => flag.completes,
         };
-        return Ok(offer(completes, 0, "", text, known));
+        // Of texts with commas between them the last one is being typed.
+        let (before, text) = match text.rfind(',').filter(|_| flag.kind == FlagKind::Strings) {
+            Some(comma) => text.split_at(comma + 1),
+            None => ("", text),
+        };
+        let (mut candidates, directive) = offer(completes, &line.args, text, known);
+        for candidate in &mut candidates {
+            candidate.text.insert_str(0, before);
+        }
+        return Ok((candidates, directive));
     }
     if is_flag {
         let set: Vec<&str> = line.flags.iter().map(|(name, _)| *name).collect();
         return Ok((flag_candidates(flags, &set, last), Directive::NoFileComp));
     }
     if command.children.is_empty() {
-        let first = line.args.first().map_or("", String::as_str);
-        return Ok(offer(
-            command.completes,
-            line.args.len(),
-            first,
-            last,
-            known,
-        ));
+        return Ok(offer(command.completes, &line.args, last, known));
     }
     if !line.args.is_empty() {
         return Ok((Vec::new(), Directive::Default));
@@ -273,22 +292,21 @@ fn flag_candidates(flags: Flags, set: &[&str], last: &str) -> Vec<Candidate> {
     found
 }
 
-/// What is offered for the argument at `position` (from 0), the first being `first`, or for a flag's value.
-fn offer(
-    completes: Completes,
-    position: usize,
-    first: &str,
-    last: &str,
-    known: &dyn Known,
-) -> Answer {
+/// What is offered for the argument that follows `args`, or for the value of a flag beside them.
+fn offer(completes: Completes, args: &[String], last: &str, known: &dyn Known) -> Answer {
+    let position = args.len();
+    let first = args.first().map_or("", String::as_str);
     let (names, directive) = match (completes, position) {
         (Completes::Files, _)
         | (Completes::NameThenRepositories, 0)
         | (Completes::ImageThenFiles, 1..)
-        | (Completes::RepositoryThenFiles, 1..) => return (Vec::new(), Directive::Default),
+        | (Completes::RepositoryThenFiles, 1..)
+        | (Completes::DelegationThenFiles, 2..) => return (Vec::new(), Directive::Default),
         (Completes::Folders, _) => return (Vec::new(), Directive::FilterDirs),
-        (Completes::Nothing, _) => return (Vec::new(), Directive::NoFileComp),
-        (Completes::OneOf(words), _) => {
+        (Completes::Nothing, _) | (Completes::RepositoryThen(_), 2..) => {
+            return (Vec::new(), Directive::NoFileComp);
+        }
+        (Completes::OneOf(words), _) | (Completes::RepositoryThen(words), 1) => {
             let fitting = words.iter().filter(|word| word.starts_with(last));
             let candidates = fitting.map(|word| Candidate {
                 text: (*word).to_owned(),
@@ -301,21 +319,44 @@ fn offer(
         (Completes::SignerThenRepositories, _) => {
             (known.repositories_of(first, last), Directive::NoFileComp)
         }
+        (Completes::Keys, _) => nothing_else(known.keys(last)),
+        (Completes::DelegationThenFiles | Completes::DelegationThenKeys, 1) => {
+            nothing_else(known.delegations(first, last))
+        }
+        (Completes::Roles, _) | (Completes::RepositoryThenRoles, 1..) => {
+            let targets = Some("targets".to_owned()).filter(|role| role.starts_with(last));
+            let mut roles = known.delegations(first, last);
+            roles.splice(0..0, targets);
+            nothing_else(roles)
+        }
+        (Completes::DelegationKeys, _) => nothing_else(known.keys_of(first, None, last)),
+        (Completes::DelegationThenKeys, 2..) => {
+            nothing_else(known.keys_of(first, args.get(1).map(String::as_str), last))
+        }
         (
             Completes::Repositories
             | Completes::NameThenRepositories
-            | Completes::RepositoryThenFiles,
+            | Completes::RepositoryThen(_)
+            | Completes::RepositoryThenFiles
+            | Completes::RepositoryThenRoles
+            | Completes::DelegationThenFiles
+            | Completes::DelegationThenKeys,
             _,
         ) => (known.repositories(last), Directive::NoFileComp),
     };
     // Like docker, which knows no names: file names, where nothing else is known.
-    let directive = if names.is_empty() {
+    let directive = if names.is_empty() && directive != Directive::NoFiles {
         Directive::Default
     } else {
         directive
     };
     let candidates = names.into_iter().map(|text| Candidate { text, about: "" });
     (candidates.collect(), directive)
+}
+
+/// Names in a place where no file can stand.
+fn nothing_else(names: Vec<String>) -> (Vec<String>, Directive) {
+    (names, Directive::NoFiles)
 }
 
 /// Repositories while there are several, the tags of one once it is certain.

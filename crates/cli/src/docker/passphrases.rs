@@ -8,7 +8,6 @@ use signet_keys::{Notice, PassphraseError, Passphrases, Prompt};
 use super::context::Context;
 use crate::texts::docker as texts;
 use crate::ui::passphrases;
-use crate::ui::printer::Printer;
 use crate::ui::prompt::Terminal;
 
 /// The environment, then the person at the terminal.
@@ -17,7 +16,6 @@ pub(super) struct DockerPassphrases {
     root: Option<SecretString>,
     others: Option<SecretString>,
     terminal: Arc<Terminal>,
-    printer: Printer,
 }
 
 impl DockerPassphrases {
@@ -26,7 +24,6 @@ impl DockerPassphrases {
             root: context.env.root_passphrase.clone(),
             others: context.env.repository_passphrase.clone(),
             terminal: Arc::clone(&context.terminal),
-            printer: context.printer.clone(),
         }
     }
 }
@@ -46,7 +43,7 @@ impl Passphrases for DockerPassphrases {
     }
 
     fn tell(&self, notice: Notice) {
-        passphrases::tell(&self.printer, notice);
+        passphrases::tell(&self.terminal, notice);
     }
 }
 

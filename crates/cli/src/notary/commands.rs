@@ -5,6 +5,7 @@ mod addhash;
 mod archive;
 mod delegation;
 mod delete;
+mod doctor;
 mod init;
 mod key;
 mod list;
@@ -45,6 +46,7 @@ whole trust servers into archives with all their proofs, reads those without a n
         &COMPLETION,
         &delegation::DELEGATION,
         &delete::DELETE,
+        &doctor::DOCTOR,
         &HELP,
         &init::INIT,
         &key::KEY,

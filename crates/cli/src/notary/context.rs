@@ -74,9 +74,14 @@ impl Context {
         printer: Printer,
         clock: Clock,
     ) -> Self {
+        let mut terminal = Terminal::new(printer.clone());
+        // What a program reads has no questions in it.
+        if matches.text("format") == "json" {
+            terminal = terminal.asking_on_stderr();
+        }
         Self {
             env,
-            terminal: Arc::new(Terminal::new(printer.clone())),
+            terminal: Arc::new(terminal),
             printer,
             clock,
             globals: Globals::of(matches),
@@ -266,7 +271,12 @@ impl Context {
         server::options(self, &self.server()?, access, named_by, self.logins())
     }
 
-    fn logins(&self) -> &Arc<NotaryLogins> {
+    /// From now on nobody is asked for a login; what is known is used. Before anything is sent.
+    pub(super) fn ask_nobody(&self) {
+        let _ = self.logins.set(Arc::new(NotaryLogins::silent(self)));
+    }
+
+    pub(super) fn logins(&self) -> &Arc<NotaryLogins> {
         self.logins
             .get_or_init(|| Arc::new(NotaryLogins::new(self)))
     }

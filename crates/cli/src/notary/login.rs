@@ -82,7 +82,8 @@ pub(super) struct NotaryLogins {
     nobody: Arc<Login>,
     given: OnceLock<Option<Arc<Login>>>,
     dockers: Logins,
-    asked: Arc<Login>,
+    /// `None` where nobody is to be asked.
+    asked: Option<Arc<Login>>,
 }
 
 /// The logins that a request may be sent with, one after the other. The first is nobody's.
@@ -111,8 +112,26 @@ impl NotaryLogins {
             nobody: Arc::new(Login::known(Credentials::anonymous())),
             given: OnceLock::new(),
             dockers: Logins::default(),
-            asked: Arc::new(Login::asked(Person::new(&context.terminal))),
+            asked: Some(Arc::new(Login::asked(Person::new(&context.terminal)))),
         }
+    }
+
+    /// The logins that are known without asking anybody.
+    pub(super) fn silent(context: &Context) -> Self {
+        Self {
+            asked: None,
+            ..Self::new(context)
+        }
+    }
+
+    /// Whether there is one for a repository.
+    pub(super) async fn has_one(&self, gun: &Gun, server: &Url) -> bool {
+        self.of(gun, server, &NamedBy::User).next(0).await.is_some()
+    }
+
+    /// What is wrong with `NOTARY_AUTH`.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        decode(self.auth.as_ref()?).err()
     }
 
     /// The logins for a repository. Nothing is read yet.
@@ -147,8 +166,8 @@ impl NotaryLogins {
             }));
         }
         // Nobody types a password that is not going to be sent.
-        if is_private(server) {
-            chain.logins.push(Arc::clone(&self.asked));
+        if let Some(asked) = self.asked.as_ref().filter(|_| is_private(server)) {
+            chain.logins.push(Arc::clone(asked));
         }
         chain
     }
@@ -395,7 +414,7 @@ impl Authorizer for NotaryLogin {
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
         let scope = "registry:catalog:*";
-        self.header(&self.chain_of(None), First::Somebody, challenges, scope)
+        self.header(&self.chain_of(None), First::Nobody, challenges, scope)
             .await
     }
 

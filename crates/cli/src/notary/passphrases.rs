@@ -9,7 +9,6 @@ use signet_keys::{Notice, PassphraseError, Passphrases, Prompt};
 use super::context::Context;
 use crate::texts::visible;
 use crate::ui::passphrases;
-use crate::ui::printer::Printer;
 use crate::ui::prompt::{AskError, Terminal};
 
 /// The environment, then the person at the terminal.
@@ -20,7 +19,6 @@ pub(super) struct NotaryPassphrases {
     snapshot: Option<SecretString>,
     delegation: Option<SecretString>,
     terminal: Arc<Terminal>,
-    printer: Printer,
 }
 
 impl NotaryPassphrases {
@@ -32,7 +30,6 @@ impl NotaryPassphrases {
             snapshot: notary.snapshot_passphrase.clone(),
             delegation: notary.delegation_passphrase.clone(),
             terminal: Arc::clone(&context.terminal),
-            printer: context.printer.clone(),
         }
     }
 }
@@ -61,7 +58,7 @@ impl Passphrases for NotaryPassphrases {
     fn tell(&self, notice: Notice) {
         // compat: who cannot be asked is not prepared for the question either.
         if notice != Notice::NewRootKey || io::stdin().is_terminal() {
-            passphrases::tell(&self.printer, notice);
+            passphrases::tell(&self.terminal, notice);
         }
     }
 }

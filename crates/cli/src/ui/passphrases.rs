@@ -5,8 +5,7 @@ use std::io;
 use secrecy::SecretString;
 use signet_keys::{Notice, PassphraseError, Prompt, PromptKind};
 
-use super::printer::Printer;
-use super::prompt::AskError;
+use super::prompt::{AskError, Terminal};
 use crate::texts::docker as texts;
 
 /// The question for a key that is called `name`.
@@ -41,7 +40,7 @@ pub(crate) fn answer(
 }
 
 /// Says what the next question is about.
-pub(crate) fn tell(printer: &Printer, notice: Notice) {
+pub(crate) fn tell(terminal: &Terminal, notice: Notice) {
     let text = match notice {
         Notice::Incorrect => texts::PASSPHRASE_INCORRECT,
         Notice::Mismatch => texts::PASSPHRASE_MISMATCH,
@@ -49,5 +48,5 @@ pub(crate) fn tell(printer: &Printer, notice: Notice) {
         Notice::TooShort => texts::PASSPHRASE_TOO_SHORT,
     };
     // The question that follows goes the same way, and its failure is reported.
-    let _ = printer.out(&format!("{text}\n"));
+    let _ = terminal.say(&format!("{text}\n"));
 }

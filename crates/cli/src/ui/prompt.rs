@@ -1,6 +1,6 @@
 //! Asking the person: names, passphrases without echo, confirmations.
 //!
-//! Questions go to standard output, as docker's do. Answers come from standard input, terminal or not: a script may pipe one line per
+//! Questions go to standard output, as docker's do, or to standard error where a program reads the output. Answers come from standard input, terminal or not: a script may pipe one line per
 //! question. One buffer serves all questions of a command (docker uses one per question and loses lines), and the first end of input ends
 //! the asking.
 
@@ -22,6 +22,8 @@ use super::printer::Printer;
 #[derive(Debug)]
 pub struct Terminal {
     printer: Printer,
+    /// Whether questions keep out of standard output.
+    on_stderr: bool,
     input: Mutex<Input>,
 }
 
@@ -55,8 +57,30 @@ impl Terminal {
     pub fn new(printer: Printer) -> Self {
         Self {
             printer,
+            on_stderr: false,
             input: Mutex::default(),
         }
+    }
+
+    /// The same with every question on standard error: what goes to standard output is for a program.
+    #[must_use]
+    pub fn asking_on_stderr(self) -> Self {
+        Self {
+            on_stderr: true,
+            ..self
+        }
+    }
+
+    /// Says something where the questions go.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn say(&self, text: &str) -> io::Result<()> {
+        if self.on_stderr {
+            self.printer.err(text);
+            return Ok(());
+        }
+        self.printer.out(text)
     }
 
     /// Asks for something that may be seen, and waits so long for a line of it.
@@ -66,7 +90,7 @@ impl Terminal {
     pub fn ask(&self, question: &str, limit: Duration) -> Result<String, AskError> {
         let _asking = self.printer.asking();
         let _question = Question::new();
-        self.printer.out(question)?;
+        self.say(question)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let line = input.line(Some(limit))?;
         let text = std::str::from_utf8(&line).map_err(|_| AskError::NotText)?;
@@ -106,10 +130,10 @@ impl Terminal {
         } else {
             None
         };
-        self.printer.out(question)?;
+        self.say(question)?;
         let line = input.line(limit);
         drop(echo);
-        self.printer.out("\n")?;
+        self.say("\n")?;
         let line = line?;
         let text = std::str::from_utf8(&line).map_err(|_| AskError::NotText)?;
         Ok(SecretString::from(text.trim()))
@@ -134,7 +158,7 @@ impl Terminal {
     fn agrees(&self, question: &str, words: &[&str]) -> Result<bool, AskError> {
         let _asking = self.printer.asking();
         let _question = Question::new();
-        self.printer.out(question)?;
+        self.say(question)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         match input.line(None) {
             Ok(line) => Ok(words

@@ -599,3 +599,42 @@ fn a_publish_sends_the_login_at_once() {
         "{our}"
     );
 }
+
+/// Everybody may see the catalogue here, so nobody is asked; and what a program reads has no question in it.
+#[test]
+fn a_program_reads_no_questions() {
+    let everybody = [("catalog", "*"), ("*", "pull")];
+    let scene = Scene::new(&everybody);
+    let create = |scene: &Scene, input: &str| {
+        let words = [
+            "archive",
+            "create",
+            "--changefeed",
+            "--format",
+            "json",
+            "-o",
+            "a.tar.gz",
+        ];
+        let reader = scene.reader();
+        let ran = reader.run_with_input(Tool::OurNotary, &words, input);
+        (ran.unwrap(), scene.take().0)
+    };
+    let (ran, tokens) = create(&scene, "");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!ran.stderr.contains("Enter username"), "{ran}");
+    assert!(
+        tokens[0].contains("scope=registry%3Acatalog") && !tokens[0].contains("account="),
+        "{tokens:?}"
+    );
+
+    let scene = Scene::new(&[]);
+    let (ran, _) = create(&scene, "alice\nwonderland\n");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(
+        ran.stderr.contains("Enter username: Enter password: \n"),
+        "{ran}"
+    );
+    let told: serde_json::Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran}"));
+    assert_eq!(told["repositories"], 1, "{ran}");
+}

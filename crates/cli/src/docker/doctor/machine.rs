@@ -6,6 +6,7 @@ use std::path::Path;
 use signet_oci::DockerConfig;
 
 use super::Report;
+use crate::doctor::folder;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
@@ -25,34 +26,7 @@ pub(super) fn examine(report: &mut Report<'_>) -> Result<(), Failure> {
         }
     }
     let trust_dir = config_dir.join("trust");
-    match fs::metadata(&trust_dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            report.ok("trust-folder", texts::doctor_no_trust_folder(&trust_dir))
-        }
-        Err(error) => report.problem(
-            "trust-folder",
-            texts::doctor_unreadable(&trust_dir, &error),
-            texts::DOCTOR_MEND_MODE,
-        ),
-        Ok(metadata) if !metadata.is_dir() => report.problem(
-            "trust-folder",
-            texts::doctor_not_a_folder(&trust_dir),
-            texts::DOCTOR_MOVE_AWAY,
-        ),
-        Ok(metadata) => match open_to_others(&metadata) {
-            Some(mode) if mode & 0o022 != 0 => report.problem(
-                "trust-folder",
-                texts::doctor_writable(&trust_dir, mode),
-                texts::doctor_chmod("go-w", &trust_dir),
-            ),
-            Some(mode) if mode & 0o055 != 0 => report.warning(
-                "trust-folder",
-                texts::doctor_readable(&trust_dir, mode),
-                texts::doctor_chmod("go-rwx", &trust_dir),
-            ),
-            _ => report.ok("trust-folder", texts::doctor_trust_folder(&trust_dir)),
-        },
-    }
+    folder::examine(&trust_dir, report)
 }
 
 /// Whether the policy can be used; without it nothing else is known either.
@@ -74,19 +48,6 @@ pub(super) fn policy(report: &mut Report<'_>) -> Result<bool, Failure> {
             Ok(true)
         }
     }
-}
-
-/// The permission bits, when others than the owner have any.
-#[cfg(unix)]
-pub(super) fn open_to_others(metadata: &fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = metadata.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-pub(super) fn open_to_others(_: &fs::Metadata) -> Option<u32> {
-    None
 }
 
 /// The names in a folder, sorted; none when it cannot be read.

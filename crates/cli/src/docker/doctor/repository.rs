@@ -14,24 +14,12 @@ use time::OffsetDateTime;
 use super::{Report, STEP, keys};
 use crate::docker::problems;
 use crate::docker::trust::Image;
+use crate::doctor::server::{day, warn_before};
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
 
 /// Longest time for reading the whole repository.
 const READING: Duration = Duration::from_secs(30);
-/// How long before its end something is worth a warning.
-const NEAR: time::Duration = time::Duration::days(30);
-
-/// What ends before this deserves a warning.
-pub(super) fn warn_before(now: OffsetDateTime) -> OffsetDateTime {
-    now.checked_add(NEAR).unwrap_or(now)
-}
-
-/// A day for people.
-pub(super) fn day(moment: OffsetDateTime) -> String {
-    moment.date().to_string()
-}
-
 pub(super) async fn examine(image: &Image, report: &mut Report<'_>) -> Result<(), Failure> {
     let context = report.context;
     let mut repository = image.look(context, Access::Pull)?;

@@ -3,25 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use signet_client::http::{TlsOptions, Verification, is_loopback};
-use signet_client::probe::{self, Answered, CertificateFault, ProbeError};
+use signet_client::http::{Verification, is_loopback};
+use signet_client::probe::Answered;
 use signet_client::remote::RemoteError;
 use signet_client::{Access, Authorizer as _, Error};
 use signet_oci::credentials::CredentialEnvironment;
 use signet_oci::{Credentials, DockerConfig};
-use time::OffsetDateTime;
-use url::Url;
 
-use super::repository::{day, warn_before};
 use super::{Report, STEP, machine};
 use crate::docker::trust::{Image, Server, user_agent};
-use crate::network;
+use crate::doctor::server;
 use crate::texts::docker as texts;
 use crate::ui::report::Failure;
-
-/// Clocks that differ by more mislead about what has expired.
-const CLOCK_WARNING_SECONDS: u64 = 60;
-const CLOCK_PROBLEM_SECONDS: u64 = 24 * 3600;
 
 /// Looks at the image's server, or at the one of the environment. `None` when it cannot be used.
 pub(super) async fn examine(
@@ -61,14 +54,20 @@ pub(super) async fn examine(
     }
     if context.env.has_proxy && !is_loopback(&server.url) {
         report.skipped("connection", texts::DOCTOR_BEHIND_PROXY)?;
-    } else if !connection(&server.url, report).await? {
+    } else if !server::connection(&server.url, report).await? {
         return Ok(None);
     }
-    let Some(answered) = ask(&server, &tls, report).await? else {
+    let endpoint = server::Endpoint {
+        url: &server.url,
+        authority: &server.authority,
+        tls: &tls,
+        agent: &user_agent(),
+    };
+    let Some(answered) = server::ask(&endpoint, context.now(), report).await? else {
         return Ok(None);
     };
-    clock(&answered, report)?;
-    Ok(answer(&answered, report)?.then_some(answered))
+    server::clock(&answered, context.now(), report)?;
+    Ok(server::answer(&answered, report)?.then_some(answered))
 }
 
 /// What lies in `tls/<server>`, and what lies beside it by mistake.
@@ -125,125 +124,6 @@ fn certificates(
 }
 
 const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
-
-async fn connection(url: &Url, report: &mut Report<'_>) -> Result<bool, Failure> {
-    let host = url.host_str().unwrap_or_default();
-    let addresses = match probe::addresses(url, STEP).await {
-        Ok(addresses) => addresses,
-        Err(error) => {
-            let text = texts::doctor_no_address(host, &error.to_string());
-            report.problem("name", text, texts::DOCTOR_CHECK_NAME)?;
-            return Ok(false);
-        }
-    };
-    match probe::connect(&addresses, STEP).await {
-        Ok(address) => {
-            report.ok("connection", texts::doctor_connected(host, &address))?;
-            Ok(true)
-        }
-        Err(error) => {
-            let text = texts::doctor_no_connection(host, &error.to_string());
-            report.problem("connection", text, texts::DOCTOR_CHECK_PORT)?;
-            Ok(false)
-        }
-    }
-}
-
-/// TLS, first as strictly as for any server, then as the commands do it.
-async fn ask(
-    server: &Server,
-    tls: &TlsOptions,
-    report: &mut Report<'_>,
-) -> Result<Option<Answered>, Failure> {
-    let agent = user_agent();
-    let strict = TlsOptions {
-        verification: Verification::System,
-        ..tls.clone()
-    };
-    let error = match probe::ask(&server.url, &strict, &agent, STEP).await {
-        Ok(answered) => {
-            certificate(&answered, report)?;
-            return Ok(Some(answered));
-        }
-        Err(error) => error,
-    };
-    if let ProbeError::Certificate { message, .. } = &error
-        && tls.verification == Verification::SkipForLoopback
-        && let Ok(answered) = probe::ask(&server.url, tls, &agent, STEP).await
-    {
-        report.warning(
-            "tls",
-            texts::doctor_unverified(message),
-            texts::DOCTOR_ONLY_ON_LOOPBACK,
-        )?;
-        return Ok(Some(answered));
-    }
-    let advice = match &error {
-        ProbeError::Certificate { fault, .. } => match fault {
-            CertificateFault::Expired => texts::DOCTOR_RENEW_CERTIFICATE.to_owned(),
-            CertificateFault::NotYetValid => texts::DOCTOR_CHECK_CLOCK.to_owned(),
-            CertificateFault::WrongName => texts::DOCTOR_CERTIFICATE_NAME.to_owned(),
-            _ => texts::doctor_trust_issuer(&server.authority),
-        },
-        ProbeError::TimeOut(_) => texts::DOCTOR_SILENT.to_owned(),
-        _ => texts::DOCTOR_NOT_TLS.to_owned(),
-    };
-    let problem = network::problem(&error.to_string());
-    report.problem("tls", texts::doctor_tls_failed(&problem), advice)?;
-    Ok(None)
-}
-
-fn certificate(answered: &Answered, report: &mut Report<'_>) -> Result<(), Failure> {
-    match answered.certificate_until {
-        Some(until) if until < warn_before(report.context.now()) => report.warning(
-            "tls",
-            texts::doctor_certificate_until(&day(until)),
-            texts::DOCTOR_RENEW_CERTIFICATE,
-        ),
-        Some(until) => report.ok("tls", texts::doctor_certificate_until(&day(until))),
-        None => report.ok("tls", texts::DOCTOR_TLS),
-    }
-}
-
-fn clock(answered: &Answered, report: &mut Report<'_>) -> Result<(), Failure> {
-    let Some(theirs) = answered.date else {
-        return report.skipped("clock", texts::DOCTOR_NO_DATE);
-    };
-    let ours: OffsetDateTime = report.context.now();
-    let seconds = (ours - theirs).whole_seconds().unsigned_abs();
-    if seconds <= CLOCK_WARNING_SECONDS {
-        return report.ok("clock", texts::DOCTOR_CLOCK);
-    }
-    let text = texts::doctor_clock(seconds, ours < theirs);
-    if seconds < CLOCK_PROBLEM_SECONDS {
-        report.warning("clock", text, texts::DOCTOR_CHECK_CLOCK)
-    } else {
-        report.problem("clock", text, texts::DOCTOR_CHECK_CLOCK)
-    }
-}
-
-/// Whether what answers is a trust server.
-fn answer(answered: &Answered, report: &mut Report<'_>) -> Result<bool, Failure> {
-    let is_page = answered.content_type.contains("html")
-        || answered.body.trim_ascii_start().starts_with(b"<");
-    match answered.status {
-        200 | 401 if !is_page => {
-            report.ok("server-answer", texts::doctor_answers(answered.status))?;
-            Ok(true)
-        }
-        status @ 500..=599 => {
-            let text = texts::doctor_server_fails(status);
-            report.problem("server-answer", text, texts::DOCTOR_ASK_OPERATOR)?;
-            Ok(false)
-        }
-        status => {
-            let text = texts::doctor_not_a_trust_server(status, is_page);
-            report.problem("server-answer", text, texts::DOCTOR_WHICH_SERVER)?;
-            // Docker does not mind what the probe says, and some servers have no answer to it.
-            Ok(!is_page)
-        }
-    }
-}
 
 /// What docker knows about the user, and whether the server lets that user in.
 pub(super) async fn login(

@@ -18,7 +18,7 @@ turns out when it is published.",
 {} add -p --roles targets/releases --custom build.json example.com/team/app v1 app.tar.gz",
     flags: &[CUSTOM, PUBLISH_FLAG, ROLES],
     args: Args::Any,
-    completes: Completes::Repositories,
+    completes: Completes::RepositoryThenFiles,
     hidden: false,
     children: &[],
 };

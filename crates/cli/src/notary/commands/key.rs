@@ -41,7 +41,7 @@ a safe, or for key import on another computer.",
         },
         Flag {
             kind: FlagKind::Strings,
-            ..text("key", None, "Export the keys with these IDs only").completing(Completes::Nothing)
+            ..text("key", None, "Export the keys with these IDs only").completing(Completes::Keys)
         },
         text("output", Some('o'), "File to write to, instead of standard output"),
     ],
@@ -132,7 +132,7 @@ Asks for the passphrase of a key, unless a variable holds it, and for a new one,
     examples: "{} key passwd 9deed251daa1aa6f9d5f9b752847647cf8d705da0763aa5467650d0987ed5306",
     flags: &[],
     args: Args::Any,
-    completes: Completes::Nothing,
+    completes: Completes::Keys,
     hidden: false,
     children: &[],
 };
@@ -146,7 +146,7 @@ Removes a private key from the trust folder, after a question. Without another c
     examples: "{} key remove 9deed251daa1aa6f9d5f9b752847647cf8d705da0763aa5467650d0987ed5306",
     flags: &[],
     args: Args::Any,
-    completes: Completes::Nothing,
+    completes: Completes::Keys,
     hidden: false,
     children: &[],
 };
@@ -196,7 +196,7 @@ stay: put them into a safe.",
         ),
     ],
     args: Args::Any,
-    completes: Completes::Repositories,
+    completes: Completes::RepositoryThen(&["root", "snapshot", "targets", "timestamp"]),
     hidden: false,
     children: &[],
 };

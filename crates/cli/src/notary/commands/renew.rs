@@ -29,7 +29,7 @@ renewed. The trust server renews timestamps, and snapshots for which it has the 
         FORMAT,
     ],
     args: Args::Any,
-    completes: Completes::Repositories,
+    completes: Completes::RepositoryThenRoles,
     hidden: false,
     children: &[],
 };

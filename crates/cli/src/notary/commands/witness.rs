@@ -16,7 +16,7 @@ everything that the role lists: look at it first.",
 {} witness example.com/team/app targets/releases --publish",
     flags: &[PUBLISH_FLAG],
     args: Args::Any,
-    completes: Completes::Repositories,
+    completes: Completes::RepositoryThenRoles,
     hidden: false,
     children: &[],
 };

@@ -5,20 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use signet_archive::{Archive, State, judge};
-use signet_client::inventory::{
-    Captured, Facts, Folder, Inventory, KeysAtHand, Seen, SourceKind, look,
-};
+use signet_client::inventory::{Captured, Facts, Folder, Inventory, KeysAtHand, SourceKind, look};
 use signet_client::policy::{Policy, UserPolicy};
-use signet_client::{Access, Clock, Error, ErrorKind, Options, Remote, Repository};
-use signet_tuf::rules::RuleError;
-use signet_tuf::update::{Mode, Scope};
-use signet_tuf::{Gun, TrustPinning, UpdateError};
+use signet_client::{Access, Clock, Options, Remote, Repository};
+use signet_tuf::{Gun, TrustPinning};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 use super::spool::{Gathered, Spool};
 use crate::cobra::parse::Matches;
 use crate::notary::Context;
+use crate::notary::look::{self as reading, Asked};
 use crate::texts::notary as texts;
 use crate::ui::report::{Failure, with_sources};
 
@@ -282,7 +279,13 @@ impl Gathering<'_> {
                             Arc::new(clock) as Arc<dyn Clock>,
                         )
                     };
-                    tasks.spawn(async move { (number, gun, read(options).await) });
+                    tasks.spawn(async move {
+                        let asked = match Repository::open(options) {
+                            Ok(mut repository) => reading::read(&mut repository).await,
+                            Err(error) => reading::failed(error),
+                        };
+                        (number, gun, asked)
+                    });
                 }
                 let Some(finished) = tasks.join_next().await else {
                     return Ok(());
@@ -309,61 +312,5 @@ impl Gathering<'_> {
                 }
             }
         })
-    }
-}
-
-/// What came of asking a server: what was read, or the state that a failure outside of the update means.
-type Asked = (Seen, Option<(State, Option<String>)>);
-
-/// Reads a repository as every command does. What has expired is read all the same, to be described.
-async fn read(options: Options) -> Asked {
-    let mut repository = match Repository::open(options) {
-        Ok(repository) => repository,
-        Err(error) => return failed(error),
-    };
-    match repository.update(Mode::Read, Scope::All).await {
-        Ok(trusted) => {
-            let seen = Seen {
-                trusted: Some(Box::new(trusted.clone())),
-                error: None,
-            };
-            (seen, None)
-        }
-        Err(Error::Update(error @ UpdateError::Rule(RuleError::Expired { .. }))) => {
-            let trusted = match repository.update(Mode::Write, Scope::All).await {
-                Ok(trusted) => Some(Box::new(trusted.clone())),
-                Err(Error::Update(UpdateError::Rule(RuleError::Expired { .. }))) => None,
-                // What has expired may be wrong in other ways too, which is worse.
-                Err(other) => return failed(other),
-            };
-            let seen = Seen {
-                trusted,
-                error: Some(error),
-            };
-            (seen, None)
-        }
-        Err(error) => failed(error),
-    }
-}
-
-fn failed(error: Error) -> Asked {
-    match error {
-        Error::Update(error) => {
-            let seen = Seen {
-                trusted: None,
-                error: Some(error),
-            };
-            (seen, None)
-        }
-        other => {
-            let state = match other.kind() {
-                ErrorKind::NoTrustData => State::Absent,
-                ErrorKind::Refused => State::Refused,
-                ErrorKind::Violation => State::Untrusted,
-                ErrorKind::Local | ErrorKind::Network => State::Unreachable,
-            };
-            let reason = with_sources(&other);
-            (Seen::default(), Some((state, Some(reason))))
-        }
     }
 }

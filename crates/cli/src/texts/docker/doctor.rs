@@ -56,8 +56,6 @@ pub const DOCTOR_MIGRATE_KEYS: &str = "any command that signs moves them to wher
 /// What to do about a file among the keys that is none.
 pub const DOCTOR_NO_KEY_FILE: &str =
     "it is not used; move it out of the folder if it does not belong there";
-/// What to do about a key that is not encrypted.
-pub const DOCTOR_ENCRYPT_KEY: &str = "whoever gets the file can sign: move it away and bring it back with key load, which encrypts it";
 /// What to do about a key that cannot be used.
 pub const DOCTOR_RESTORE_KEY: &str =
     "restore the file from a backup, or have another key added by the repository's administrator";
@@ -101,6 +99,12 @@ pub fn doctor_unreadable(path: &Path, error: &std::io::Error) -> String {
 #[must_use]
 pub fn doctor_not_a_folder(path: &Path) -> String {
     format!("{} is no folder", path.display())
+}
+
+/// The trust folder is somebody else's, as after a command with sudo.
+#[must_use]
+pub fn doctor_of_another(path: &Path) -> String {
+    format!("{} belongs to another user", path.display())
 }
 
 /// Others can change the trust folder.
@@ -156,6 +160,12 @@ pub fn doctor_open_key_for_all(key: &str, mode: u32) -> String {
 #[must_use]
 pub fn doctor_open_key(key: &str) -> String {
     format!("{key} is not encrypted")
+}
+
+/// What to do about a key that is not encrypted.
+#[must_use]
+pub fn doctor_encrypt_key(_: &str) -> String {
+    "whoever gets the file can sign: move it away and bring it back with key load, which encrypts it".to_owned()
 }
 
 /// A key that cannot be used.

@@ -25,7 +25,7 @@ can sign nothing.",
         PUBLISH_FLAG,
     ],
     args: Args::Any,
-    completes: Completes::RepositoryThenFiles,
+    completes: Completes::DelegationThenFiles,
     hidden: false,
     children: &[],
 };

@@ -26,7 +26,7 @@ count any more: witness the role with a key that stays.",
         switch("yes", Some('y'), "Do not ask before the whole role goes"),
     ],
     args: Args::Any,
-    completes: Completes::Repositories,
+    completes: Completes::DelegationThenKeys,
     hidden: false,
     children: &[],
 };

@@ -2,58 +2,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use secrecy::SecretString;
-use signet_keys::{
-    Error, FileKeyStore, KeyInfo, KeyStore as _, Notice, PassphraseError, Passphrases, Prompt,
-};
+use signet_keys::{Error, FileKeyStore, KeyInfo, KeyStore as _};
 
-use super::{Report, machine};
-use crate::docker::problems;
+use super::{Report, folder};
 use crate::texts::docker as texts;
-use crate::ui::report::Failure;
+use crate::ui::report::{Failure, with_sources};
 
-/// Folders of docker up to 1.11, which opening a key store would move.
-const OLD_FOLDERS: [&str; 2] = ["root_keys", "tuf_keys"];
-
-/// Nobody is asked.
-struct Nobody;
-
-impl Passphrases for Nobody {
-    fn preset(&self, _: &str) -> Option<SecretString> {
-        None
-    }
-
-    fn enter(&self, prompt: &Prompt<'_>) -> Result<SecretString, PassphraseError> {
-        Err(PassphraseError::Unavailable {
-            alias: prompt.alias.to_owned(),
-            source: std::io::Error::from(std::io::ErrorKind::Unsupported),
-        })
-    }
-
-    fn tell(&self, _: Notice) {}
-}
-
-/// The user's keys, as far as they can be listed.
-pub(super) fn list(trust_dir: &Path) -> Vec<KeyInfo> {
-    store(trust_dir)
+/// The user's keys, as far as they can be listed. None where opening the key store would change something.
+pub(crate) fn list(trust_dir: &Path) -> Vec<KeyInfo> {
+    FileKeyStore::look(trust_dir)
         .and_then(|store| store.list().ok())
         .unwrap_or_default()
 }
 
-/// The key store, unless opening it would change something.
-fn store(trust_dir: &Path) -> Option<FileKeyStore> {
-    let private = trust_dir.join("private");
-    let is_old = OLD_FOLDERS.iter().any(|name| private.join(name).is_dir());
-    (!is_old).then(|| FileKeyStore::open(trust_dir, Arc::new(Nobody)))
-}
-
-pub(super) fn examine(report: &mut Report<'_>) -> Result<(), Failure> {
-    let Ok(trust_dir) = report.context.trust_dir() else {
-        return Ok(());
-    };
-    let Some(store) = store(&trust_dir) else {
+/// Looks at the key files of a trust folder.
+pub(crate) fn examine<C>(trust_dir: &Path, report: &mut Report<'_, C>) -> Result<(), Failure> {
+    let Some(store) = FileKeyStore::look(trust_dir) else {
         return report.warning(
             "keys",
             texts::DOCTOR_OLD_KEY_FOLDERS,
@@ -63,7 +28,7 @@ pub(super) fn examine(report: &mut Report<'_>) -> Result<(), Failure> {
     let keys = match store.list() {
         Ok(keys) => keys,
         Err(error) => {
-            let problem = problems::key_problem(&error);
+            let problem = with_sources(&error);
             return report.problem("keys", problem, texts::DOCTOR_MEND_MODE);
         }
     };
@@ -75,7 +40,7 @@ pub(super) fn examine(report: &mut Report<'_>) -> Result<(), Failure> {
         let path = store.folder().join(format!("{}.key", key.id));
         let mode = fs::metadata(&path)
             .ok()
-            .and_then(|metadata| machine::open_to_others(&metadata));
+            .and_then(|metadata| folder::open_to_others(&metadata));
         let name = texts::doctor_key(key.id.short(), &key.role);
         match store.load(&key.id) {
             Err(Error::Passphrase { .. }) => {
@@ -97,13 +62,13 @@ pub(super) fn examine(report: &mut Report<'_>) -> Result<(), Failure> {
                 None => report.warning(
                     "key-encryption",
                     texts::doctor_open_key(&name),
-                    texts::DOCTOR_ENCRYPT_KEY,
+                    (report.words.encrypt_key)(key.id.as_str()),
                 )?,
             },
             Err(error) => report.problem(
                 "key-file",
-                texts::doctor_bad_key(&name, &problems::key_problem(&error)),
-                texts::DOCTOR_RESTORE_KEY,
+                texts::doctor_bad_key(&name, &with_sources(&error)),
+                report.words.restore_key,
             )?,
         }
     }
