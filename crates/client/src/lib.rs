@@ -22,6 +22,7 @@ pub mod policy;
 pub mod probe;
 pub mod publish;
 mod random;
+mod remembered;
 pub mod remote;
 pub mod renewal;
 pub mod repository;

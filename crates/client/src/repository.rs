@@ -11,7 +11,6 @@ use signet_tuf::rules::{self, CertificateTime, RuleError};
 use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
 use signet_tuf::{
     BaseRole, FirstUse, Gun, PublicKey, Received, RoleName, TrustPinning, TrustedRepository,
-    Version,
 };
 use time::OffsetDateTime;
 
@@ -233,39 +232,6 @@ impl Repository {
     /// [`Error::File`] when the folder cannot be read.
     pub fn remembers_root(&self) -> Result<bool, Error> {
         Ok(self.cache.load()?.root.is_some())
-    }
-
-    /// The version of every document that is remembered, as it says itself; `None` for one that cannot be read. For people: nothing of it is
-    /// verified.
-    ///
-    /// # Errors
-    /// [`Error::File`] when the folder cannot be read.
-    pub fn remembered_versions(&self) -> Result<BTreeMap<RoleName, Option<Version>>, Error> {
-        #[derive(serde::Deserialize)]
-        struct Document {
-            signed: Signed,
-        }
-        #[derive(serde::Deserialize)]
-        struct Signed {
-            version: Version,
-        }
-        let cached = self.cache.load()?;
-        let base = [
-            (RoleName::root(), cached.root),
-            (RoleName::timestamp(), cached.timestamp),
-            (RoleName::snapshot(), cached.snapshot),
-        ];
-        let base = base
-            .into_iter()
-            .filter_map(|(role, bytes)| Some((role, bytes?)));
-        let version = |bytes: &[u8]| {
-            let document: Option<Document> = serde_json::from_slice(bytes).ok();
-            document.map(|document| document.signed.version)
-        };
-        Ok(base
-            .chain(cached.targets)
-            .map(|(role, bytes)| (role, version(&bytes)))
-            .collect())
     }
 
     /// Whether a delegation's document, which its keys did not sign, is the one that this client verified last, while other keys were the

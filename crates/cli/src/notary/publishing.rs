@@ -7,7 +7,7 @@ use signet_keys::PassphraseError;
 use signet_tuf::editor::EditError;
 use signet_tuf::rules::{RootError, RuleError};
 use signet_tuf::update::{Mode, Scope, UpdateError};
-use signet_tuf::{Gun, RoleName};
+use signet_tuf::{Gun, KeyId, RoleName};
 
 use super::Context;
 use super::init;
@@ -87,14 +87,15 @@ async fn begin_unless_known(
 
 /// What the person is told when nothing was published. Go's log lines are written on the way.
 pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
+    let gun = opened.repository.gun().as_str();
     let failure = match error {
         Error::Key(error) => key_failure(error),
         Error::Conflict { source, .. } => {
             Failure::new(source.to_string()).hint(texts::CONFLICT_HINT)
         }
-        Error::Edit { source, .. } => edit_failure(source),
+        Error::Edit { source, .. } => edit_failure(source, gun),
         Error::Changelist(ChangelistError::Change { name, source }) => {
-            Failure::new(with_sources(source)).hint(texts::staged_unreadable(name))
+            Failure::new(with_sources(source)).hint(texts::staged_unreadable(gun, name))
         }
         _ => opened.failure(error),
     };
@@ -123,12 +124,17 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
         _ => {}
     }
     match error {
-        Error::NoSigningKeys { .. } | Error::InsufficientSignatures(_) => {
-            failure.hint(texts::SIGNING_KEYS_HINT)
+        Error::NoSigningKeys { role, keys, .. } => {
+            let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
+            failure.hint(texts::signing_keys_hint(gun, role.as_str(), &keys))
+        }
+        Error::InsufficientSignatures(lacking) => {
+            let keys: Vec<&str> = lacking.missing.iter().map(KeyId::as_str).collect();
+            failure.hint(texts::signing_keys_hint(gun, lacking.role.as_str(), &keys))
         }
         Error::NoTrustData { gun, .. } => failure.hint(texts::gone_hint(gun.as_str())),
         Error::Update(UpdateError::Rule(RuleError::Root(RootError::Rotation))) => {
-            failure.hint(texts::other_root_hint(opened.repository.gun().as_str()))
+            failure.hint(texts::other_root_hint(gun))
         }
         _ => failure,
     }
@@ -149,9 +155,8 @@ pub(super) fn key_failure(error: &signet_keys::Error) -> Failure {
 pub(super) fn new_key_failure(error: &signet_keys::Error) -> Failure {
     match error {
         // compat: nobody to ask is as good as nobody who answers.
-        signet_keys::Error::Passphrase { id, .. } => {
-            Failure::new(texts::PASSPHRASE_ATTEMPTS).hint(texts::passphrase_hint(id.as_str()))
-        }
+        signet_keys::Error::Passphrase { id, source } => Failure::new(texts::PASSPHRASE_ATTEMPTS)
+            .hint(texts::passphrase_hint(id.as_str(), role_of(source))),
         _ => key_failure(error),
     }
 }
@@ -165,16 +170,34 @@ pub(super) fn passphrase_failure(error: &PassphraseError, key: &str) -> Failure 
         }
         _ => texts::PASSPHRASE_ATTEMPTS,
     };
-    Failure::new(text).hint(texts::passphrase_hint(key))
+    Failure::new(text).hint(texts::passphrase_hint(key, role_of(error)))
+}
+
+/// The role of a key whose passphrase is not there.
+fn role_of(error: &PassphraseError) -> Option<&str> {
+    match error {
+        PassphraseError::Incorrect { alias } | PassphraseError::Unavailable { alias, .. } => {
+            Some(alias)
+        }
+        _ => None,
+    }
 }
 
 /// Why a staged change cannot be made.
-fn edit_failure(error: &EditError) -> Failure {
+fn edit_failure(error: &EditError, gun: &str) -> Failure {
     match error {
         EditError::NotATargetsRole(role) if *role != RoleName::root() => {
             Failure::new(texts::scope_not_supported(role.as_str()))
         }
-        EditError::NotDelegated(_) => Failure::new(with_sources(error)).hint(texts::ROLE_HINT),
+        EditError::NotDelegated(role) => {
+            Failure::new(with_sources(error)).hint(texts::role_hint(gun, role.as_str()))
+        }
+        EditError::OutsidePaths { role, name } => {
+            Failure::new(with_sources(error)).hint(texts::doctor_add_path(gun, role.as_str(), name))
+        }
+        EditError::TooFewKeys(role) => {
+            Failure::new(with_sources(error)).hint(texts::doctor_add_keys(gun, role.as_str()))
+        }
         _ => Failure::new(with_sources(error)),
     }
 }

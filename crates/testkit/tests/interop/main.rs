@@ -32,6 +32,7 @@ mod notary_completion;
 mod notary_delegation;
 mod notary_delete;
 mod notary_doctor;
+mod notary_hints;
 mod notary_login;
 mod notary_publish;
 mod notary_read;

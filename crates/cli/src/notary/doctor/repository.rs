@@ -122,11 +122,7 @@ fn remembered(repository: &Repository, report: &mut Report<'_>) -> Result<bool, 
             report.ok("remembered", texts::doctor_remembered(&all.join(", ")))?;
         }
         Err(error) => {
-            report.problem(
-                "remembered",
-                with_sources(&error),
-                texts::DOCTOR_MEND_FOLDER,
-            )?;
+            report.problem("remembered", with_sources(&error), texts::DOCTOR_MEND_MODE)?;
         }
     }
     Ok(repository.remembers_root().unwrap_or(false))

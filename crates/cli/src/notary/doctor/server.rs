@@ -39,7 +39,7 @@ pub(super) async fn examine(
         (None, None) => report.warning(
             "server",
             texts::doctor_server(&server.given, texts::DOCTOR_USUAL),
-            texts::DOCTOR_NAME_SERVER,
+            texts::DOCTOR_WHICH_SERVER,
         )?,
     }
     let is_here = is_loopback(&server.url);

@@ -27,7 +27,7 @@ pub(super) fn examine(
     let changes = match changelist.list() {
         Ok(changes) => changes,
         Err(error) => {
-            return report.problem("staged", with_sources(&error), texts::DOCTOR_MEND_FOLDER);
+            return report.problem("staged", with_sources(&error), texts::DOCTOR_MEND_MODE);
         }
     };
     if changes.is_empty() {

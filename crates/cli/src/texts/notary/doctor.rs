@@ -3,11 +3,11 @@
 use std::path::Path;
 
 pub use crate::texts::docker::{
-    DOCTOR_BEHIND_PROXY, DOCTOR_BUSY, DOCTOR_MACHINE, DOCTOR_MAY_PUBLISH, DOCTOR_MOVE_AWAY,
-    DOCTOR_NO_ANSWER_IN_TIME, DOCTOR_NO_SERVER, DOCTOR_OTHERS_SIGN_TOO, DOCTOR_RESTORE_KEY,
-    DOCTOR_SERVER, DOCTOR_SILENT, doctor_can_sign, doctor_may_not_publish, doctor_not_a_folder,
-    doctor_repository, doctor_root_first_use, doctor_root_known, doctor_server, doctor_some_keys,
-    doctor_staged, doctor_valid_until,
+    DOCTOR_BEHIND_PROXY, DOCTOR_BUSY, DOCTOR_MACHINE, DOCTOR_MAY_PUBLISH, DOCTOR_MEND_MODE,
+    DOCTOR_MOVE_AWAY, DOCTOR_NO_ANSWER_IN_TIME, DOCTOR_NO_SERVER, DOCTOR_OTHERS_SIGN_TOO,
+    DOCTOR_RESTORE_KEY, DOCTOR_SERVER, DOCTOR_SILENT, doctor_can_sign, doctor_may_not_publish,
+    doctor_not_a_folder, doctor_repository, doctor_root_first_use, doctor_root_known,
+    doctor_server, doctor_some_keys, doctor_staged, doctor_valid_until,
 };
 use crate::texts::quote;
 
@@ -133,9 +133,6 @@ pub fn doctor_name_role(id: &str) -> String {
 
 // The server.
 
-/// Nobody has named one.
-pub const DOCTOR_NAME_SERVER: &str =
-    "name the trust server with -s, or as remote_server.url in the configuration";
 /// No TLS.
 pub const DOCTOR_PLAIN_HTTP: &str = "the server is spoken to without TLS: no login is sent, and others can see and hold back what it says";
 /// What to do about it.
@@ -161,8 +158,6 @@ pub const DOCTOR_NOTHING_REMEMBERED: &str =
     "without the server, nothing is known of it: nothing is remembered here";
 /// A repository that is seen for the first time.
 pub const DOCTOR_FIRST_TIME: &str = "nothing is remembered of it here";
-/// What to do about files.
-pub const DOCTOR_MEND_FOLDER: &str = "check who owns it and its mode";
 /// See what was said before.
 pub const DOCTOR_SEE_ABOVE: &str = "see what is said above of the server";
 /// Nothing waits.

@@ -61,27 +61,65 @@ pub fn scope_not_supported(role: &str) -> String {
     format!("scope not supported: {}", visible(role))
 }
 
-/// Which passphrase was wrong.
+/// Which passphrase was wrong: of a key, and of the role that its file names, where that is known.
 #[must_use]
-pub fn passphrase_hint(key: &str) -> String {
+pub fn passphrase_hint(key: &str, role: Option<&str>) -> String {
+    let variable = match role {
+        Some("root") => "NOTARY_ROOT_PASSPHRASE",
+        Some("targets") => "NOTARY_TARGETS_PASSPHRASE",
+        Some("snapshot") => "NOTARY_SNAPSHOT_PASSPHRASE",
+        Some(_) => "NOTARY_DELEGATION_PASSPHRASE",
+        None => {
+            return format!(
+                "the passphrase of key {} is needed: NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE, NOTARY_SNAPSHOT_PASSPHRASE and \
+                 NOTARY_DELEGATION_PASSPHRASE go before the question on a terminal",
+                visible(key)
+            );
+        }
+    };
     format!(
-        "the passphrase of key {key} is needed: NOTARY_ROOT_PASSPHRASE, NOTARY_TARGETS_PASSPHRASE, NOTARY_SNAPSHOT_PASSPHRASE and \
-         NOTARY_DELEGATION_PASSPHRASE go before the question on a terminal"
+        "the passphrase of key {} is what {variable} holds; where that is not set it is asked for on a terminal",
+        visible(key)
     )
 }
 
 /// Which staged change makes no sense.
 #[must_use]
-pub fn staged_unreadable(name: &str) -> String {
-    format!("staged change {} cannot be made", visible(name))
+pub fn staged_unreadable(gun: &str, name: &str) -> String {
+    format!(
+        "staged change {} cannot be made: notary doctor {gun} shows its number, and notary reset {gun} -n NUMBER drops it",
+        visible(name)
+    )
 }
 
 /// Other publishers were faster each time.
 pub const CONFLICT_HINT: &str = "somebody else publishes to this repository all the time; everything is still staged, publish again";
+
 /// A change for a role that is not there.
-pub const ROLE_HINT: &str = "see the roles with 'notary delegation list', what is staged with 'notary status', and take a change back with 'notary reset -n'";
+#[must_use]
+pub fn role_hint(gun: &str, role: &str) -> String {
+    format!(
+        "notary delegation add {gun} {role} KEY.crt --all-paths makes the role, when it is staged before the change; notary delegation list {gun} shows \
+         those that are there, and notary reset {gun} -n NUMBER drops what notary status {gun} shows under it"
+    )
+}
+
 /// A document that nobody here can sign.
-pub const SIGNING_KEYS_HINT: &str = "everything is still staged; 'notary key list' shows the keys at hand, 'notary key import' brings one here";
+#[must_use]
+pub fn signing_keys_hint(gun: &str, role: &str, keys: &[&str]) -> String {
+    let options = match role {
+        "root" => "-r root".to_owned(),
+        "targets" | "snapshot" => format!("-r {role} -g {gun}"),
+        role => format!("-r {}", role.rsplit('/').next().unwrap_or(role)),
+    };
+    let keys = match keys {
+        [] => String::new(),
+        keys => format!(" ({})", keys.join(", ")),
+    };
+    format!(
+        "everything is still staged; notary key import KEY.pem {options} brings a key of {role} here{keys}, and notary publish {gun} goes on"
+    )
+}
 
 /// A repository that was published and is not there any more.
 #[must_use]
