@@ -1,7 +1,6 @@
 //! What our `notary` says on a terminal below the line that says what failed, for changes that cannot be published: the next command.
 
-use std::fs;
-
+use signet_testkit::file;
 use signet_testkit::peer::TrustServer;
 use signet_testkit::user::{Tool, User};
 
@@ -75,7 +74,7 @@ fn a_publish_that_fails_ends_with_the_next_command() {
         &["what NOTARY_TARGETS_PASSPHRASE holds"],
     );
     let changelist = owner.trust_dir().join("tuf").join(GUN).join("changelist");
-    fs::write(changelist.join("00000000000000000001_x.change"), "{").unwrap();
+    file::write(&changelist.join("00000000000000000001_x.change"), "{").unwrap();
     expect(
         &hints(&owner, &["publish", GUN]),
         &["notary reset example.com/app -n NUMBER"],

@@ -9,8 +9,10 @@ use signet_client::inventory::{
     Facts, Finding, Folder, Holder, Inventory, KeysAtHand, Severity, SourceKind,
 };
 use signet_client::{Access, Options, PinnedRoots, Repository};
+use signet_tuf::rules::RuleError;
 use signet_tuf::update::Warning;
-use signet_tuf::{BaseRole, Gun, TrustedRepository};
+use signet_tuf::{BaseRole, Gun, TrustPinning, TrustedRepository, UpdateError};
+use time::OffsetDateTime;
 
 use super::{Report, mend, staged};
 use crate::doctor::{STEP, State};
@@ -36,7 +38,7 @@ pub(super) async fn examine(
         Err(failure) => return report.failure("repository", &failure, ""),
     };
     let known = remembered(&repository, report)?;
-    let (kind, (seen, judged)) = if is_reachable {
+    let read = if is_reachable {
         let reading = look::read(&mut repository);
         let Ok(asked) = tokio::time::timeout(READING, reading).await else {
             return report.problem(
@@ -45,13 +47,18 @@ pub(super) async fn examine(
                 texts::DOCTOR_SILENT,
             );
         };
-        (SourceKind::Server, asked)
+        Read::of_server(asked, &mut repository)
     } else if known {
         report.ok("repository", texts::DOCTOR_AS_REMEMBERED)?;
-        (SourceKind::Stored, stored(gun, trust_dir, report)?)
+        Read::of_folder(gun, trust_dir, &pins, context.now())?
     } else {
         return report.skipped("repository", texts::DOCTOR_NOTHING_REMEMBERED);
     };
+    let Read {
+        kind,
+        asked: (seen, judged),
+        unpinned,
+    } = read;
     let inventory = Facts {
         gun,
         source: String::new(),
@@ -65,7 +72,19 @@ pub(super) async fn examine(
     }
     .describe();
     if let Some(trusted) = &seen.trusted {
-        trust(gun, trusted, known, &mut repository, report)?;
+        if inventory.state == signet_archive::State::Trusted && is_reachable {
+            report.ok("repository", texts::DOCTOR_REPOSITORY)?;
+        }
+        match &unpinned {
+            Some(told) => {
+                let advice = texts::doctor_not_the_pinned_root(gun.as_str(), &root_ids(trusted));
+                report.problem("pin", told, advice)?;
+            }
+            None => {
+                let is_pinned = pins.iter().any(|pinning| pinning.pins(gun));
+                trust(trusted, known, is_pinned, report)?;
+            }
+        }
         signing(&inventory, report)?;
     }
     let mend = mend::Mend {
@@ -128,56 +147,84 @@ fn remembered(repository: &Repository, report: &mut Report<'_>) -> Result<bool, 
     Ok(repository.remembers_root().unwrap_or(false))
 }
 
-/// What is remembered, judged by itself.
-fn stored(gun: &Gun, trust_dir: &Path, report: &Report<'_>) -> Result<Asked, Failure> {
-    let seen = Folder::new(trust_dir)
-        .look(gun, report.context.now(), &[])
-        .map_err(|error| Failure::new(with_sources(&error)))?;
-    Ok((seen, None))
+/// What came of reading a repository.
+struct Read {
+    kind: SourceKind,
+    asked: Asked,
+    /// Why its root would be refused, where only what is remembered speaks for it.
+    unpinned: Option<String>,
 }
 
-/// Why its root is believed, and whether it should be.
+impl Read {
+    fn of_server(asked: Asked, repository: &mut Repository) -> Self {
+        let warnings = repository.take_warnings().into_iter();
+        let unpinned = warnings
+            .filter(|warning| matches!(warning, Warning::RootNotPinned { .. }))
+            .map(|warning| warning.to_string());
+        Self {
+            kind: SourceKind::Server,
+            asked,
+            unpinned: unpinned.last(),
+        }
+    }
+
+    /// What is remembered, judged by itself.
+    fn of_folder(
+        gun: &Gun,
+        trust_dir: &Path,
+        pins: &[TrustPinning],
+        now: OffsetDateTime,
+    ) -> Result<Self, Failure> {
+        let folder = Folder::new(trust_dir);
+        let look = |pins: &[TrustPinning]| {
+            let seen = folder.look(gun, now, pins);
+            seen.map_err(|error| Failure::new(with_sources(&error)))
+        };
+        let seen = look(&[])?;
+        let unpinned = match look(pins)?.error {
+            Some(UpdateError::Rule(RuleError::Root(error))) if seen.trusted.is_some() => {
+                let warning = Warning::RootNotPinned {
+                    gun: gun.clone(),
+                    reason: error.to_string(),
+                };
+                Some(warning.to_string())
+            }
+            _ => None,
+        };
+        Ok(Self {
+            kind: SourceKind::Stored,
+            asked: (seen, None),
+            unpinned,
+        })
+    }
+}
+
+/// Why its root is believed, where nothing speaks against it.
 fn trust(
-    gun: &Gun,
     trusted: &TrustedRepository,
     known: bool,
-    repository: &mut Repository,
+    is_pinned: bool,
     report: &mut Report<'_>,
 ) -> Result<(), Failure> {
-    let root = trusted.root();
-    let ids = root
-        .body()
-        .role(BaseRole::Root)
-        .and_then(|role| role.keyids.as_deref())
-        .unwrap_or_default();
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let unpinned = repository.take_warnings().into_iter().find_map(|warning| {
-        let told = warning.to_string();
-        matches!(warning, Warning::RootNotPinned { .. }).then_some(told)
-    });
-    let is_pinned = report
-        .context
-        .pinning()?
-        .iter()
-        .any(|pinning| pinning.pins(gun));
-    let ids = ids.join(", ");
-    if let Some(told) = unpinned {
-        let advice = texts::doctor_not_the_pinned_root(gun.as_str(), &ids);
-        return report.problem("pin", told, advice);
-    }
-    let text = if is_pinned && trusted_now(trusted) {
-        texts::doctor_root_pinned(&ids)
-    } else if known {
-        texts::doctor_root_known(&ids)
-    } else {
-        texts::doctor_root_first_use(&ids)
-    };
-    report.ok("root", text)
+    let ids = root_ids(trusted);
+    report.ok(
+        "root",
+        if is_pinned {
+            texts::doctor_root_pinned(&ids)
+        } else if known {
+            texts::doctor_root_known(&ids)
+        } else {
+            texts::doctor_root_first_use(&ids)
+        },
+    )
 }
 
-/// Only what the server has was held to the pins.
-fn trusted_now(trusted: &TrustedRepository) -> bool {
-    !trusted.is_from_cache()
+/// The IDs that pins name.
+fn root_ids(trusted: &TrustedRepository) -> String {
+    let role = trusted.root().body().role(BaseRole::Root);
+    let ids = role.and_then(|role| role.keyids.as_deref());
+    let ids: Vec<String> = ids.into_iter().flatten().map(ToString::to_string).collect();
+    ids.join(", ")
 }
 
 /// Who can sign what with the keys of this folder.

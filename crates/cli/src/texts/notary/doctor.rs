@@ -5,9 +5,9 @@ use std::path::Path;
 pub use crate::texts::docker::{
     DOCTOR_BEHIND_PROXY, DOCTOR_BUSY, DOCTOR_MACHINE, DOCTOR_MAY_PUBLISH, DOCTOR_MEND_MODE,
     DOCTOR_MOVE_AWAY, DOCTOR_NO_ANSWER_IN_TIME, DOCTOR_NO_SERVER, DOCTOR_OTHERS_SIGN_TOO,
-    DOCTOR_RESTORE_KEY, DOCTOR_SERVER, DOCTOR_SILENT, doctor_can_sign, doctor_may_not_publish,
-    doctor_not_a_folder, doctor_repository, doctor_root_first_use, doctor_root_known,
-    doctor_server, doctor_some_keys, doctor_staged, doctor_valid_until,
+    DOCTOR_REPOSITORY, DOCTOR_RESTORE_KEY, DOCTOR_SERVER, DOCTOR_SILENT, doctor_can_sign,
+    doctor_may_not_publish, doctor_not_a_folder, doctor_repository, doctor_root_first_use,
+    doctor_root_known, doctor_server, doctor_some_keys, doctor_staged, doctor_valid_until,
 };
 use crate::texts::quote;
 

@@ -52,7 +52,7 @@ fn configuration_folders_and_keys_are_looked_at() {
         .find(|path| fs::read_to_string(path).unwrap().contains("role: alice"))
         .unwrap();
     let text = fs::read_to_string(&alice).unwrap();
-    fs::write(&alice, text.replace("role: alice\n", "")).unwrap();
+    file::write(&alice, text.replace("role: alice\n", "")).unwrap();
     file::write(&private.join("notes.key"), "not a key").unwrap();
     let found = Findings::of(&user, &[]);
     assert_eq!(found.of_state("problem"), [""; 0], "{:#?}", found.all);
@@ -89,13 +89,13 @@ fn configuration_folders_and_keys_are_looked_at() {
     // The configuration, pins in it, and the variable.
     let config = user.path(".notary/config.json");
     let pins = r#"{"trust_pinning":{"certs":{"a":["xyz"]},"ca":{"b":"/nowhere.pem"},"disable_tofu":true}}"#;
-    fs::write(&config, pins).unwrap();
+    file::write(&config, pins).unwrap();
     let found = Findings::of(&user, &["-s", &server.url()]);
     found.expect("pins", "ok", &["1 with root keys", "disable_tofu"]);
     found.expect("pins", "warning", &["xyz"]);
     found.expect("pins", "problem", &["trust_pinning.ca", "\"b\""]);
     found.expect("tls", "problem", &["--tlscacert"]);
-    fs::write(&config, "{").unwrap();
+    file::write(&config, "{").unwrap();
     Findings::of(&user, &[]).expect("config", "problem", &["While parsing config"]);
     fs::remove_file(&config).unwrap();
     let ca = user.path(".docker/ca.crt");

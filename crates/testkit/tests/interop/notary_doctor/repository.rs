@@ -52,6 +52,7 @@ fn a_sound_repository_has_no_problem_and_its_root_can_be_pinned() {
     let found = Findings::of(&owner, &[GUN]);
     assert_eq!(found.of_state("problem"), [""; 0], "{:#?}", found.all);
     assert_eq!(found.of_state("warning"), [""; 0], "{:#?}", found.all);
+    found.expect("repository", "ok", &["complete, signed and valid"]);
     found.expect("root", "ok", &["trusted before"]);
     found.expect(
         "signing",
@@ -106,6 +107,9 @@ fn a_sound_repository_has_no_problem_and_its_root_can_be_pinned() {
         "problem",
         &["is not the pinned one", "notary delete"],
     );
+    let away = Findings::of(&reader, &["-s", "https://localhost:1", GUN]);
+    away.expect("connection", "problem", &[]);
+    away.expect("pin", "problem", &["is not the pinned one"]);
     // Where nothing is remembered the pin holds.
     fs::remove_dir_all(reader.trust_dir()).unwrap();
     let found = Findings::of(&reader, &[GUN]);
