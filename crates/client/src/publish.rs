@@ -46,7 +46,8 @@ pub struct PublishOptions {
     /// Documents that are signed again as they are, expired or not, where their own keys vouch for them; after the edits.
     /// Default: none.
     pub renew: Vec<RoleName>,
-    /// Sign the snapshot again where its key is at hand, also when nothing else changes, as Go's notary does. Default: no.
+    /// Sign the snapshot again, or have the server do so where its key is not at hand, also when nothing else changes, as Go's notary does.
+    /// Default: no.
     pub always_snapshot: bool,
     /// Keys of earlier roots that sign a new root beside those that must, where they are at hand. Default: none.
     pub also_sign_root: Vec<PublicKey>,
@@ -230,7 +231,8 @@ impl Repository {
                 warnings: prepared.warnings,
                 changelist_left: None,
             };
-            if prepared.files.is_empty() {
+            // compat: Go uploads nothing at all then, upon which the server signs a snapshot that it keeps the key of.
+            if prepared.files.is_empty() && !options.always_snapshot {
                 self.keep(base);
                 return Ok(published);
             }
@@ -468,10 +470,8 @@ impl Repository {
             return Ok(After::Unknown);
         };
         // The answer was lost or came late, not necessarily the upload.
-        if files
-            .iter()
-            .all(|file| stored(&now, &file.role) == Some(&file.bytes))
-        {
+        let is_stored = |file: &SignedFile| stored(&now, &file.role) == Some(&file.bytes);
+        if !files.is_empty() && files.iter().all(is_stored) {
             return Ok(After::Acknowledged);
         }
         if lost {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use signet_keys::{KeyStore, MemoryKeyStore};
 use signet_tuf::editor::EditWarning;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
-use signet_tuf::update::{Answer, Mode, Scope, Step, Update, UpdateError, Warning};
+use signet_tuf::update::{Answer, Floors, Mode, Scope, Step, Update, UpdateError, Warning};
 use signet_tuf::{
     BaseRole, FirstUse, Gun, PublicKey, Received, RoleName, TrustPinning, TrustedRepository,
 };
@@ -296,6 +296,13 @@ impl Repository {
         remember: bool,
     ) -> Result<Box<TrustedRepository>, Error> {
         let (mut cached, mut floors) = (self.cache.load()?, self.cache.floors()?);
+        // Somebody has removed the documents, as `delete` of Go's notary does: the next root is a first one, and may begin at version 1.
+        if cached.root.is_none() && floors != Floors::default() {
+            floors = Floors::default();
+            if remember {
+                self.remembered(self.cache.store_floors(&floors), mode)?;
+            }
+        }
         let admitted = self.admit_old_timestamp(&mut cached, &mut floors).await?;
         let remember = remember && !admitted;
         let mut update = Update::new(

@@ -1,11 +1,10 @@
 //! `notary witness GUN ROLE…`: roles to be signed again as they are, staged.
 
 use signet_client::Edit;
-use signet_tuf::RoleName;
 
 use super::{Context, delegation, publishing, repository, staging};
 use crate::cobra::parse::Matches;
-use crate::texts::notary as texts;
+use crate::texts::{notary as texts, visible};
 use crate::ui::report::Failure;
 
 pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
@@ -15,22 +14,21 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     };
     let gun = repository::gun(name)?;
     context.config()?;
-    let roles = names
+    let edits = names
         .iter()
-        .map(|name| {
-            name.parse()
-                .map_err(|_| Failure::new(texts::no_role_to_witness(name)))
-        })
-        .collect::<Result<Vec<RoleName>, _>>()?;
+        .map(|name| Edit::witness(name))
+        .collect::<Result<Vec<Edit>, _>>()
+        .map_err(|error| Failure::new(visible(&error.to_string())))?;
     let repository = repository::open_offline(context, &gun)?;
-    let witness = |role: &RoleName| Edit::Witness { role: role.clone() };
-    staging::stage(&repository, roles.iter().map(witness))?;
+    staging::stage(&repository, edits.iter().cloned())?;
     if let Some(known) = delegation::known(&repository) {
-        for role in &roles {
-            delegation::is_known(&repository, &known, role);
+        for edit in &edits {
+            if let Edit::Witness { role } = edit {
+                delegation::is_known(&repository, &known, role);
+            }
         }
     }
-    let names: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     context.printer.out(&texts::witness_staged(&names))?;
     publishing::auto_publish(matches, context, &gun)
 }

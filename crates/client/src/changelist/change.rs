@@ -118,6 +118,9 @@ pub enum ChangeError {
     /// The kind of change is unknown.
     #[error("only target meta and delegations changes supported")]
     Kind(String),
+    /// All delegations below a role, where a single one belongs.
+    #[error("tuf: invalid role {0}. this role is not known")]
+    Pattern(String),
     /// The role's name is none.
     #[error("scope not supported: {0}")]
     Role(String),
@@ -167,7 +170,7 @@ impl Change {
         match self.kind.as_str() {
             "target" => self.target(),
             "delegation" => self.delegation(),
-            "witness" => Ok(Edit::Witness { role: self.role()? }),
+            "witness" => Edit::witness(&self.role),
             "role" => {
                 let data: RoleKeysIn = self.data()?;
                 let name = data.role.unwrap_or_else(|| self.path.clone());
@@ -265,6 +268,25 @@ impl Change {
 }
 
 impl Edit {
+    /// Signs the role of this name again as it is.
+    ///
+    /// # Errors
+    /// [`ChangeError::Pattern`] and [`ChangeError::Role`] for what names no role.
+    pub fn witness(name: &str) -> Result<Self, ChangeError> {
+        let pattern = |above: &str| {
+            above
+                .parse()
+                .is_ok_and(|role: RoleName| role.lists_targets())
+        };
+        match name.parse() {
+            Ok(role) => Ok(Self::Witness { role }),
+            Err(_) if name.strip_suffix("/*").is_some_and(pattern) => {
+                Err(ChangeError::Pattern(name.to_owned()))
+            }
+            Err(_) => Err(ChangeError::Role(name.to_owned())),
+        }
+    }
+
     /// Refuses what no repository admits, so that it is not staged in the first place.
     ///
     /// # Errors
@@ -664,6 +686,12 @@ mod tests {
             "scope not supported: snapshot"
         );
         assert!(witness(RoleName::targets()).check().is_ok());
+        let unknown = |name: &str| Edit::witness(name).unwrap_err().to_string();
+        assert_eq!(
+            unknown("targets/a/*"),
+            "tuf: invalid role targets/a/*. this role is not known"
+        );
+        assert_eq!(unknown("root/*"), "scope not supported: root/*");
         let delegation = |keys: &[PublicKey], path: &str| Edit::AddDelegation {
             role: RoleName::releases(),
             threshold: 1,

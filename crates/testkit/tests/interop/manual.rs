@@ -206,7 +206,6 @@ fn walk(server: &TrustServer, who: impl Fn(usize) -> Tool, notary: Tool) -> Vec<
                 turn += 1;
                 who(turn - 1)
             }
-            Does::Notary if step.line.starts_with("delete ") => Tool::Notary,
             Does::Notary => notary,
             Does::Shell => Tool::DockerItself,
         };

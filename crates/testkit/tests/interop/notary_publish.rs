@@ -232,6 +232,7 @@ fn a_repository_is_begun_and_published_as_go_does() {
         _ => Fault::None,
     });
     pair.agree(&["publish", GUN]);
+    pair.agree(&["remove", GUN, "v9"]);
     let conflict = br#"{"errors":[{"code":"VERSION","message":"m","detail":{}}]}"#;
     pair.set(move |method, _| match method {
         "POST" => Fault::RefusedWith(400, conflict.to_vec()),
@@ -242,6 +243,8 @@ fn a_repository_is_begun_and_published_as_go_does() {
         said.ends_with("\n* fatal: trust server rejected operation.\n\n"),
         "{said}"
     );
+    let (status, _) = pair.agree(&["status", GUN]);
+    assert!(status.contains("    v9\n"), "{status}");
 }
 
 /// Case 7: the key files and the first documents.

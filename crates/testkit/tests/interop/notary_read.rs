@@ -473,5 +473,14 @@ fn what_is_remembered_stands_in_for_a_server_that_is_away_and_for_no_other() {
                 && our.stdout.contains(fault),
             "{our}"
         );
+        let words = ["-s", &server, "--tlscacert", "other.crt", "publish", GUN];
+        let our = pair.1.run(Tool::OurNotary, &words).unwrap();
+        assert_eq!(our.code, Some(1), "{our}");
+        assert!(
+            our.stdout
+                .contains("\n* fatal: the trust server could not be verified: ")
+                && our.stdout.contains(fault),
+            "{our}"
+        );
     }
 }

@@ -158,12 +158,6 @@ pub fn purge_staged(gun: &str, keys: &[&str]) -> String {
 /// Without a role.
 pub const WITNESS_ARGUMENTS: &str = "Please provide a GUN and at least one role to witness";
 
-/// A name that no role has.
-#[must_use]
-pub fn no_role_to_witness(role: &str) -> String {
-    format!("scope not supported: {}", visible(role))
-}
-
 /// Roles will be signed again.
 #[must_use]
 pub fn witness_staged(roles: &[&str]) -> String {

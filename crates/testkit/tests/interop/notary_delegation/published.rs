@@ -286,6 +286,11 @@ fn impossible_roles(worlds: &Worlds) {
             "targets/unknown",
             "tuf: invalid role targets/unknown. this role is not known",
         ),
+        (
+            "targets/*",
+            "tuf: invalid role targets/*. this role is not known",
+        ),
+        ("root/*", "scope not supported: root/*"),
     ] {
         let fatal = format!("\n* fatal: {reason}\n");
         for world in &worlds.0 {

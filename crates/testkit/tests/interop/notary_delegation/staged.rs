@@ -367,6 +367,11 @@ fn roles_are_marked_for_witnessing_as_go_marks_them() {
         ("root", "type of root change not yet supported: witness"),
         ("bogus", "scope not supported: bogus"),
         ("targets/A", "scope not supported: targets/A"),
+        (
+            "targets/*",
+            "tuf: invalid role targets/*. this role is not known",
+        ),
+        ("root/*", "scope not supported: root/*"),
         ("", "scope not supported: "),
     ] {
         let words = ["witness", GUN, "targets/jeff", role];
