@@ -2,7 +2,7 @@
 //!
 //! Go deletes the old key before the server has said anything, so that a lost answer can cost the only key of a published role. Here both keys
 //! are there while nobody knows which of them counts: the new one is stored before the upload, and the old one goes when the server has
-//! acknowledged. Which rotations wait for that is [written down](pending), so that the next one can bring an interrupted one to its end.
+//! acknowledged. Which rotations wait for that is written down (`pending`), so that the next one can bring an interrupted one to its end.
 
 mod legacy;
 mod pending;

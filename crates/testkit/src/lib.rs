@@ -8,7 +8,7 @@
 //! * [`certificate`]: certificate authorities for one test (feature `tls`).
 //! * [`fleet`]: many repositories of every kind on a trust server, with what is true of each (feature `tls`).
 //! * [`mint`]: keys that sign tokens of any content (feature `tls`).
-//! * [`recorded`]: 333 recorded runs of Go's client against hostile servers, to be replayed (feature `recorded`).
+//! * `recorded`: 333 recorded runs of Go's client against hostile servers, to be replayed (feature `recorded`).
 //!
 //! A peer that is not installed makes the caller fail with the command that installs it; nothing is ever skipped.
 
