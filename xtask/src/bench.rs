@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use signet_testkit::program::{DOCKER, NOTARY_SERVER};
+use signet_testkit::program::{DOCKER, NOTARY, NOTARY_SERVER};
 
 use crate::{cargo, packages};
 
@@ -11,7 +11,7 @@ use crate::{cargo, packages};
 /// # Errors
 /// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
 pub(crate) fn run(part: &[String]) -> anyhow::Result<()> {
-    packages::install(&[DOCKER, NOTARY_SERVER])?;
+    packages::install(&[DOCKER, NOTARY, NOTARY_SERVER])?;
     let build = [
         "build",
         "--release",

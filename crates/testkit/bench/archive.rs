@@ -6,8 +6,6 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -18,6 +16,7 @@ use signet_testkit::process::children_cpu_time;
 use signet_testkit::user::Tool;
 
 use crate::load::{self, Load};
+use crate::watch::{mebibytes, run_and_watch};
 
 /// Repositories, few and many: what the client holds must not grow with them.
 const SIZES: [usize; 2] = [200, 2000];
@@ -103,11 +102,6 @@ fn ratio(line: &Line) -> f64 {
     line.create.wall.as_secs_f64() / line.replay.wall.as_secs_f64()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure in a table")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
 fn measure(size: usize) -> anyhow::Result<Line> {
     let started = Instant::now();
     let mut fleet = Fleet::uniform(size, TAGS)?;
@@ -132,7 +126,8 @@ fn measure(size: usize) -> anyhow::Result<Line> {
     for _ in 0..ROUNDS {
         let mut command = user.command(Tool::OurNotary, &words)?;
         creates.push(timed(&mut fleet, || {
-            peak = peak.max(run_and_watch(&mut command)?);
+            let seen = run_and_watch(&mut command)?.context("the kernel's account")?;
+            peak = peak.max(seen);
             Ok(())
         })?);
     }
@@ -169,30 +164,6 @@ fn timed(fleet: &mut Fleet, mut work: impl FnMut() -> anyhow::Result<()>) -> any
         server: fleet.server_mut().service().cpu_time()? - server,
         client: children_cpu_time()? - client,
     })
-}
-
-/// Runs a command and gives the most memory that it had resident, in bytes.
-fn run_and_watch(command: &mut Command) -> anyhow::Result<u64> {
-    let mut child = command.stdout(std::process::Stdio::null()).spawn()?;
-    let account = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        // The kernel keeps the high-water mark, so that little is missed between two looks.
-        peak = peak.max(resident(Path::new(&account)).unwrap_or(0));
-        if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "archive create fails: {status}");
-            ensure!(peak > 0, "the kernel's account could not be read");
-            return Ok(peak);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn resident(account: &Path) -> Option<u64> {
-    let text = fs::read_to_string(account).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// The questions that an archive says were asked, and the changefeed of each repository, for as many connections as repositories were fetched at

@@ -1,13 +1,16 @@
 //! Speed beside the Go programs, in one run: CPU time of whole processes, interleaved blocks, medians, ratios.
 //!
-//! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead. Ratios mean something on any machine; absolute times only on this one.
+//! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead, and
+//! `cargo xtask bench notary` the commands of `notary`. Ratios mean something on any machine; absolute times only on this one.
 
 #![expect(clippy::print_stdout, reason = "its output is the report")]
 
 mod archive;
 mod load;
+mod notary;
 mod publication;
 mod report;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match part.as_deref() {
         None => run(),
         Some("archive") => archive::run(),
+        Some("notary") => notary::run(),
         Some(other) => Err(anyhow::anyhow!("nothing is measured under {other:?}")),
     };
     match outcome {

@@ -112,6 +112,15 @@ impl Fleet {
         Self::on(TrustServer::go()?, Recipe::uniform(size, tags))
     }
 
+    /// Repositories with `targets` of this many names and three more each, on Go's server. Their owner signs all but the timestamp, as notary
+    /// begins a repository.
+    ///
+    /// # Errors
+    /// When `notary-server` is not installed or refuses something.
+    pub fn owned(sizes: &[usize]) -> anyhow::Result<Self> {
+        Self::on(TrustServer::go()?, Recipe::owned(sizes))
+    }
+
     /// As [`Fleet::small`], on a server that is there already and has nothing.
     ///
     /// # Errors

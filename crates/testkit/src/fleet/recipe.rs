@@ -59,6 +59,15 @@ impl Recipe {
             .collect()
     }
 
+    /// Repositories with this many names in `targets`, which their owner signs with all else but the timestamp.
+    pub(super) fn owned(sizes: &[usize]) -> Vec<Self> {
+        let owned = |(turn, &tags)| Self {
+            tags,
+            ..Self::new(Kind::OwnSnapshot, turn)
+        };
+        sizes.iter().enumerate().map(owned).collect()
+    }
+
     fn new(kind: Kind, turn: usize) -> Self {
         let gun = match kind {
             Kind::OddName => odd_name(turn),
@@ -68,7 +77,10 @@ impl Recipe {
             gun,
             kind,
             turn,
-            tags: MANY_TAGS,
+            tags: match kind {
+                Kind::ManyTags => MANY_TAGS,
+                _ => 0,
+            },
         }
     }
 
@@ -91,6 +103,9 @@ impl Recipe {
             Kind::Plain | Kind::OddName => plain(&mut repository, client)?,
             Kind::OwnSnapshot => {
                 repository.own_snapshot(&keys.snapshot);
+                for number in 0..self.tags {
+                    repository.tag("targets", &format!("v1.{number}"));
+                }
                 plain(&mut repository, client)?;
             }
             Kind::Signers => signers(&mut repository, keys, client)?,
