@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use signet_tuf::update::{Cached, Floors, MAX_ROLES, MAX_ROOT_BYTES};
+use signet_tuf::update::{
+    Cached, Floors, MAX_DOCUMENT_BYTES, MAX_ROLES, MAX_ROOT_BYTES, MAX_UPDATE_BYTES,
+};
 use signet_tuf::{BaseRole, RoleName};
 
 use crate::layout::{FileError, Layout, read_bounded, write_atomic};
@@ -104,8 +106,11 @@ impl Cache for FolderCache {
             targets: BTreeMap::new(),
         };
         let (delegations, _) = self.delegations();
+        let mut room = MAX_UPDATE_BYTES;
         for role in std::iter::once(RoleName::targets()).chain(delegations) {
-            if let Some(bytes) = read_bounded(&self.layout.document(&role), MAX_ROOT_BYTES)? {
+            let limit = room.min(MAX_DOCUMENT_BYTES);
+            if let Some(bytes) = read_bounded(&self.layout.document(&role), limit)? {
+                room = room.saturating_sub(bytes.len() as u64);
                 cached.targets.insert(role, bytes);
             }
         }
@@ -259,6 +264,20 @@ mod tests {
         assert!(cache.load().unwrap().targets.is_empty());
         assert!(other.join("x.json").exists());
         assert!(!layout.metadata().join("targets/a").exists());
+    }
+
+    /// A document of 100,000 targets is larger than any root.
+    #[test]
+    fn documents_are_found_again_as_large_as_they_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), &"a".parse().unwrap()).unwrap();
+        let cache = FolderCache::new(layout);
+        let large = vec![b'x'; usize::try_from(MAX_ROOT_BYTES).unwrap() + 1];
+        cache.store(&RoleName::targets(), &large).unwrap();
+        cache.store(&RoleName::root(), &large).unwrap();
+        let cached = cache.load().unwrap();
+        assert!(cached.targets[&RoleName::targets()] == large);
+        assert!(cached.root.is_none());
     }
 
     #[test]

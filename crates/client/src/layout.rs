@@ -252,13 +252,13 @@ pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> Result<Option<Bytes>,
         )
     };
     let error = FileError::at("read", path);
-    match fs::metadata(path) {
+    let length = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() || metadata.len() > max_bytes => return Ok(None),
-        Ok(_) => {}
+        Ok(metadata) => metadata.len(),
         Err(e) if absent(&e) => return Ok(None),
         Err(e) => return Err(error(e)),
-    }
-    let mut bytes = Vec::new();
+    };
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     let read = File::open(path).and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes));
     match read {
         Ok(n) if n as u64 > max_bytes => Ok(None),

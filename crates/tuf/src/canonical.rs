@@ -18,6 +18,8 @@ use serde_json::ser::{CharEscape, Formatter, Serializer};
 pub const MAX_DEPTH: usize = 64;
 /// Most characters in a number.
 pub const MAX_NUMBER_LEN: usize = 400;
+/// Digits of numbers that every reader takes for the same integer.
+const PLAIN_DIGITS: usize = 14;
 
 /// Why text has no canonical form.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -65,6 +67,125 @@ pub fn canonicalize(text: &[u8]) -> Result<Vec<u8>, JsonError> {
     Ok(out)
 }
 
+/// The end of the JSON value that begins at `start`, `depth` levels down, where it is its own canonical form. `None` where it may not be: [`canonicalize`] knows.
+///
+/// Documents are written so, which spares their readers a copy. `bytes` are UTF-8.
+fn canonical_end(bytes: &[u8], start: usize, depth: usize) -> Option<usize> {
+    let mut check = Check { bytes, at: start };
+    check.value(depth)?;
+    Some(check.at)
+}
+
+/// A reader that gives up at whatever is not plainly canonical.
+struct Check<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Check<'a> {
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied();
+        self.at += 1;
+        byte
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let is_there = self.bytes.get(self.at..)?.starts_with(word);
+        self.at += word.len();
+        is_there.then_some(())
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match self.bytes.get(self.at)? {
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => None,
+        }
+    }
+
+    /// Names in rising order cannot be there twice.
+    fn object(&mut self, depth: usize) -> Option<()> {
+        self.at += 1;
+        if self.bytes.get(self.at)? == &b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        let mut last: Option<&[u8]> = None;
+        loop {
+            if self.bytes.get(self.at)? != &b'"' {
+                return None;
+            }
+            let name = self.string()?;
+            if last.is_some_and(|last| last >= name) || self.next()? != b':' {
+                return None;
+            }
+            last = Some(name);
+            self.value(depth + 1)?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Option<()> {
+        self.at += 1;
+        if self.bytes.get(self.at)? == &b']' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            match self.next()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A string without escapes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let text = self.bytes.get(self.at + 1..)?;
+        let length = plain_length(text);
+        self.at += length + 2;
+        (text.get(length)? == &b'"').then_some(text.get(..length)?)
+    }
+
+    /// A plain integer, which is its own canonical form, but for "-0".
+    fn number(&mut self) -> Option<()> {
+        let rest = self.bytes.get(self.at..)?;
+        let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+        let count = digits
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let length = count + rest.len() - digits.len();
+        let goes_on = matches!(digits.get(count), Some(b'.' | b'e' | b'E'));
+        let begins_with_zero = digits.first() == Some(&b'0');
+        self.at += length;
+        let is_plain =
+            (1..=PLAIN_DIGITS).contains(&count) && !goes_on && !(begins_with_zero && length > 1);
+        is_plain.then_some(())
+    }
+}
+
+/// How many bytes at the beginning of a string's text stand for themselves.
+fn plain_length(text: &[u8]) -> usize {
+    text.iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+        .unwrap_or(text.len())
+}
+
 /// The canonical form of a value of ours, whose structures declare their members in sorted order.
 ///
 /// # Errors
@@ -79,28 +200,32 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::E
 #[must_use]
 pub fn to_file_form(canonical: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(canonical.len() + 64);
+    push_file_form(&mut out, canonical);
+    out
+}
+
+/// Appends the text of `canonical` as it stands in stored documents.
+pub(crate) fn push_file_form(out: &mut Vec<u8>, canonical: &[u8]) {
     let mut rest = canonical;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped: &[u8] = match byte {
-            b'<' => b"\\u003c",
-            b'>' => b"\\u003e",
-            b'&' => b"\\u0026",
-            0xe2 if tail.starts_with(&[0x80, 0xa8]) => b"\\u2028",
-            0xe2 if tail.starts_with(&[0x80, 0xa9]) => b"\\u2029",
-            _ => {
-                out.push(byte);
-                rest = tail;
-                continue;
-            }
+    loop {
+        let plain = rest
+            .iter()
+            .position(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2))
+            .unwrap_or(rest.len());
+        let (before, special) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(before);
+        let (escaped, length): (&[u8], usize) = match special {
+            [] => return,
+            [b'<', ..] => (b"\\u003c", 1),
+            [b'>', ..] => (b"\\u003e", 1),
+            [b'&', ..] => (b"\\u0026", 1),
+            [0xe2, 0x80, 0xa8, ..] => (b"\\u2028", 3),
+            [0xe2, 0x80, 0xa9, ..] => (b"\\u2029", 3),
+            [other, ..] => (std::slice::from_ref(other), 1),
         };
         out.extend_from_slice(escaped);
-        rest = if byte == 0xe2 {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
+        rest = special.get(length..).unwrap_or_default();
     }
-    out
 }
 
 /// Whether a name can be written by Go programs: control characters have no stored form there.
@@ -180,6 +305,18 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// The text from `start` up to what is next.
+    pub(crate) fn text_from(&self, start: usize) -> Option<&'a str> {
+        self.text.get(start..self.at)
+    }
+
+    /// Passes over a value that is its own canonical form. Nothing is passed over where it may not be.
+    pub(crate) fn canonical_value(&mut self, depth: usize) -> bool {
+        let end = canonical_end(self.bytes, self.at, depth);
+        self.at = end.unwrap_or(self.at);
+        end.is_some()
     }
 
     pub(crate) fn white_space(&mut self) {
@@ -359,10 +496,7 @@ impl<'a> Scanner<'a> {
     /// Takes what stands for itself in a string and appends it.
     fn plain(&mut self, out: &mut Vec<u8>) -> &'a [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|b| matches!(b, b'"' | b'\\' | 0..0x20))
-            .unwrap_or(rest.len());
+        let length = plain_length(rest);
         self.at += length;
         let plain = rest.get(..length).unwrap_or_default();
         out.extend_from_slice(plain);
@@ -441,8 +575,11 @@ impl<'a> Scanner<'a> {
         if literal.len() > MAX_NUMBER_LEN {
             return Err(refused());
         }
-        // A plain integer of up to 15 digits is its own canonical form, but for "-0".
-        if literal.len() <= 15 && literal != "-0" && !literal.contains(['.', 'e', 'E']) {
+        // A plain integer is its own canonical form, but for "-0".
+        if literal.len() <= PLAIN_DIGITS + 1
+            && literal != "-0"
+            && !literal.contains(['.', 'e', 'E'])
+        {
             out.extend_from_slice(literal.as_bytes());
             return Ok(());
         }
@@ -525,6 +662,53 @@ mod tests {
                 String::from_utf8_lossy(text)
             );
         }
+    }
+
+    #[test]
+    fn what_is_canonical_needs_no_other_form() {
+        let ends = |text: &str| canonical_end(text.as_bytes(), 0, 0);
+        for text in [
+            "{}",
+            "[]",
+            "{\"a\":1,\"b\":{\"\":[true,false,null]},\"é\":\"<&\u{7f}\"}",
+            "-12345678901234",
+            "0",
+            r#""x""#,
+        ] {
+            assert_eq!(ends(text), Some(text.len()), "{text}");
+            assert_eq!(canonicalize(text.as_bytes()).unwrap(), text.as_bytes());
+        }
+        // What follows belongs to somebody else.
+        assert_eq!(ends("[1]]"), Some(3));
+        assert_eq!(canonical_end(b"{\"a\":[2],", 5, 1), Some(8));
+        for text in [
+            "",
+            " 1",
+            "[1, 2]",
+            "[1,]",
+            r#"{"b":1,"a":2}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a" :1}"#,
+            r#"{"a":1"#,
+            r#""a\"b""#,
+            r#""\u0061""#,
+            "\"a\nb\"",
+            r#""a"#,
+            "-0",
+            "01",
+            "-",
+            "1.0",
+            "1e2",
+            "123456789012345",
+            "nul",
+        ] {
+            assert_eq!(ends(text), None, "{text}");
+        }
+        assert_eq!(ends(&"[".repeat(100_000)), None);
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(ends(&deep(MAX_DEPTH + 1)).is_some());
+        assert!(ends(&deep(MAX_DEPTH + 2)).is_none());
+        assert!(canonicalize(deep(MAX_DEPTH + 2).as_bytes()).is_err());
     }
 
     #[test]

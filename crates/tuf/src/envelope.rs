@@ -157,6 +157,22 @@ pub struct Received<T> {
     unknown_inside: OnceLock<Option<String>>,
 }
 
+/// The number that a document bears, where it can be read without reading the rest. Nothing else about the document is looked at.
+pub(crate) fn version_of(raw: &[u8]) -> Option<Version> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        signed: Signed,
+    }
+
+    #[derive(Deserialize)]
+    struct Signed {
+        version: Version,
+    }
+
+    let envelope: Envelope = serde_json::from_slice(raw).ok()?;
+    Some(envelope.signed.version)
+}
+
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
 struct WireSignature {
@@ -179,7 +195,7 @@ impl<T: Metadata> Received<T> {
     pub fn parse(role: &RoleName, raw: Bytes) -> Result<Self, ParseError> {
         tally::parsed();
         let mut scanner = Scanner::new(&raw)?;
-        let mut message = Vec::new();
+        let mut message = Bytes::new();
         let mut scratch = Vec::new();
         let (mut signed_text, mut signatures_text) = (None, None);
         let (mut unknown_outside, mut names) = (None, BTreeSet::new());
@@ -204,10 +220,15 @@ impl<T: Metadata> Received<T> {
                 scanner.white_space();
                 let start = scanner.offset();
                 if *name == *b"signed" {
-                    message.reserve(raw.len());
-                    message.clear();
-                    scanner.value(&mut message, 1)?;
-                    signed_text = raw.get(start..scanner.offset());
+                    // As it stands it is canonical in what clients publish.
+                    message = if scanner.canonical_value(1) {
+                        raw.slice(start..scanner.offset())
+                    } else {
+                        let mut form = Vec::with_capacity(raw.len());
+                        scanner.value(&mut form, 1)?;
+                        form.into()
+                    };
+                    signed_text = scanner.text_from(start);
                 } else {
                     scratch.clear();
                     scanner.value(&mut scratch, 1)?;
@@ -237,7 +258,7 @@ impl<T: Metadata> Received<T> {
             signatures_text.unwrap_or(b"null"),
             &mut unknown_outside,
         )?;
-        let signed_text = signed_text.filter(|text| *text != b"null");
+        let signed_text = signed_text.filter(|text| *text != "null");
         let Some(signed_text) = signed_text else {
             // Go looks for signatures before it looks for what they cover, but for root.
             let role = role.clone();
@@ -254,11 +275,11 @@ impl<T: Metadata> Received<T> {
                 "{role}: signed is not an object"
             )));
         }
-        let body: T = serde_json::from_slice(signed_text)
+        let body: T = serde_json::from_str(signed_text)
             .map_err(|e| ParseError::Shape(format!("{role}: {e}")))?;
         Ok(Self {
             role: role.clone(),
-            message: message.into(),
+            message,
             body,
             signatures,
             unknown_outside,
@@ -504,7 +525,7 @@ impl<T: Metadata> Verified<T> {
 pub fn encode(canonical_signed: &[u8], signatures: &[Signature]) -> Bytes {
     let mut out = Vec::with_capacity(canonical_signed.len() + 64 + signatures.len() * 200);
     out.extend_from_slice(b"{\"signed\":");
-    out.extend_from_slice(&canonical::to_file_form(canonical_signed));
+    canonical::push_file_form(&mut out, canonical_signed);
     out.extend_from_slice(b",\"signatures\":[");
     for (i, signature) in signatures.iter().enumerate() {
         if i > 0 {

@@ -39,7 +39,7 @@ pub use envelope::{
 pub use expiry::Expiry;
 pub use gun::{Gun, InvalidGun};
 pub use key::{KeyId, KeyKind, PublicKey};
-pub use lookup::{FoundDelegation, FoundTarget};
+pub use lookup::{FoundDelegation, FoundTarget, ListedTarget};
 pub use metadata::{Delegation, Delegations, Root, Snapshot, Target, Targets, Timestamp, Version};
 pub use path::MetadataPath;
 pub use pinning::{FirstUse, TrustPinning};

@@ -77,6 +77,27 @@ pub struct FoundTarget {
     pub valid_until: Expiry,
 }
 
+/// A target, and who says so, as they stand in the loaded documents.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedTarget<'a> {
+    /// The role whose document lists it.
+    pub role: &'a RoleName,
+    /// Its name; for Docker the tag.
+    pub name: &'a str,
+    /// Length, digests and custom data.
+    pub target: &'a Target,
+}
+
+impl<'a> From<&'a FoundTarget> for ListedTarget<'a> {
+    fn from(found: &'a FoundTarget) -> Self {
+        Self {
+            role: &found.role,
+            name: &found.name,
+            target: &found.target,
+        }
+    }
+}
+
 /// A delegation, as its parent's document lists it.
 #[derive(Clone, Debug)]
 pub struct FoundDelegation {
@@ -244,9 +265,28 @@ impl TrustedRepository {
     /// All targets that [`TrustedRepository::lookup`] finds with the same roles, by name.
     #[must_use]
     pub fn list(&self, roles: &[RoleName]) -> Vec<FoundTarget> {
+        let mut ends: BTreeMap<&RoleName, Expiry> = BTreeMap::new();
+        self.listed(roles)
+            .into_iter()
+            .map(|listed| {
+                let end = ends.entry(listed.role);
+                let end = end.or_insert_with(|| self.valid_until(listed.role));
+                FoundTarget {
+                    role: listed.role.clone(),
+                    name: listed.name.to_owned(),
+                    target: listed.target.clone(),
+                    valid_until: end.clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// As [`TrustedRepository::list`] without copies, which a large repository has many of.
+    #[must_use]
+    pub fn listed(&self, roles: &[RoleName]) -> Vec<ListedTarget<'_>> {
         let default = [RoleName::targets()];
         let roles = if roles.is_empty() { &default } else { roles };
-        let mut found: BTreeMap<&str, FoundTarget> = BTreeMap::new();
+        let mut found = Vec::new();
         for (i, start) in roles.iter().enumerate() {
             let route = Route {
                 target: None,
@@ -254,17 +294,21 @@ impl TrustedRepository {
                 skip: &others(roles, i),
             };
             for visit in self.walk(route) {
-                let valid_until = self.valid_until(&visit.role);
-                for (name, target) in &visit.document.targets {
-                    if visit.paths.allow(name) && self.covers(name) {
-                        found
-                            .entry(name)
-                            .or_insert_with(|| visit.found(name, target, &valid_until));
-                    }
-                }
+                let Some((role, _)) = self.all_targets().get_key_value(&visit.role) else {
+                    continue;
+                };
+                let targets = visit.document.targets.iter();
+                found.extend(
+                    targets
+                        .filter(|(name, _)| visit.paths.allow(name) && self.covers(name))
+                        .map(|(name, target)| ListedTarget { role, name, target }),
+                );
             }
         }
-        found.into_values().collect()
+        // Of equal names the first one found stays first. Each document is in order already, which such a sort makes use of.
+        found.sort_by_key(|listed| listed.name);
+        found.dedup_by_key(|listed| listed.name);
+        found
     }
 
     /// Every role's entry for `name`, or for every name, in the order of the walk. Who signed what, in other words.

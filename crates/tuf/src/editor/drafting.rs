@@ -45,7 +45,7 @@ impl RepositoryEditor<'_> {
         match (self.previous_root, &self.root.stored) {
             // Initialised here and never published: it goes out as it is, where it was not changed meanwhile.
             (None, Some((_, signatures))) if !self.root.changed => {
-                let message = self.write(&role, &*self.root.body)?;
+                let message = checked(&role, canonical::to_vec(&*self.root.body))?;
                 let mut draft = Draft::new(role, self.root.body.version, message, vec![own]);
                 draft.keep_signatures(signatures);
                 Ok(Some(draft))
@@ -147,30 +147,29 @@ impl RepositoryEditor<'_> {
                 version: document.base,
             });
         }
-        let mut body = document.body.clone().into_owned();
         let version = document.base + 1;
-        body.set_version(version);
-        body.set_expires(Expiry::at(self.now + lifetime));
-        let message = self.write(role, &body)?;
+        let expires = Expiry::at(self.now + lifetime);
+        let message = checked(role, document.body.to_renewed(version, expires))?;
         Ok(Draft::new(role.clone(), version, message, demands))
     }
+}
 
-    fn write<T: Metadata>(&self, role: &RoleName, body: &T) -> Result<Bytes, EditError> {
-        let message = canonical::to_vec(body).map_err(|source| EditError::Write {
-            role: role.clone(),
-            source,
-        })?;
-        // Read from a document that escaped it. In ours it would stand raw, and no reader would take the file.
-        if let Some(at) = message.iter().position(|byte| *byte < 0x20) {
-            let from = message
-                .get(at.saturating_sub(20)..at + 1)
-                .unwrap_or_default();
-            return Err(EditError::ControlCharacter(
-                String::from_utf8_lossy(from).into_owned(),
-            ));
-        }
-        Ok(message.into())
+/// The text of a document, where programs can read it again.
+fn checked(role: &RoleName, text: Result<Vec<u8>, serde_json::Error>) -> Result<Bytes, EditError> {
+    let message = text.map_err(|source| EditError::Write {
+        role: role.clone(),
+        source,
+    })?;
+    // Read from a document that escaped it. In ours it would stand raw, and no reader would take the file.
+    if let Some(at) = message.iter().position(|byte| *byte < 0x20) {
+        let from = message
+            .get(at.saturating_sub(20)..at + 1)
+            .unwrap_or_default();
+        return Err(EditError::ControlCharacter(
+            String::from_utf8_lossy(from).into_owned(),
+        ));
     }
+    Ok(message.into())
 }
 
 /// An entry for unchanged bytes: their digests are in the present entry, which was checked against them.

@@ -16,7 +16,7 @@ pub use timestamp::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{BaseRole, Expiry, RoleName};
+use crate::{BaseRole, Expiry, RoleName, canonical};
 
 /// Number of a document, from 1, +1 per signing. Kept as read: structure checks refuse what is below 1.
 pub type Version = i64;
@@ -44,6 +44,16 @@ pub trait Metadata: DeserializeOwned + Serialize + Clone + std::fmt::Debug {
     fn expires(&self) -> &Expiry;
     /// Sets the end of validity, for a new document.
     fn set_expires(&mut self, expires: Expiry);
+    /// The canonical text of this document with another number and end of validity.
+    ///
+    /// # Errors
+    /// As [`canonical::to_vec`].
+    fn to_renewed(&self, version: Version, expires: Expiry) -> Result<Vec<u8>, serde_json::Error> {
+        let mut renewed = self.clone();
+        renewed.set_version(version);
+        renewed.set_expires(expires);
+        canonical::to_vec(&renewed)
+    }
     /// Checks what the form itself demands, in Go's order.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::digest::null_is_default;
 use crate::object::{only_objects, written_as_derived};
 use crate::{
     BaseRole, Expiry, FileMeta, Hashes, InvalidRole, KeyId, PublicKey, RoleKeys, RoleName,
+    canonical,
 };
 
 /// The `signed` part of a targets or delegation document.
@@ -29,6 +30,17 @@ pub struct Targets {
     /// Number of this document.
     #[serde(default, deserialize_with = "null_is_default")]
     pub version: Version,
+}
+
+/// [`Targets`] with another number and end of validity, without a copy of what may be many targets.
+#[derive(Serialize)]
+struct Renewed<'a> {
+    #[serde(rename = "_type")]
+    kind: &'a str,
+    delegations: &'a Delegations,
+    expires: Expiry,
+    targets: &'a BTreeMap<String, Target>,
+    version: Version,
 }
 
 /// Length, digests and free data of a target.
@@ -198,6 +210,23 @@ impl Metadata for Targets {
         self.expires = expires;
     }
 
+    fn to_renewed(&self, version: Version, expires: Expiry) -> Result<Vec<u8>, serde_json::Error> {
+        let Self {
+            kind,
+            delegations,
+            expires: _,
+            targets,
+            version: _,
+        } = self;
+        canonical::to_vec(&Renewed {
+            kind,
+            delegations,
+            expires,
+            targets,
+            version,
+        })
+    }
+
     fn validate(&self, role: &RoleName) -> Result<(), InvalidStructure> {
         validate_common(role, &self.kind, "Targets", self.version)?;
         let invalid = |reason| InvalidStructure {
@@ -234,5 +263,22 @@ impl Metadata for Targets {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewed_document_differs_in_number_and_end_alone() {
+        let text = r#"{"_type":"Targets","delegations":{"keys":{},"roles":[{"keyids":[],"name":"targets/a","paths":[""],"threshold":1}]},"expires":"2030-01-01T00:00:00Z","targets":{"v1":{"custom":{"a":1},"hashes":{"sha256":"AAAA"},"length":5}},"version":7}"#;
+        let document: Targets = serde_json::from_str(text).unwrap();
+        let expires = Expiry::parse("2031-02-03T04:05:06Z").unwrap();
+        let renewed = document.to_renewed(8, expires).unwrap();
+        let expected = text
+            .replace("2030-01-01T00:00:00Z", "2031-02-03T04:05:06Z")
+            .replace(":7}", ":8}");
+        assert_eq!(String::from_utf8(renewed).unwrap(), expected);
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Answer, Cached, Fetch, Floors, MAX_UPDATE_BYTES, Mode, Scope, Step, TrustedRepository,
     Unusable, UpdateError, Warning,
 };
+use crate::envelope::version_of;
 use crate::lookup::Paths;
 use crate::metadata::Metadata;
 use crate::pinning::TrustPinning;
@@ -367,6 +368,10 @@ impl Update {
         let Some(bytes) = cached else {
             return remembered;
         };
+        // The cached document matters only where it is newer, which hardly any is: large ones are not read for nothing.
+        if version_of(bytes).is_none_or(|version| version <= remembered.max(offered)) {
+            return remembered;
+        }
         let Ok(old) = Received::<T>::parse(keys.role(), bytes.clone()) else {
             return remembered;
         };
