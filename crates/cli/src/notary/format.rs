@@ -1,5 +1,7 @@
 //! What the output looks like: text for people, JSON for programs.
 
+use std::io;
+
 use serde::Serialize;
 
 use super::Context;
@@ -32,12 +34,11 @@ pub(super) fn lines<T: Serialize>(
     things: impl IntoIterator<Item = T>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut text = String::new();
-    for thing in things {
-        let line =
-            crate::texts::json::line(&thing).map_err(|error| Failure::new(error.to_string()))?;
-        text.push_str(&line);
-        text.push('\n');
-    }
-    Ok(context.printer.out(&text)?)
+    let written = context.printer.out_with(|out| {
+        things.into_iter().try_for_each(|thing| {
+            let line = crate::texts::json::line(&thing).map_err(io::Error::other)?;
+            writeln!(out, "{line}")
+        })
+    });
+    Ok(written?)
 }

@@ -1,12 +1,14 @@
 //! `notary list GUN [-r ROLE,…]`: the targets of a repository, each from the first role that has it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use signet_client::Access;
 use signet_tuf::digest::HashAlgorithm;
-use signet_tuf::{FoundTarget, RoleName, TrustedRepository};
+use signet_tuf::{ListedTarget, RoleName, Target, TrustedRepository};
 
 use super::Context;
 use super::format::{self, Format};
@@ -29,13 +31,13 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(found: &FoundTarget) -> Self {
+    pub(super) fn of(found: ListedTarget<'_>) -> Self {
         let digest = |algorithm: HashAlgorithm| {
             let digest = found.target.hashes.digest(algorithm)?;
             Some((algorithm.as_str(), HEXLOWER.encode(digest)))
         };
         Self {
-            name: found.name.clone(),
+            name: found.name.to_owned(),
             hashes: [HashAlgorithm::Sha256, HashAlgorithm::Sha512]
                 .into_iter()
                 .filter_map(digest)
@@ -48,8 +50,8 @@ impl Row {
 }
 
 /// The SHA-256 digest in hex, empty for a target without one.
-pub(super) fn sha256(found: &FoundTarget) -> String {
-    let digest = found.target.hashes.digest(HashAlgorithm::Sha256);
+pub(super) fn sha256(target: &Target) -> String {
+    let digest = target.hashes.digest(HashAlgorithm::Sha256);
     digest
         .map(|digest| HEXLOWER.encode(digest))
         .unwrap_or_default()
@@ -68,8 +70,9 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
         hint_at_unknown(trusted, &roles, context);
         let targets = listed(trusted, &roles);
         match form {
-            Format::Json => format::lines(targets.iter().map(Row::of), context),
-            Format::Text => Ok(context.printer.out(&table(&targets))?),
+            Format::Json => format::lines(targets.into_iter().map(Row::of), context),
+            Format::Text if targets.is_empty() => Ok(context.printer.out(texts::NO_TARGETS)?),
+            Format::Text => Ok(context.printer.out_with(|out| table(out, &targets))?),
         }
     })
 }
@@ -92,26 +95,24 @@ fn hint_at_unknown(trusted: &TrustedRepository, roles: &[&str], context: &Contex
 }
 
 /// The targets of these roles, the first of which goes before the others. Roles that cannot be have none.
-fn listed(trusted: &TrustedRepository, roles: &[&str]) -> Vec<FoundTarget> {
+fn listed<'t>(trusted: &'t TrustedRepository, roles: &[&str]) -> Vec<ListedTarget<'t>> {
     let known: Vec<RoleName> = roles.iter().filter_map(|role| role.parse().ok()).collect();
     if known.is_empty() && !roles.is_empty() {
         return Vec::new();
     }
-    trusted.list(&known)
+    trusted.listed(&known)
 }
 
-fn table(targets: &[FoundTarget]) -> String {
-    if targets.is_empty() {
-        return texts::NO_TARGETS.to_owned();
-    }
-    let row = |found: &FoundTarget| {
+fn table(out: &mut dyn Write, targets: &[ListedTarget<'_>]) -> io::Result<()> {
+    let row = |found: &ListedTarget<'_>| {
         [
-            visible(&found.name),
-            sha256(found),
+            visible(found.name),
+            sha256(found.target),
             found.target.length.to_string(),
             visible(found.role.as_str()),
         ]
+        .map(Cow::Owned)
     };
-    let rows: Vec<_> = targets.iter().map(row).collect();
-    tables::table(["NAME", "DIGEST", "SIZE (BYTES)", "ROLE"], &rows)
+    let heading = ["NAME", "DIGEST", "SIZE (BYTES)", "ROLE"];
+    tables::write(out, heading, || targets.iter().map(row))
 }

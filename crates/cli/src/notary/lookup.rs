@@ -19,10 +19,10 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let gun = repository::gun(name)?;
     let found = find(context, &gun, target)?;
     match form {
-        Format::Json => format::lines([Row::of(&found)], context),
+        Format::Json => format::lines([Row::of((&found).into())], context),
         Format::Text => Ok(context.printer.out(&texts::looked_up(
             &visible(target),
-            &list::sha256(&found),
+            &list::sha256(&found.target),
             found.target.length,
         ))?),
     }

@@ -1,32 +1,52 @@
 //! Tables as Go's `notary` lays them out: cells padded to the widest of their column and four more, words underlined with dashes.
 
+use std::borrow::Cow;
+use std::io::{self, Write};
+
 /// Lays out rows of cells below their headings. The last cell of a row is not padded; where it is empty, the padding before it stays.
 pub(super) fn table<const COLUMNS: usize>(
     heading: [&str; COLUMNS],
     rows: &[[String; COLUMNS]],
 ) -> String {
-    let first = heading.map(str::to_owned);
-    let second = heading.map(|word| "-".repeat(word.chars().count()));
-    let all = || [&first, &second].into_iter().chain(rows);
+    let mut text = Vec::new();
+    let cells = |row: &[String; COLUMNS]| -> [Cow<'_, str>; COLUMNS] {
+        std::array::from_fn(|at| Cow::Owned(row.get(at).cloned().unwrap_or_default()))
+    };
+    // Writing to a vector cannot fail.
+    let _ = write(&mut text, heading, || rows.iter().map(cells));
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// The same for many rows, which are made twice, to be measured and to be written, and not kept.
+pub(super) fn write<'r, const COLUMNS: usize, Rows>(
+    out: &mut dyn Write,
+    heading: [&'r str; COLUMNS],
+    rows: impl Fn() -> Rows,
+) -> io::Result<()>
+where
+    Rows: Iterator<Item = [Cow<'r, str>; COLUMNS]>,
+{
+    let first = heading.map(Cow::Borrowed);
+    let second = heading.map(|word| Cow::Owned("-".repeat(word.chars().count())));
+    let all = || [first.clone(), second.clone()].into_iter().chain(rows());
     let mut widths = [0_usize; COLUMNS];
     for row in all() {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(&row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text = String::new();
     for row in all() {
         let mut cells = row.iter().zip(widths).peekable();
         while let Some((cell, width)) = cells.next() {
-            text.push_str(cell);
+            out.write_all(cell.as_bytes())?;
             if cells.peek().is_some() {
                 let gap = width.saturating_sub(cell.chars().count()) + 4;
-                text.extend(std::iter::repeat_n(' ', gap));
+                write!(out, "{:gap$}", "")?;
             }
         }
-        text.push('\n');
+        out.write_all(b"\n")?;
     }
-    text
+    Ok(())
 }
 
 #[cfg(test)]

@@ -36,6 +36,20 @@ impl Printer {
         stdout.flush()
     }
 
+    /// Writes piece by piece to standard output, as for long tables that nobody needs as a whole.
+    ///
+    /// # Errors
+    /// As [`Printer::out`].
+    pub fn out_with(
+        &self,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let _life = self.life.clear();
+        let mut stdout = io::BufWriter::with_capacity(64 << 10, io::stdout().lock());
+        write(&mut stdout)?;
+        stdout.flush()
+    }
+
     /// Writes to standard error. There is nobody left to tell when that fails.
     pub fn err(&self, text: &str) {
         let _life = self.life.clear();
