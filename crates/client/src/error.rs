@@ -126,6 +126,14 @@ pub enum Error {
         /// The repository.
         gun: Gun,
     },
+    /// The server acknowledged what it does not show.
+    #[error("{server} acknowledged a new root of {gun} and does not show it")]
+    NotShown {
+        /// The server's `host[:port]`.
+        server: String,
+        /// The repository.
+        gun: Gun,
+    },
     /// The server could not be asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -179,6 +187,7 @@ impl Error {
             | Self::Sign(_) => ErrorKind::Local,
             Self::Changed { .. } | Self::Conflict { .. } => ErrorKind::Refused,
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
+            Self::NotShown { .. } => ErrorKind::Violation,
             Self::Remote(error) => error.kind(),
             Self::ServerKey(error) => error.kind(),
             Self::Update(error) => match error.kind() {

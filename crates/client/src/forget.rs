@@ -9,7 +9,8 @@ use crate::layout::{FileError, LockError};
 use crate::{Error, Repository};
 
 impl Repository {
-    /// Forgets all that is remembered of the repository: its documents, the changes staged on disk, and the version floors. The next root is a
+    /// Forgets all that is remembered of the repository: its documents, the changes staged on disk, rotations that did not come
+    /// to their end, and the version floors. The next root is a
     /// first one again. Private keys stay, and so does what is remembered of other repositories whose names begin with this one's.
     ///
     /// Whoever is interrupted calls it again. The floors go last, so that no half of it admits what all of it would have refused.
@@ -34,12 +35,13 @@ impl Repository {
         self.cache.clear()?;
         match &self.layout {
             Some(layout) => {
-                let path = layout.floors();
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(FileError::at("remove", &path)(error).into());
+                for path in [layout.rotations(), layout.floors()] {
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => {
+                            return Err(FileError::at("remove", &path)(error).into());
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
                 layout.remove_empty_folders();
             }

@@ -203,6 +203,7 @@ impl Repository {
         edits: &[Edit],
         options: PublishOptions,
     ) -> Result<Published, Error> {
+        self.sent = false;
         let mut base = self.base().await?;
         let mut continued: Vec<(RoleName, Version)> = Vec::new();
         let mut attempt = 0;
@@ -244,6 +245,8 @@ impl Repository {
                     bytes: &file.bytes,
                 })
                 .collect();
+            // Whatever comes back, the server may have it then.
+            self.sent = true;
             let refused = match self.remote.upload(&self.gun, &parts).await {
                 Ok(()) => {
                     self.acknowledged(&base, &prepared.files).await;

@@ -159,6 +159,8 @@ pub struct Repository {
     pub(crate) unpublished: Option<BTreeMap<BaseRole, Vec<PublicKey>>>,
     /// Whether the cache holds a repository that was begun in this process and not yet published.
     pub(crate) begun: bool,
+    /// Whether the last publish tried to send anything.
+    pub(crate) sent: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) tell_edit_warning: Option<TellEditWarning>,
     /// Set while the repository is being taken over to another server.
@@ -195,6 +197,7 @@ impl Repository {
             trusted: None,
             unpublished: None,
             begun: false,
+            sent: false,
             warnings: Vec::new(),
             tell_edit_warning: None,
             taking_over: None,

@@ -1,22 +1,24 @@
 //! Other keys for a base role (specification, `notary-cli.md` section 10.14).
 //!
 //! Go deletes the old key before the server has said anything, so that a lost answer can cost the only key of a published role. Here both keys
-//! are there while nobody knows which of them counts: the new one is stored before the upload, and the old one goes when the server has
-//! acknowledged. Which rotations wait for that is written down (`pending`), so that the next one can bring an interrupted one to its end.
+//! are there while nobody knows which of them counts: the new one is stored before the upload, and the old one goes when the server shows the
+//! root that replaces it. What a server answers decides about no key: it may have what it refuses. Which rotations wait is written down
+//! (`pending`), so that the next one can bring an interrupted one to its end.
 
 mod legacy;
+mod listings;
 mod pending;
 
-use signet_keys::{PrivateKey, Signer as _, root_certificate};
+use signet_keys::{PrivateKey, Signer as _, role_has_gun, root_certificate};
 use signet_tuf::editor::InsufficientSignatures;
 use signet_tuf::rules::{self, CertificateTime};
 use signet_tuf::update::{Mode, Scope};
 use signet_tuf::{BaseRole, KeyId, PublicKey, Received, RoleName, Root};
 
-use crate::remote::RemoteError;
-use crate::{Edit, Error, Managed, PublishOptions, Published, Repository, sign};
+use crate::{Edit, Error, ErrorKind, Managed, PublishOptions, Published, Repository, sign};
 
 pub use legacy::Legacy;
+use listings::Listings;
 use pending::Pending;
 
 /// Where a role's new keys come from.
@@ -55,6 +57,12 @@ pub struct Rotated {
     pub removed: Vec<KeyId>,
     /// Private keys that are not needed any more and could not be removed.
     pub left: Vec<(KeyId, signet_keys::Error)>,
+    /// Old private keys that stay because another role of the repository lists them, with the role's name as the repository writes it.
+    pub kept: Vec<(KeyId, String)>,
+    /// The new key where an earlier rotation made it, of which nobody knew whether it took effect.
+    pub reused: Option<KeyId>,
+    /// Why nobody knows whether the server shows what it acknowledged. Then all old keys stay, and the next rotation removes them.
+    pub unconfirmed: Option<Error>,
 }
 
 /// Whether a role's keys may come from there.
@@ -75,21 +83,25 @@ struct Incoming {
     listed: Vec<PublicKey>,
     /// Which of them this rotation put into the key store.
     stored: Vec<KeyId>,
+    /// The one that an earlier rotation made.
+    reused: Option<KeyId>,
 }
 
 impl Repository {
     /// Replaces the keys of a base role and publishes that at once. Changes staged on disk are neither published nor touched; what has expired
     /// is renewed on the way, as by every publish.
     ///
-    /// Old private keys of `targets` and `snapshot` are removed once the server has acknowledged; those of root stay. When the rotation
-    /// fails, nothing is removed but what it added itself, and that only where the server cannot have taken it.
+    /// Old private keys of `targets` and `snapshot` are removed once the server shows the new root; those of root stay, and those that another
+    /// role lists. When the rotation fails, nothing is removed but what it added itself, and that only where nothing was sent; a new root key
+    /// stays even then. The next rotation takes it.
     ///
     /// A repository that was [initialised](Repository::initialize) and not yet published is published with the new keys; one that nobody knows
     /// is begun so.
     ///
     /// # Errors
     /// As [`Repository::publish`]; [`Error::Rotation`]; [`Error::ServerKey`] when the server makes no key;
-    /// [`Error::InsufficientSignatures`] before anything is made when the root's keys are not at hand.
+    /// [`Error::InsufficientSignatures`] before anything is made when the root's keys are not at hand; [`Error::NotShown`] when the server
+    /// acknowledged a root that it does not show.
     pub async fn rotate(
         &mut self,
         role: BaseRole,
@@ -128,7 +140,8 @@ impl Repository {
         let earlier = self.pending(role)?;
         let mut pending = earlier.clone().unwrap_or_default();
         let made_before = pending.settle(&canonical_ids(&root, role));
-        let incoming = self.incoming(role, new, &made_before).await?;
+        let listings = Listings::of(&root, self.trusted());
+        let incoming = self.incoming(role, new, &made_before, &listings).await?;
 
         pending.new = incoming.listed.iter().map(canonical_id).collect();
         pending.made.clone_from(&pending.new);
@@ -147,25 +160,55 @@ impl Repository {
         };
         match self.publish(&[edit], options).await {
             Ok(published) => {
-                let (removed, left) = self.remove_keys(role, &pending.old).await;
-                // Best effort: what is written down only leads to another look at the same keys.
-                drop(self.remember_pending(role, (!left.is_empty()).then_some(&pending)));
-                Ok(Rotated {
+                let mut rotated = Rotated {
                     begun_with,
                     keys,
                     published,
-                    removed,
-                    left,
-                })
+                    removed: Vec::new(),
+                    left: Vec::new(),
+                    kept: Vec::new(),
+                    reused: incoming.reused,
+                    unconfirmed: None,
+                };
+                match self.shown(role, &pending.new).await {
+                    Ok(listings) => {
+                        self.remove_keys(role, &pending.old, &listings, &mut rotated)
+                            .await;
+                        // Best effort: what is written down only leads to another look at the same keys.
+                        let left = (!rotated.left.is_empty()).then_some(&pending);
+                        drop(self.remember_pending(role, left));
+                    }
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::Network | ErrorKind::Refused) =>
+                    {
+                        rotated.unconfirmed = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+                Ok(rotated)
             }
             Err(error) => {
-                if cannot_have_arrived(&error) {
+                if !self.sent {
                     self.take_back(role, &incoming.stored, earlier.as_ref())
                         .await;
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Who lists which keys in what the server shows after it acknowledged new ones.
+    async fn shown(&mut self, role: BaseRole, new: &[KeyId]) -> Result<Listings, Error> {
+        let trusted = self.update(Mode::Write, Scope::All).await?;
+        let root = trusted.root().body();
+        let listed = canonical_ids(root, role);
+        if listed.len() == new.len() && new.iter().all(|id| listed.contains(id)) {
+            return Ok(Listings::of(root, Some(trusted)));
+        }
+        Err(Error::NotShown {
+            server: self.remote.host().to_owned(),
+            gun: self.gun.clone(),
+        })
     }
 
     /// The root that a rotation changes.
@@ -222,6 +265,7 @@ impl Repository {
         role: BaseRole,
         new: NewKeys,
         made_before: &[KeyId],
+        listings: &Listings,
     ) -> Result<Incoming, Error> {
         let given = match new {
             NewKeys::Servers => {
@@ -229,10 +273,11 @@ impl Repository {
                 return Ok(Incoming {
                     listed: vec![key.map_err(|error| Error::ServerKey(Box::new(error)))?],
                     stored: Vec::new(),
+                    reused: None,
                 });
             }
             NewKeys::Made => {
-                if let Some(incoming) = self.made_before(role, made_before).await? {
+                if let Some(incoming) = self.made_before(role, made_before, listings).await? {
                     return Ok(incoming);
                 }
                 vec![PrivateKey::generate_ecdsa()?]
@@ -242,6 +287,7 @@ impl Repository {
         let mut incoming = Incoming {
             listed: Vec::new(),
             stored: Vec::new(),
+            reused: None,
         };
         let mut new = Vec::new();
         for key in given {
@@ -258,9 +304,9 @@ impl Repository {
         for key in new {
             let id = key.public().id().clone();
             let was_there = sign::holds(self.keys.as_ref(), &id)?;
-            let stored = sign::store(&self.keys, key, role.as_str(), &self.gun).await;
+            let stored = sign::add(&self.keys, key, role.as_str(), &self.gun).await;
             if let Err(error) = stored {
-                self.remove_added(&incoming.stored).await;
+                self.remove_added(role, &incoming.stored).await;
                 return Err(error);
             }
             if !was_there {
@@ -270,15 +316,17 @@ impl Repository {
         Ok(incoming)
     }
 
-    /// The key that an interrupted rotation made, where it is still at hand: it takes effect now.
+    /// The key that an interrupted rotation made, where it is still at hand: it takes effect now. Others may write down what they like: a key
+    /// that belongs to something else, or ever belonged to this repository, is not taken.
     async fn made_before(
         &self,
         role: BaseRole,
         made_before: &[KeyId],
+        listings: &Listings,
     ) -> Result<Option<Incoming>, Error> {
         let mut held = None;
         for id in made_before {
-            if sign::holds(self.keys.as_ref(), id)? {
+            if self.is_for(role, id)? && !listings.knows(id) {
                 held = Some(id);
             }
         }
@@ -293,7 +341,15 @@ impl Repository {
         Ok(Some(Incoming {
             listed: vec![listed],
             stored: Vec::new(),
+            reused: Some(id.clone()),
         }))
+    }
+
+    /// Whether the key is at hand for this role of this repository; for root, of any.
+    fn is_for(&self, role: BaseRole, id: &KeyId) -> Result<bool, signet_keys::Error> {
+        let gun = role_has_gun(role.as_str()).then_some(&self.gun);
+        let info = self.keys.info(id)?;
+        Ok(info.is_some_and(|info| info.role == role.as_str() && info.gun.as_ref() == gun))
     }
 
     /// Removes private keys of this repository's role. Those of root stay, and so do keys that may serve others.
@@ -301,66 +357,50 @@ impl Repository {
         &self,
         role: BaseRole,
         ids: &[KeyId],
-    ) -> (Vec<KeyId>, Vec<(KeyId, signet_keys::Error)>) {
-        let (mut removed, mut left) = (Vec::new(), Vec::new());
+        listings: &Listings,
+        rotated: &mut Rotated,
+    ) {
+        if role == BaseRole::Root {
+            return;
+        }
         for id in ids {
-            let own = match self.keys.info(id) {
-                Ok(Some(info)) => {
-                    info.role == role.as_str() && info.gun.as_ref() == Some(&self.gun)
-                }
-                Ok(None) => false,
+            match self.is_for(role, id) {
+                Ok(true) => {}
+                Ok(false) => continue,
                 Err(error) => {
-                    left.push((id.clone(), error));
+                    rotated.left.push((id.clone(), error));
                     continue;
                 }
-            };
-            if !own {
+            }
+            if let Some(lists) = listings.who_lists(id) {
+                rotated.kept.push((id.clone(), lists.to_owned()));
                 continue;
             }
             match sign::remove(&self.keys, id).await {
-                Ok(()) => removed.push(id.clone()),
-                Err(error) => left.push((id.clone(), error)),
+                Ok(()) => rotated.removed.push(id.clone()),
+                Err(error) => rotated.left.push((id.clone(), error)),
             }
         }
-        (removed, left)
     }
 
-    /// Removes what a rotation added that cannot have taken effect; what is written down is as it was before.
+    /// Removes what a rotation added and never sent; what is written down is as it was before. A root key stays, and is taken next time.
     async fn take_back(&self, role: BaseRole, stored: &[KeyId], earlier: Option<&Pending>) {
-        self.remove_added(stored).await;
+        if role == BaseRole::Root {
+            return;
+        }
+        self.remove_added(role, stored).await;
         drop(self.remember_pending(role, earlier));
     }
 
-    async fn remove_added(&self, stored: &[KeyId]) {
+    async fn remove_added(&self, role: BaseRole, stored: &[KeyId]) {
+        if role == BaseRole::Root {
+            return;
+        }
         for id in stored {
             if let Err(error) = sign::remove(&self.keys, id).await {
                 tracing::debug!(gun = %self.gun, %id, %error, "could not remove the new key again");
             }
         }
-    }
-}
-
-/// Whether the server neither has what was to be uploaded nor can get it any more. Everything else keeps the new key.
-fn cannot_have_arrived(error: &Error) -> bool {
-    match error {
-        // Nothing was sent.
-        Error::Certificate(_)
-        | Error::Changed { .. }
-        | Error::Edit { .. }
-        | Error::Generate(_)
-        | Error::InsufficientSignatures(_)
-        | Error::InvalidSignature(_)
-        | Error::Key(_)
-        | Error::NoSigningKeys { .. }
-        | Error::Sign(_)
-        | Error::Remote(RemoteError::Authorization(_)) => true,
-        Error::Remote(error) | Error::Conflict { source: error, .. } => match error {
-            // A gateway answers 5xx while the server behind it is still at work.
-            RemoteError::Refused { refusal, .. } => refusal.status < 500,
-            RemoteError::Absent { .. } => true,
-            _ => false,
-        },
-        _ => false,
     }
 }
 

@@ -43,17 +43,6 @@ pub(crate) async fn add(
     Ok(blocking(move || keys.add(key, role, Some(&gun))).await?)
 }
 
-/// Stores a key, which asks for its passphrase.
-pub(crate) async fn store(
-    keys: &Arc<dyn KeyStore>,
-    key: PrivateKey,
-    role: &'static str,
-    gun: &Gun,
-) -> Result<(), Error> {
-    let (keys, gun) = (Arc::clone(keys), gun.clone());
-    Ok(blocking(move || keys.add(key, role, Some(&gun))).await?)
-}
-
 /// Removes a key.
 pub(crate) async fn remove(keys: &Arc<dyn KeyStore>, id: &KeyId) -> Result<(), signet_keys::Error> {
     let (keys, id) = (Arc::clone(keys), id.clone());

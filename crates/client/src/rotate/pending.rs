@@ -29,13 +29,16 @@ impl Pending {
     /// Compares with the keys that the root lists now, and gives the stored keys that have not come into effect.
     pub(super) fn settle(&mut self, listed: &[KeyId]) -> Vec<KeyId> {
         let took_effect = !self.new.is_empty() && self.new.iter().all(|id| listed.contains(id));
+        let mut made = std::mem::take(&mut self.made);
         if took_effect {
-            self.made.clear();
+            made.clear();
         } else {
             // It did not come to that, so what it would have removed is judged anew.
             self.old.clear();
         }
-        std::mem::take(&mut self.made)
+        // No rotation writes down that it made what it did not mean to list.
+        made.retain(|id| self.new.contains(id));
+        made
     }
 
     /// A key that comes back is not removed.
@@ -129,6 +132,16 @@ mod tests {
         let mut settled = pending;
         assert_eq!(settled.settle(&ids(&['c'])), ids(&['b']));
         assert_eq!(settled.old, []);
+        // Nobody meant to list these.
+        for new in [&[][..], &['c']] {
+            let mut settled = Pending {
+                new: ids(new),
+                made: ids(&['b']),
+                old: ids(&['a']),
+            };
+            assert_eq!(settled.settle(&ids(&['a'])), []);
+            assert_eq!(settled.old, []);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod faults;
 mod go;
 mod person;
 mod remote;
+mod rotation;
 mod scene;
 mod support;
 mod takeover;

@@ -38,6 +38,10 @@ pub(crate) struct State {
     pub(crate) given: [PublicKey; 2],
     /// What the next upload is refused for.
     pub(crate) attack: Option<fn(&mut Self)>,
+    /// Whether uploads are acknowledged and thrown away.
+    pub(crate) discards: bool,
+    /// Whether nothing is shown after an upload.
+    pub(crate) hides: bool,
     /// The documents of each upload.
     pub(crate) posts: Vec<Vec<(String, String)>>,
 }
@@ -101,6 +105,9 @@ impl State {
                     json!({"errors": [{"code": "VERSION", "message": "old", "detail": {}}]});
                 return answer(400, &refused.to_string());
             }
+            if self.discards {
+                return answer(200, "");
+            }
             for (role, text) in parts {
                 self.put(&role, text);
             }
@@ -109,6 +116,9 @@ impl State {
             }
             self.seal();
             return answer(200, "");
+        }
+        if self.hides && !self.posts.is_empty() {
+            return answer(503, "{}");
         }
         let public = |key: &PublicKey| serde_json::to_string(key).unwrap();
         match name {
@@ -185,6 +195,8 @@ impl Scene {
             cosigner: None,
             next: None,
             attack: None,
+            discards: false,
+            hides: false,
             posts: Vec::new(),
         }));
         let inner = Arc::clone(&state);

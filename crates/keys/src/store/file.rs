@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use signet_tuf::{Gun, KeyId};
 
 use super::folder::{self, ReadError};
-use super::{Error, KeyInfo, KeyStore, Problem, Warning, is_valid_role, legacy};
+use super::{Error, KeyInfo, KeyStore, Problem, Warning, is_valid_role, legacy, role_has_gun};
 use crate::keyfile::{self, MAX_BYTES, OpenError, Sealed};
 use crate::pem::{self, Block};
 use crate::private::PrivateKey;
@@ -317,8 +317,11 @@ impl FileKeyStore {
     }
 
     fn describe(&self, id: KeyId, block: &Block, path: &Path) -> KeyInfo {
+        let role = block.header(keyfile::ROLE);
         let gun = match block.header(keyfile::GUN) {
             "" => None,
+            // Other keys serve every repository, whatever else their files say.
+            _ if !role_has_gun(role) => None,
             text => {
                 let gun = text.parse().ok();
                 if gun.is_none() {
@@ -329,7 +332,7 @@ impl FileKeyStore {
         };
         KeyInfo {
             id,
-            role: block.header(keyfile::ROLE).to_owned(),
+            role: role.to_owned(),
             gun,
             location: self.folder.display().to_string(),
         }

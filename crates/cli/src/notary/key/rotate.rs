@@ -27,7 +27,12 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     let servers = matches.is_set("server-managed");
     context.block_on(async {
         let mut opened = repository::open(context, &gun, Access::All).await?;
-        let keys = given(&matches.list("key"), role, &*store(context)?)?;
+        let files = match servers {
+            // The server makes the key, so no file is looked into.
+            true => Vec::new(),
+            false => matches.list("key"),
+        };
+        let keys = given(&files, role, &*store(context)?)?;
         if role == BaseRole::Root.as_str() && !confirm(context)? {
             return Ok(context.printer.out(texts::ABORTING)?);
         }
@@ -83,6 +88,16 @@ async fn rotate(
     }
     for warning in &rotated.published.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Some(id) = &rotated.reused {
+        tracing::warn!("{}", texts::key_reused(role.as_str(), id.as_str()));
+    }
+    if let Some(error) = &rotated.unconfirmed {
+        let reason = with_sources(error);
+        tracing::warn!("{}", texts::rotation_unconfirmed(gun.as_str(), &reason));
+    }
+    for (id, lists) in &rotated.kept {
+        tracing::warn!("{}", texts::old_key_kept(id.as_str(), lists));
     }
     for (id, error) in &rotated.left {
         tracing::warn!("{}", texts::old_key_left(id.as_str(), &problem(error)));

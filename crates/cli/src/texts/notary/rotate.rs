@@ -61,6 +61,28 @@ pub fn old_key_left(id: &str, reason: &str) -> String {
     format!("the old key {id} is not needed any more and could not be removed: {reason}")
 }
 
+/// An old private key with another use.
+#[must_use]
+pub fn old_key_kept(id: &str, role: &str) -> String {
+    format!("the old key {id} stays: {} lists it, too", visible(role))
+}
+
+/// A key that an earlier rotation left.
+#[must_use]
+pub fn key_reused(role: &str, id: &str) -> String {
+    format!("the new {role} key is {id}, which a rotation made that did not come to its end")
+}
+
+/// The server acknowledged, and nobody could look.
+#[must_use]
+pub fn rotation_unconfirmed(gun: &str, reason: &str) -> String {
+    format!(
+        "the server acknowledged the new root of {} and could not be asked for it, so the old keys stay until the next rotation: {}",
+        visible(gun),
+        visible(reason)
+    )
+}
+
 /// The configuration names the old root.
 #[must_use]
 pub fn pin_new_root(gun: &str, id: &str) -> String {
@@ -74,7 +96,7 @@ pub fn pin_new_root(gun: &str, id: &str) -> String {
 #[must_use]
 pub fn rotation_failed(gun: &str) -> String {
     format!(
-        "no key was removed, and {} can be used as before; give the command again",
+        "no key that {} may need was removed; give the command again",
         visible(gun)
     )
 }
