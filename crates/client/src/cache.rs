@@ -145,12 +145,17 @@ impl Cache for FolderCache {
         let (delegations, folders) = self.delegations();
         let base = BaseRole::ALL.into_iter().map(RoleName::from);
         for role in base.chain(delegations) {
-            let path = self.layout.document(&role);
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(FileError::at("remove", &path)(e));
-                }
-                _ => {}
+            // From the top each time: nothing is removed through a link, whoever puts one there meanwhile.
+            let Some(metadata) = self.layout.open("metadata")? else {
+                break;
+            };
+            let (above, name) = match role.as_str().rsplit_once('/') {
+                Some((above, name)) => (Some(above), name),
+                None => (None, role.as_str()),
+            };
+            let folder = metadata.descend(above.into_iter().flat_map(|above| above.split('/')))?;
+            if let Some(folder) = folder {
+                folder.remove(&format!("{name}.json"))?;
             }
         }
         for folder in folders.iter().rev() {
@@ -278,6 +283,39 @@ mod tests {
         let cached = cache.load().unwrap();
         assert!(cached.targets[&RoleName::targets()] == large);
         assert!(cached.root.is_none());
+    }
+
+    #[test]
+    fn nothing_is_removed_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), &"r.example/a".parse().unwrap()).unwrap();
+        let cache = FolderCache::new(layout.clone());
+        let outside = dir.path().join("outside");
+        for (link, file) in [
+            (layout.metadata().join("targets"), "alice.json"),
+            (layout.metadata(), "root.json"),
+            (dir.path().join("tuf/r.example"), "a/metadata/root.json"),
+        ] {
+            let file = outside.join(file);
+            write_atomic(&file, dir.path(), b"kept").unwrap();
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&outside, &link).unwrap();
+            let error = cache.clear().unwrap_err();
+            assert!(error.text().contains("it is a link"), "{}", error.text());
+            assert_eq!(fs::read(&file).unwrap(), b"kept");
+            fs::remove_file(&link).unwrap();
+            drop(fs::remove_dir_all(&link));
+            drop(fs::remove_dir(link.parent().unwrap()));
+            drop(fs::remove_dir_all(dir.path().join("tuf/r.example")));
+        }
+        // The folder of all repositories may be elsewhere.
+        fs::remove_dir_all(&outside).unwrap();
+        fs::create_dir(&outside).unwrap();
+        drop(fs::remove_dir(dir.path().join("tuf")));
+        std::os::unix::fs::symlink(&outside, dir.path().join("tuf")).unwrap();
+        cache.store(&RoleName::root(), b"root").unwrap();
+        cache.clear().unwrap();
+        assert!(cache.load().unwrap().root.is_none());
     }
 
     #[test]

@@ -3,26 +3,29 @@
 
 mod change;
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
 pub use change::{Change, ChangeError, Edit};
 
-use crate::layout::{FileError, Layout, create_private_dir, read_bounded, write_atomic};
+use crate::folder::{Folder, Kind};
+use crate::layout::{FileError, Layout, create_private_dir, write_atomic};
 use crate::random;
 
 /// Largest change file that is read, in bytes.
 pub const MAX_CHANGE_BYTES: u64 = 16 << 20;
 /// Most change files that are read.
 pub const MAX_CHANGES: usize = 100_000;
+/// Most bytes of all change files together that are read.
+pub const MAX_CHANGELIST_BYTES: u64 = 128 << 20;
 
 /// The folder of staged changes of one trust repository.
 #[derive(Clone, Debug)]
 pub struct Changelist {
     dir: PathBuf,
-    staging: PathBuf,
+    layout: Layout,
 }
 
 /// One file of the changelist.
@@ -50,6 +53,20 @@ pub enum ChangelistError {
     /// A file or the folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// No change can come after one that is staged, because of its file's name.
+    #[error("no change can be staged after {name} in {}: publish or remove that one first", dir.display())]
+    Last {
+        /// The folder.
+        dir: PathBuf,
+        /// Name of the file.
+        name: String,
+    },
+    /// More than [`MAX_CHANGELIST_BYTES`] in all files.
+    #[error("the staged changes in {} have more than {MAX_CHANGELIST_BYTES} bytes", dir.display())]
+    TooLarge {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// More than [`MAX_CHANGES`] files.
     #[error("more than {MAX_CHANGES} staged changes in {}", dir.display())]
     TooMany {
@@ -64,7 +81,7 @@ impl Changelist {
     pub fn new(layout: &Layout) -> Self {
         Self {
             dir: layout.changelist(),
-            staging: layout.staging().to_owned(),
+            layout: layout.clone(),
         }
     }
 
@@ -80,13 +97,24 @@ impl Changelist {
     /// [`ChangelistError`] when the folder or a file cannot be read. A change that makes no sense is returned as such.
     pub fn list(&self) -> Result<Vec<Staged>, ChangelistError> {
         let mut list = Vec::new();
-        for name in self.names()? {
-            let path = self.dir.join(&name);
-            let change = match read_bounded(&path, MAX_CHANGE_BYTES)? {
-                Some(bytes) => Change::parse(&bytes),
+        let Some(folder) = self.folder()? else {
+            return Ok(list);
+        };
+        let mut left = MAX_CHANGELIST_BYTES;
+        for name in self.names(&folder)? {
+            let change = match folder.read(&name, MAX_CHANGE_BYTES) {
+                Ok(Some(bytes)) => {
+                    left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                        ChangelistError::TooLarge {
+                            dir: self.dir.clone(),
+                        }
+                    })?;
+                    Change::parse(&bytes)
+                }
+                Ok(None) => Err(ChangeError::TooLarge),
                 // Published or reset by another command meanwhile.
-                None if !path.exists() => continue,
-                None => Err(ChangeError::TooLarge),
+                Err(error) if error.source.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
             };
             list.push(Staged { name, change });
         }
@@ -98,19 +126,25 @@ impl Changelist {
     /// # Errors
     /// [`ChangelistError`] when the file cannot be written.
     pub fn add(&self, change: &Change, now: OffsetDateTime) -> Result<String, ChangelistError> {
+        let names = match self.folder()? {
+            Some(folder) => self.names(&folder)?,
+            None => Vec::new(),
+        };
         create_private_dir(&self.dir)?;
-        let newest = self
-            .names()?
-            .last()
-            .and_then(|name| name.split('_').next()?.parse::<i128>().ok())
-            .unwrap_or(0);
+        let numbered = || names.iter().filter_map(|name| Some((number(name)?, name)));
+        let newest = numbered().map(|(number, _)| number).max().unwrap_or(0);
         // A clock that stands still or went back must not change the order.
-        let number = now
-            .unix_timestamp_nanos()
-            .max(newest.saturating_add(1))
-            .clamp(0, MAX_NUMBER);
-        let name = format!("{number:020}_{}.change", random::uuid());
-        write_atomic(&self.dir.join(&name), &self.staging, &change.to_bytes())?;
+        let next = now.unix_timestamp_nanos().max(newest.saturating_add(1));
+        let name = format!("{next:020}_{}.change", random::uuid());
+        // What cannot come last would be published before what it follows.
+        if let Some((_, last)) = numbered().find(|(_, other)| **other >= name) {
+            return Err(ChangelistError::Last {
+                dir: self.dir.clone(),
+                name: last.clone(),
+            });
+        }
+        let staging = self.layout.staging();
+        write_atomic(&self.dir.join(&name), staging, &change.to_bytes())?;
         Ok(name)
     }
 
@@ -122,14 +156,11 @@ impl Changelist {
         &self,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), ChangelistError> {
+        let Some(folder) = self.folder()? else {
+            return Ok(());
+        };
         for name in names {
-            let path = self.dir.join(name);
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(FileError::at("remove", &path)(e).into());
-                }
-                _ => {}
-            }
+            folder.remove(name)?;
         }
         Ok(())
     }
@@ -139,44 +170,50 @@ impl Changelist {
     /// # Errors
     /// [`ChangelistError`] when a file cannot be removed.
     pub fn clear(&self) -> Result<(), ChangelistError> {
-        let names = self.names()?;
-        self.remove(names.iter().map(String::as_str))
+        let Some(folder) = self.folder()? else {
+            return Ok(());
+        };
+        for name in self.names(&folder)? {
+            folder.remove(&name)?;
+        }
+        Ok(())
     }
 
-    fn names(&self) -> Result<Vec<String>, ChangelistError> {
-        let error = || FileError::at("read", &self.dir);
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(error()(e).into()),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(error())?;
-            if !entry.file_type().map_err(error())?.is_file() {
-                continue;
-            }
-            // Go cannot have written a name that is no UTF-8.
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if names.len() == MAX_CHANGES {
-                return Err(ChangelistError::TooMany {
-                    dir: self.dir.clone(),
-                });
-            }
-            names.push(name);
+    /// The folder, if there is one. Through a link in its place the files of another would be taken for changes, and removed as such: private
+    /// keys, for example.
+    fn folder(&self) -> Result<Option<Folder>, ChangelistError> {
+        Ok(self.layout.open("changelist")?)
+    }
+
+    fn names(&self, folder: &Folder) -> Result<Vec<String>, ChangelistError> {
+        let entries = folder.entries(MAX_CHANGES + 1)?;
+        if entries.len() > MAX_CHANGES {
+            return Err(ChangelistError::TooMany {
+                dir: self.dir.clone(),
+            });
         }
+        let files = entries.iter().filter(|entry| entry.kind == Kind::File);
+        // Go cannot have written a name that is no UTF-8.
+        let names = files.filter_map(|entry| entry.text().map(str::to_owned));
+        let mut names: Vec<String> = names.collect();
         names.sort_unstable();
         Ok(names)
     }
 }
 
-/// Largest number of 20 digits.
-const MAX_NUMBER: i128 = 99_999_999_999_999_999_999;
+/// The number that the name of a change begins with.
+fn number(name: &str) -> Option<i128> {
+    let (number, _) = name.split_once('_')?;
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) || number.is_empty() {
+        return None;
+    }
+    // Longer than any number of ours, so it is larger.
+    Some(number.parse().unwrap_or(i128::MAX))
+}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use signet_tuf::RoleName;
@@ -226,6 +263,58 @@ mod tests {
         assert_eq!(paths(&changelist.list().unwrap()), ["2", "3"]);
         changelist.clear().unwrap();
         assert!(changelist.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_change_is_staged_before_one_that_it_follows() {
+        let now = time::macros::datetime!(2026-11-22 20:00 UTC);
+        for name in [
+            "99999999999999999999_x",
+            "999999999999999999999999999999999999999999999999_x",
+            "9_x",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let changelist = changelist(dir.path());
+            changelist.add(&removal("a"), now).unwrap();
+            write_atomic(&changelist.dir.join(name), dir.path(), b"{}").unwrap();
+            // Sorted behind it, this has no number.
+            write_atomic(&changelist.dir.join("zzz"), dir.path(), b"{}").unwrap();
+            let error = changelist.add(&removal("b"), now).unwrap_err();
+            assert!(
+                matches!(&error, ChangelistError::Last { name: last, .. } if last == name),
+                "{error}"
+            );
+            assert_eq!(changelist.list().unwrap().len(), 3);
+        }
+        // A number from another clock goes before ours, and the next one after it.
+        let dir = tempfile::tempdir().unwrap();
+        let changelist = changelist(dir.path());
+        let ahead = "05000000000000000000_x";
+        write_atomic(&changelist.dir.join(ahead), dir.path(), b"{}").unwrap();
+        let name = changelist.add(&removal("b"), now).unwrap();
+        assert!(name.starts_with("05000000000000000001_"), "{name}");
+    }
+
+    #[test]
+    fn all_files_together_are_bounded_and_pipes_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let changelist = changelist(dir.path());
+        create_private_dir(&changelist.dir).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            changelist.dir.join("0_pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        for number in 0..=MAX_CHANGELIST_BYTES / MAX_CHANGE_BYTES {
+            assert!(changelist.list().is_ok());
+            let file = fs::File::create(changelist.dir.join(format!("{number}_x"))).unwrap();
+            file.set_len(MAX_CHANGE_BYTES).unwrap();
+        }
+        let error = changelist.list().unwrap_err();
+        assert!(matches!(error, ChangelistError::TooLarge { .. }), "{error}");
     }
 
     #[test]

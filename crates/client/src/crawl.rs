@@ -12,7 +12,6 @@
 
 mod collect;
 mod feed;
-mod folder;
 mod history;
 mod line;
 mod many;

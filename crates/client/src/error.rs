@@ -4,7 +4,7 @@ use signet_keys::SignError;
 use signet_keys::certificate::CertificateError;
 use signet_keys::private::GenerateError;
 use signet_tuf::editor::{EditError, InsufficientSignatures, InvalidSignature};
-use signet_tuf::{FailureKind, Gun, KeyId, RoleName, UpdateError};
+use signet_tuf::{BaseRole, FailureKind, Gun, KeyId, RoleName, UpdateError};
 
 use crate::changelist::{ChangelistError, Edit};
 use crate::layout::{FileError, LockError, NestedGun};
@@ -35,6 +35,14 @@ pub enum Error {
         "{gun} has a trusted root here already, and a new repository of this name would not follow from it"
     )]
     AlreadyTrusted {
+        /// The repository.
+        gun: Gun,
+    },
+    /// Somebody whose root key is not at hand has published a first root meanwhile.
+    #[error(
+        "somebody else has begun {gun} on the server, so nothing was published: if that was you, bring its root key here and try again, else have whoever runs the server remove it"
+    )]
+    BegunByOther {
         /// The repository.
         gun: Gun,
     },
@@ -140,6 +148,14 @@ pub enum Error {
     /// Keys of a role cannot come from there.
     #[error(transparent)]
     Rotation(#[from] RotationRefused),
+    /// Keys of base roles are never staged.
+    #[error(
+        "the keys of {role} are replaced by a rotation, which publishes at once, and never staged"
+    )]
+    RoleKeysStaged {
+        /// The role.
+        role: BaseRole,
+    },
     /// The server made no new key.
     #[error("unable to rotate remote key: {0}")]
     ServerKey(#[source] Box<Self>),
@@ -182,10 +198,13 @@ impl Error {
             | Self::NoChangelist
             | Self::NoSigningKeys { .. }
             | Self::PinnedElsewhere { .. }
+            | Self::RoleKeysStaged { .. }
             | Self::Rotation(_)
             | Self::ServerThreshold { .. }
             | Self::Sign(_) => ErrorKind::Local,
-            Self::Changed { .. } | Self::Conflict { .. } => ErrorKind::Refused,
+            Self::BegunByOther { .. } | Self::Changed { .. } | Self::Conflict { .. } => {
+                ErrorKind::Refused
+            }
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
             Self::NotShown { .. } => ErrorKind::Violation,
             Self::Remote(error) => error.kind(),

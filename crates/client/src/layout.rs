@@ -18,6 +18,8 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use signet_tuf::{Gun, RoleName, crypto};
 
+use crate::folder::Folder;
+
 /// A file or folder that could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} {}", path.display())]
@@ -119,6 +121,19 @@ impl Layout {
     /// Folder in which new files of `metadata` and `changelist` are written before they are renamed.
     pub(crate) fn staging(&self) -> &Path {
         &self.own
+    }
+
+    /// The folder of the repository with that name, opened without following a link below the folder of all repositories; `None` when there
+    /// is none. Who writes or removes in it reaches nothing outside.
+    pub(crate) fn open(&self, name: &str) -> Result<Option<Folder>, FileError> {
+        let top = match Folder::open(&self.top) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            top => top?,
+        };
+        let below = self.base.strip_prefix(&self.top).unwrap_or(&self.base);
+        // Names of repositories are UTF-8.
+        let parts = below.iter().filter_map(|part| part.to_str());
+        top.descend(parts.chain([name]))
     }
 
     /// Waits until no other command works on this repository, at most `patience`.

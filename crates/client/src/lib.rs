@@ -13,6 +13,7 @@ pub mod changelist;
 pub mod crawl;
 pub mod delegations;
 pub mod error;
+mod folder;
 mod forget;
 pub mod http;
 pub mod initialize;

@@ -2,6 +2,7 @@
 //! state is read, the same edits are applied to it, and it is tried again; nothing of either is lost.
 
 mod apply;
+mod unpublished;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use signet_tuf::update::{Floors, Mode, Scope, UnusableReason};
 use signet_tuf::{BaseRole, PublicKey, RoleName, TrustedRepository, Version};
 use time::OffsetDateTime;
 
-use crate::changelist::{ChangelistError, Edit};
+use crate::changelist::{ChangeError, ChangelistError, Edit};
 use crate::remote::{Part, RemoteError};
 use crate::{Error, Repository, random, sign};
 
@@ -146,10 +147,13 @@ impl Repository {
     /// Stages a change on disk for a later publish by any program.
     ///
     /// # Errors
-    /// [`Error::Edit`] for what no repository admits, [`Error::Changelist`] when it cannot be written, [`Error::NoChangelist`] in a
-    /// repository without a folder.
+    /// [`Error::Edit`] for what no repository admits, [`Error::RoleKeysStaged`] for keys of a base role, [`Error::Changelist`] when it
+    /// cannot be written, [`Error::NoChangelist`] in a repository without a folder.
     pub fn stage(&self, edit: &Edit) -> Result<(), Error> {
         edit.check()?;
+        if let Edit::ReplaceRoleKeys { role, .. } = edit {
+            return Err(Error::RoleKeysStaged { role: *role });
+        }
         let changelist = self.changelist().ok_or(Error::NoChangelist)?;
         changelist.add(&edit.into(), self.clock.now())?;
         Ok(())
@@ -165,8 +169,8 @@ impl Repository {
     /// acknowledged.
     ///
     /// # Errors
-    /// As [`Repository::publish`]; [`ChangelistError::Change`] for a change that cannot be understood. Then all changes
-    /// stay staged. [`Error::NoChangelist`] in a repository without a folder.
+    /// As [`Repository::publish`]; [`ChangelistError::Change`] for a change that cannot be understood, or that would replace
+    /// the keys of a base role. Then all changes stay staged. [`Error::NoChangelist`] in a repository without a folder.
     pub async fn publish_staged(&mut self, options: PublishOptions) -> Result<Published, Error> {
         let changelist = self.changelist().ok_or(Error::NoChangelist)?;
         let (mut edits, mut names) = (Vec::new(), Vec::new());
@@ -174,6 +178,7 @@ impl Repository {
             let edit = staged
                 .change
                 .and_then(|change| change.edit())
+                .and_then(stageable)
                 .map_err(|source| ChangelistError::Change {
                     name: staged.name.clone(),
                     source,
@@ -305,13 +310,6 @@ impl Repository {
             // An update that succeeded leaves a state.
             None => Ok(Base::Cached),
         }
-    }
-
-    /// Whether another command initialised the repository and it was never published. Once there was a timestamp it has
-    /// been: a server that denies it now would get documents that it could use against the repository's readers.
-    pub(crate) fn has_unpublished_files(&self) -> Result<bool, Error> {
-        let cached = self.cache.load()?;
-        Ok(cached.root.is_some() && cached.timestamp.is_none())
     }
 
     fn keep(&mut self, base: Base) {
@@ -461,6 +459,7 @@ impl Repository {
         refused: &RemoteError,
     ) -> Result<After, Error> {
         let was_first = matches!(base, Base::New | Base::Cached);
+        let known = (self.remembers_root()?, self.cache.floors()?);
         let update = self.update(Mode::Write, Scope::All).await;
         let lost = matches!(refused, RemoteError::Unreachable { .. });
         match update {
@@ -485,7 +484,14 @@ impl Repository {
             Base::New | Base::Cached => true,
         };
         if was_first {
-            // Another's repository now: ours was never published.
+            let (had_root, floors) = known;
+            if !had_root && !self.holds_all_root_keys(&now)? {
+                self.forget_what_came(&floors).await;
+                return Err(Error::BegunByOther {
+                    gun: self.gun.clone(),
+                });
+            }
+            // Begun elsewhere by whoever has the same root key: ours was never published.
             self.unpublished = None;
             self.begun = false;
         }
@@ -514,10 +520,11 @@ impl Repository {
         }
         let remember = || {
             // What was known of an earlier repository of this name is void: this one begins here.
+            // One that was kept here is only published where nothing else was known.
             if matches!(base, Base::New) {
                 self.cache.clear()?;
+                self.cache.store_floors(&Floors::default())?;
             }
-            self.cache.store_floors(&Floors::default())?;
             files
                 .iter()
                 .try_for_each(|file| self.cache.store(&file.role, &file.bytes))
@@ -526,6 +533,15 @@ impl Repository {
         if let Err(error) = remember() {
             tracing::debug!(gun = %self.gun, %error, "could not remember what was published");
         }
+    }
+}
+
+/// The edit, where it may come from a file. Keys of base roles may not: who can write into the trust folder would choose who signs, and the
+/// owner would sign that with the next tag.
+fn stageable(edit: Edit) -> Result<Edit, ChangeError> {
+    match edit {
+        Edit::ReplaceRoleKeys { role, .. } => Err(ChangeError::RoleKeys(role)),
+        edit => Ok(edit),
     }
 }
 

@@ -182,7 +182,8 @@ impl RepositoryEditor<'static> {
     /// Validity does not matter. The root is published as it stands, `targets` is signed again.
     ///
     /// # Errors
-    /// [`EditError::Rule`] when a document is not signed by the keys of the cached root; `None` when there is no root.
+    /// [`EditError::Rule`] when a document is not signed by the keys of the cached root, [`EditError::NotLoaded`] when there is no `targets`:
+    /// an empty one in its place would take away what the real one lists. `None` when there is no root.
     pub fn from_unpublished(
         gun: Gun,
         now: OffsetDateTime,
@@ -211,7 +212,7 @@ impl RepositoryEditor<'static> {
                 edited.changed = true;
                 edited
             }
-            None => Edited::new(Targets::new(expires.clone()), 1),
+            None => return Err(EditError::NotLoaded(RoleName::targets())),
         };
         let snapshot = match &cached.snapshot {
             Some(bytes) => {
@@ -288,13 +289,24 @@ impl<'a> RepositoryEditor<'a> {
 
     /// Replaces the keys of a base role. The role itself is signed again with them in the same publish; root also by the
     /// keys of the root before.
-    pub fn replace_role_keys(&mut self, role: BaseRole, keys: &[PublicKey]) {
+    ///
+    /// # Errors
+    /// [`EditError::NoKeys`] for an empty list: nobody could sign for the role any more.
+    pub fn replace_role_keys(
+        &mut self,
+        role: BaseRole,
+        keys: &[PublicKey],
+    ) -> Result<(), EditError> {
+        if keys.is_empty() {
+            return Err(EditError::NoKeys(role.into()));
+        }
         self.root.change().replace_role_keys(role, keys);
         if role == BaseRole::Targets
             && let Some(targets) = self.targets.get_mut(&RoleName::targets())
         {
             targets.changed = true;
         }
+        Ok(())
     }
 
     /// Makes the next document of a delegation follow `version`, the highest that the server knows: so a delegation

@@ -10,6 +10,7 @@ use signet_client::http::is_loopback;
 use signet_tuf::{FirstUse, TrustPinning};
 use url::Url;
 
+use super::input;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
 
@@ -242,7 +243,8 @@ fn pinned_ca(
     };
     for (prefix, path) in section(authorities).ok_or_else(wrong)? {
         let path = path.as_str().ok_or_else(wrong)?;
-        found.insert(prefix.clone(), fs::read(path).ok());
+        // compat: what cannot be read pins to nothing, and every root is refused.
+        found.insert(prefix.clone(), input::read_small(path, MAX_BYTES).ok());
     }
     Ok(found)
 }

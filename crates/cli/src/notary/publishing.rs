@@ -1,6 +1,6 @@
 //! Publishing what is staged, for `publish` and for `-p` of every command that stages something.
 
-use signet_client::changelist::ChangelistError;
+use signet_client::changelist::{ChangeError, ChangelistError};
 use signet_client::remote::RemoteError;
 use signet_client::{Access, Edit, Error, PublishOptions};
 use signet_keys::PassphraseError;
@@ -94,6 +94,18 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
             Failure::new(source.to_string()).hint(texts::CONFLICT_HINT)
         }
         Error::Edit { source, .. } => edit_failure(source, gun),
+        Error::Changelist(ChangelistError::Change {
+            name,
+            source: source @ ChangeError::RoleKeys(role),
+        }) => {
+            let number = number_of(opened, name);
+            Failure::new(source.to_string()).hint(texts::staged_role_keys(
+                gun,
+                name,
+                role.as_str(),
+                number,
+            ))
+        }
         Error::Changelist(ChangelistError::Change { name, source }) => {
             Failure::new(with_sources(source)).hint(texts::staged_unreadable(gun, name))
         }
@@ -138,6 +150,12 @@ pub(super) fn failure(opened: &Opened, error: &Error) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// The number of a staged change, as `notary status` counts.
+fn number_of(opened: &Opened, name: &str) -> Option<usize> {
+    let all = opened.repository.changelist()?.list().ok()?;
+    all.iter().position(|staged| staged.name == name)
 }
 
 /// Why a private key could not be used, in Go's words where it has some.

@@ -121,6 +121,9 @@ pub enum ChangeError {
     /// All delegations below a role, where a single one belongs.
     #[error("tuf: invalid role {0}. this role is not known")]
     Pattern(String),
+    /// The keys of a base role are replaced by a rotation, never by a staged change.
+    #[error("a staged change cannot replace the keys of {0}")]
+    RoleKeys(BaseRole),
     /// The role's name is none.
     #[error("scope not supported: {0}")]
     Role(String),

@@ -10,7 +10,7 @@ use signet_archive::{ArchivedRepository, Currency, Held, Moment, Source, assembl
 use signet_tuf::update::MAX_DOCUMENT_BYTES;
 use signet_tuf::{Gun, RoleName};
 
-use super::folder::{Entry, Folder, Kind};
+use crate::folder::{Entry, Folder, Kind};
 use crate::layout::FileError;
 
 /// Most files and folders that are looked at.

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use signet_keys::{PrivateKey, root_certificate};
-use signet_tuf::editor::{EditError, RepositoryEditor};
+use signet_tuf::editor::{EditError, RepositoryEditor, SignedFile};
 use signet_tuf::rules::{self, CertificateTime, RootError, RuleError};
-use signet_tuf::update::{MAX_ROOT_BYTES, Mode};
+use signet_tuf::update::{Floors, MAX_ROOT_BYTES, Mode};
 use signet_tuf::{
     BaseRole, Expiry, KeyId, MetadataPath, PublicKey, Received, RoleKeys, RoleName, Root,
 };
 
 use super::Managed;
+use crate::cache::Cache;
+use crate::layout::FileError;
 use crate::remote::RemoteError;
 use crate::{Error, Repository, sign};
 
@@ -103,30 +105,33 @@ impl Repository {
             files.push(draft.finish()?);
         }
         self.cache.clear()?;
-        // The root is last: without it nothing is begun, with it all is there.
-        for file in files.iter().rev() {
-            self.cache.store(&file.role, &file.bytes)?;
-        }
-        Ok(())
+        Ok(keep(self.cache.as_ref(), &files)?)
     }
 
     /// The keys of what was begun here before and may be begun again.
     async fn earlier_keys(&self) -> Result<BTreeMap<BaseRole, PublicKey>, Error> {
         let cached = self.cache.load()?;
-        let Some(root) = cached.root else {
-            return Ok(BTreeMap::new());
-        };
         let trusted = || Error::AlreadyTrusted {
             gun: self.gun.clone(),
+        };
+        // Readers here would refuse the new one's first versions.
+        if self.cache.floors()? != Floors::default() {
+            return Err(trusted());
+        }
+        let Some(root) = cached.root else {
+            return Ok(BTreeMap::new());
         };
         if cached.timestamp.is_some() {
             return Err(trusted());
         }
+        // Whoever can write here may not choose the keys of a new repository.
         let root = Received::<Root>::parse(&RoleName::root(), root).map_err(|_| trusted())?;
-        let root = root.unverified();
+        let root = rules::verify_root(root, &self.gun, CertificateTime::Ignored, None, None)
+            .map_err(|_| trusted())?;
+        let root = root.body();
         let mut keys = BTreeMap::new();
         for role in [BaseRole::Root, BaseRole::Targets, BaseRole::Snapshot] {
-            if let Some(key) = self.held(&root.role_keys(role))? {
+            if let Some(key) = self.held(role, &root.role_keys(role))? {
                 keys.insert(role, key);
             }
         }
@@ -147,9 +152,15 @@ impl Repository {
         }
     }
 
-    fn held(&self, keys: &RoleKeys) -> Result<Option<PublicKey>, Error> {
+    /// A key that is at hand as this repository's for the role; root keys serve many repositories.
+    fn held(&self, role: BaseRole, keys: &RoleKeys) -> Result<Option<PublicKey>, Error> {
         for key in keys.keys() {
-            if sign::holds(self.keys.as_ref(), key.canonical_id())? {
+            let info = self.keys.info(key.canonical_id())?;
+            let own = info.is_some_and(|info| {
+                info.role == role.as_str()
+                    && (role == BaseRole::Root || info.gun.as_ref() == Some(&self.gun))
+            });
+            if own {
                 return Ok(Some(key.clone()));
             }
         }
@@ -231,5 +242,81 @@ impl Repository {
         let key = sign::generate(&self.keys, role.as_str(), &self.gun).await?;
         made.push(key.id().clone());
         Ok(key)
+    }
+}
+
+/// Keeps the first documents. The root is last: without it nothing is begun, with it all is there.
+fn keep(cache: &dyn Cache, files: &[SignedFile]) -> Result<(), FileError> {
+    for file in files.iter().rev() {
+        let Err(error) = cache.store(&file.role, &file.bytes) else {
+            continue;
+        };
+        // An error may come after the file is in its place. Then the repository is begun, and its keys are needed.
+        let is_root = file.role.base() == Some(BaseRole::Root);
+        if !is_root || cache.load()?.root.as_ref() != Some(&file.bytes) {
+            return Err(error);
+        }
+        tracing::debug!(error = %error.text(), "the new root is there all the same");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use signet_tuf::update::Cached;
+
+    use super::*;
+    use crate::cache::MemoryCache;
+
+    /// Fails for one role, before or after it has stored it.
+    struct Failing(MemoryCache, BaseRole, bool);
+
+    impl Cache for Failing {
+        fn load(&self) -> Result<Cached, FileError> {
+            self.0.load()
+        }
+
+        fn store(&self, role: &RoleName, bytes: &[u8]) -> Result<(), FileError> {
+            let fails = role.base() == Some(self.1);
+            if !fails || self.2 {
+                self.0.store(role, bytes)?;
+            }
+            match fails {
+                true => Err(FileError::at("write", std::path::Path::new("x"))(
+                    std::io::Error::other("disk"),
+                )),
+                false => Ok(()),
+            }
+        }
+
+        fn floors(&self) -> Result<Floors, FileError> {
+            self.0.floors()
+        }
+
+        fn store_floors(&self, floors: &Floors) -> Result<(), FileError> {
+            self.0.store_floors(floors)
+        }
+
+        fn clear(&self) -> Result<(), FileError> {
+            self.0.clear()
+        }
+    }
+
+    #[test]
+    fn with_its_root_a_repository_is_begun_and_without_it_it_is_not() {
+        let files = [RoleName::root(), RoleName::targets()].map(|role| SignedFile {
+            bytes: bytes::Bytes::from(role.to_string()),
+            version: 1,
+            role,
+        });
+        for (role, arrives, begun) in [
+            (BaseRole::Root, true, true),
+            (BaseRole::Root, false, false),
+            (BaseRole::Targets, true, false),
+        ] {
+            let cache = Failing(MemoryCache::default(), role, arrives);
+            assert_eq!(keep(&cache, &files).is_ok(), begun, "{role}");
+            assert_eq!(cache.load().unwrap().root.is_some(), begun, "{role}");
+        }
     }
 }

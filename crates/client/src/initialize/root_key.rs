@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use signet_keys::KeyStore;
+use signet_tuf::rules::{self, CertificateTime};
 use signet_tuf::update::MAX_ROOT_BYTES;
 use signet_tuf::{BaseRole, KeyId, Received, RoleName, Root};
 
@@ -58,10 +59,14 @@ fn lowest_in_use(held: &BTreeSet<KeyId>, trust_dir: &Path) -> Result<Option<KeyI
             continue;
         };
         let document = read_bounded(&layout.document(&RoleName::root()), MAX_ROOT_BYTES)?;
-        let root =
-            document.and_then(|bytes| Received::<Root>::parse(&RoleName::root(), bytes).ok());
+        let root = document
+            .and_then(|bytes| Received::<Root>::parse(&RoleName::root(), bytes).ok())
+            // What its own keys did not sign is no repository of theirs.
+            .and_then(|root| {
+                rules::verify_root(root, &gun, CertificateTime::Ignored, None, None).ok()
+            });
         if let Some(root) = root {
-            let keys = root.unverified().role_keys(BaseRole::Root);
+            let keys = root.body().role_keys(BaseRole::Root);
             used.extend(keys.keys().map(|key| key.canonical_id().clone()));
         }
     }

@@ -68,7 +68,7 @@ pub(super) fn apply(
             let _: Changed = editor.remove_target(role, name)?;
         }
         Edit::ReplaceRoleKeys { role, keys } => {
-            editor.replace_role_keys(*role, keys);
+            editor.replace_role_keys(*role, keys)?;
         }
         Edit::Witness { role } => {
             let _: Changed = editor.witness(role)?;

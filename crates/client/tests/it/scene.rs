@@ -26,7 +26,7 @@ pub(crate) const FORGED: &str = r#""length":666"#;
 pub(crate) struct State {
     pub(crate) current: BTreeMap<String, String>,
     /// All documents, by every name that they are asked for.
-    all: BTreeMap<String, String>,
+    pub(crate) all: BTreeMap<String, String>,
     version: u64,
     /// Keys for timestamps and snapshots.
     pub(crate) signing: [PrivateKey; 2],
@@ -146,7 +146,7 @@ fn meta(text: &str) -> Value {
     json!({"hashes": {"sha256": digest}, "length": text.len()})
 }
 
-fn sealed(keys: &[&PrivateKey], signed: &Value) -> String {
+pub(crate) fn sealed(keys: &[&PrivateKey], signed: &Value) -> String {
     let signatures: Vec<Value> = keys
         .iter()
         .map(|key| signature(*key, key.public().id().as_str(), "eddsa", signed))
@@ -154,7 +154,7 @@ fn sealed(keys: &[&PrivateKey], signed: &Value) -> String {
     json!({"signed": signed, "signatures": signatures}).to_string()
 }
 
-fn signature(key: &dyn Signer, id: &str, method: &str, signed: &Value) -> Value {
+pub(crate) fn signature(key: &dyn Signer, id: &str, method: &str, signed: &Value) -> Value {
     let sig = key.sign(signed.to_string().as_bytes()).unwrap();
     json!({"keyid": id, "method": method, "sig": data_encoding::BASE64.encode(&sig)})
 }
@@ -182,8 +182,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// As it was published `age` ago.
-    pub(crate) async fn new(age: Duration) -> Self {
+    /// Before the repository is begun.
+    pub(crate) async fn empty() -> Self {
         let key = || PrivateKey::generate_ed25519().unwrap();
         let signing = [key(), key()];
         let state = Arc::new(Mutex::new(State {
@@ -203,7 +203,19 @@ impl Scene {
         let server = Server::start(move |request| inner.lock().unwrap().answer(request)).await;
         let home = tempfile::tempdir().unwrap();
         let url = server.url("http", "127.0.0.1");
-        let mut person = Person::at(url.as_str(), "", GUN, home.path());
+        let person = Person::at(url.as_str(), "", GUN, home.path());
+        Self {
+            person,
+            state,
+            _server: server,
+            _home: home,
+        }
+    }
+
+    /// As it was published `age` ago.
+    pub(crate) async fn new(age: Duration) -> Self {
+        let mut scene = Self::empty().await;
+        let person = &mut scene.person;
         let before = now() - age;
         person.clock = Arc::new(move || before);
         let alice = person.key("alice");
@@ -214,12 +226,7 @@ impl Scene {
             .await
             .unwrap();
         person.clock = Arc::new(now);
-        Self {
-            person,
-            state,
-            _server: server,
-            _home: home,
-        }
+        scene
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -149,8 +149,22 @@ fn an_unpublished_repository_goes_out_as_it_was_initialised() {
     root.check().unwrap();
     assert_eq!(root.finish().unwrap(), files[0]);
     // A root that is changed before anyone saw it keeps its number.
-    editor.replace_role_keys(BaseRole::Snapshot, &forge.signers["timestamp"]);
+    editor
+        .replace_role_keys(BaseRole::Snapshot, &forge.signers["timestamp"])
+        .unwrap();
     assert_eq!(editor.drafts().unwrap()[0].version(), 1);
+
+    assert!(matches!(
+        editor.replace_role_keys(BaseRole::Root, &[]),
+        Err(EditError::NoKeys(role)) if role == RoleName::root()
+    ));
+    // Without its targets nothing is made up in their place.
+    let mut lone = cache.cached.clone();
+    lone.targets.clear();
+    assert!(matches!(
+        RepositoryEditor::from_unpublished(gun.clone(), NOW, &lone),
+        Some(Err(EditError::NotLoaded(role))) if role == RoleName::targets()
+    ));
 
     let mut foreign = cache.cached.clone();
     foreign

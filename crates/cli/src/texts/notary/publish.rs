@@ -92,6 +92,16 @@ pub fn staged_unreadable(gun: &str, name: &str) -> String {
     )
 }
 
+/// A staged change would replace keys of a base role.
+#[must_use]
+pub fn staged_role_keys(gun: &str, name: &str, role: &str, number: Option<usize>) -> String {
+    let number = number.map_or_else(|| "NUMBER".to_owned(), |number| number.to_string());
+    format!(
+        "it is staged as {}: 'notary reset {gun} -n {number}' drops it, and 'notary key rotate {gun} {role}' replaces keys and publishes that at once",
+        visible(name)
+    )
+}
+
 /// Other publishers were faster each time.
 pub const CONFLICT_HINT: &str = "somebody else publishes to this repository all the time; everything is still staged, publish again";
 
@@ -125,7 +135,7 @@ pub fn signing_keys_hint(gun: &str, role: &str, keys: &[&str]) -> String {
 #[must_use]
 pub fn gone_hint(gun: &str) -> String {
     format!(
-        "what is remembered here was published before, and this server has nothing of it; 'notary delete {gun}' forgets it, and the next publish begins anew"
+        "what is remembered here was published before, or not all of its root and targets keys are here, and this server has nothing of it; 'notary delete {gun}' forgets it, and the next publish begins anew"
     )
 }
 

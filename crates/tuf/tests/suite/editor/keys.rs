@@ -21,7 +21,9 @@ fn w3_a_new_root_key_is_signed_for_by_the_old_one_and_both_stay_listed() {
         .result
         .unwrap();
     let files = publish(&mut forge, |editor| {
-        editor.replace_role_keys(BaseRole::Root, std::slice::from_ref(&new));
+        editor
+            .replace_role_keys(BaseRole::Root, std::slice::from_ref(&new))
+            .unwrap();
     });
     assert_eq!(versions(&files), [("root", 2), ("snapshot", 2)]);
     let root = signed(&files[0]);
@@ -37,7 +39,7 @@ fn w3_a_new_root_key_is_signed_for_by_the_old_one_and_both_stay_listed() {
     let repository = trusted(&forge);
     let mut editor = RepositoryEditor::from_trusted(&repository, NOW);
     let third = forge.root_key();
-    editor.replace_role_keys(BaseRole::Root, &[third]);
+    editor.replace_role_keys(BaseRole::Root, &[third]).unwrap();
     let lost = new.canonical_id().clone();
     forge.lose(&new);
     let error = forge.sign(editor.drafts().unwrap().remove(0)).unwrap_err();
@@ -52,7 +54,9 @@ fn a_new_targets_key_signs_in_the_same_publish() {
     let mut forge = Forge::new();
     let (old, new) = (forge.signers["targets"][0].clone(), forge.key());
     let files = publish(&mut forge, |editor| {
-        editor.replace_role_keys(BaseRole::Targets, std::slice::from_ref(&new));
+        editor
+            .replace_role_keys(BaseRole::Targets, std::slice::from_ref(&new))
+            .unwrap();
     });
     assert_eq!(
         versions(&files),

@@ -9,14 +9,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::layout::FileError;
 
 /// What something in a folder is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Folder,
     Link,
@@ -25,21 +25,21 @@ pub(super) enum Kind {
 
 /// Something in a folder.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: OsString,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) name: OsString,
+    pub(crate) kind: Kind,
 }
 
 impl Entry {
     /// Its name; none when it is not UTF-8.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.name.to_str()
     }
 }
 
 /// An open folder.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     folder: OwnedFd,
     path: PathBuf,
 }
@@ -50,23 +50,23 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 impl Folder {
     /// Opens a folder that the user names, which may be a link.
-    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let opened = rustix::fs::open(path, FOLDER, Mode::empty());
         let folder = opened.map_err(|error| FileError::at("read", path)(error.into()))?;
         let path = path.to_owned();
         Ok(Self { folder, path })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The path of something in it, to be shown.
-    pub(super) fn shown(&self, name: &OsStr) -> String {
+    pub(crate) fn shown(&self, name: &OsStr) -> String {
         self.path.join(name).to_string_lossy().into_owned()
     }
 
-    pub(super) fn try_clone(&self) -> Result<Self, FileError> {
+    pub(crate) fn try_clone(&self) -> Result<Self, FileError> {
         let folder = self.folder.try_clone();
         Ok(Self {
             folder: folder.map_err(FileError::at("read", &self.path))?,
@@ -75,12 +75,53 @@ impl Folder {
     }
 
     /// Opens a folder in it.
-    pub(super) fn child(&self, name: &str) -> Result<Self, FileError> {
+    pub(crate) fn child(&self, name: &str) -> Result<Self, FileError> {
         let path = self.path.join(name);
         let folder = self
             .at(name, FOLDER)
+            .map_err(|error| self.explained(name, error))
             .map_err(FileError::at("read", &path))?;
         Ok(Self { folder, path })
+    }
+
+    /// The folder below it of that path; `None` when there is none.
+    pub(crate) fn descend<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, FileError> {
+        for name in names {
+            self = match self.child(name) {
+                Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+                child => child?,
+            };
+        }
+        Ok(Some(self))
+    }
+
+    /// Says of a link that it is one: the operating system says that it is no folder.
+    fn explained(&self, name: &str, error: io::Error) -> io::Error {
+        let kind = statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|stat| FileType::from_raw_mode(stat.st_mode));
+        match kind {
+            Ok(FileType::Symlink) => {
+                io::Error::other("it is a link, and links in the trust folder are not followed")
+            }
+            _ => error,
+        }
+    }
+
+    /// Removes what has that name directly in it and is no folder; a link itself, and not what it leads to. What is not there is no error.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), FileError> {
+        let path = self.path.join(name);
+        if name.contains('/') {
+            return Err(FileError::at("remove", &path)(
+                io::ErrorKind::InvalidInput.into(),
+            ));
+        }
+        match unlinkat(&self.folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(FileError::at("remove", &path)(error.into())),
+        }
     }
 
     /// Opens what has that name directly in it and is no link.
@@ -93,7 +134,7 @@ impl Folder {
     }
 
     /// What is in it, in no order; at most as much.
-    pub(super) fn entries(&self, most: usize) -> Result<Vec<Entry>, FileError> {
+    pub(crate) fn entries(&self, most: usize) -> Result<Vec<Entry>, FileError> {
         let list = || -> io::Result<Vec<Entry>> {
             let mut entries = Vec::new();
             for entry in Dir::read_from(&self.folder)? {
@@ -132,7 +173,7 @@ impl Folder {
     }
 
     /// Reads a file in it; `None` when it is longer than `most` bytes.
-    pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<Bytes>, FileError> {
+    pub(crate) fn read(&self, name: &str, most: u64) -> Result<Option<Bytes>, FileError> {
         let read = || -> io::Result<Option<Bytes>> {
             // Without NONBLOCK, a pipe that has taken the place of the file would be waited for.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
