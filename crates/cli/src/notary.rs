@@ -36,6 +36,7 @@ mod staging;
 mod status;
 mod tables;
 mod takeover;
+mod unproven;
 mod verify;
 mod witness;
 

@@ -172,6 +172,14 @@ pub enum Error {
     /// A private key refused to sign.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// A document is to be signed as it is for which nobody vouches.
+    #[error(
+        "the present {role} metadata is not signed by the role's keys and was never verified here"
+    )]
+    Unproven {
+        /// The role.
+        role: RoleName,
+    },
     /// The repository's documents are not to be had, or not to be trusted.
     #[error(transparent)]
     Update(UpdateError),
@@ -206,7 +214,7 @@ impl Error {
                 ErrorKind::Refused
             }
             Self::NoTrustData { .. } => ErrorKind::NoTrustData,
-            Self::NotShown { .. } => ErrorKind::Violation,
+            Self::NotShown { .. } | Self::Unproven { .. } => ErrorKind::Violation,
             Self::Remote(error) => error.kind(),
             Self::ServerKey(error) => error.kind(),
             Self::Update(error) => match error.kind() {

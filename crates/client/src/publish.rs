@@ -2,6 +2,7 @@
 //! state is read, the same edits are applied to it, and it is tried again; nothing of either is lost.
 
 mod apply;
+mod unproven;
 mod unpublished;
 mod versions;
 
@@ -11,13 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use signet_tuf::editor::{Changed, Draft, EditError, EditWarning, RepositoryEditor, SignedFile};
 use signet_tuf::rules::{RootError, RuleError};
-use signet_tuf::update::{Floors, Mode, Scope, UnusableReason};
+use signet_tuf::update::{Floors, Mode, Scope};
 use signet_tuf::{BaseRole, PublicKey, RoleName, TrustedRepository, Version};
 use time::OffsetDateTime;
 
 use crate::changelist::{ChangeError, ChangelistError, Edit};
 use crate::remote::{Part, RemoteError};
 use crate::{Error, Repository, random, sign};
+
+pub use unproven::Unproven;
 
 /// What to do with a target that is already listed as it should be.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -100,16 +103,8 @@ impl Base {
         let Self::Trusted(trusted) = self else {
             return BTreeMap::new();
         };
-        let witnessed = edits.iter().filter_map(|edit| match edit {
-            Edit::Witness { role } => Some(role),
-            _ => None,
-        });
-        witnessed
-            .filter_map(|role| {
-                let unusable = trusted.unusable().get(role)?;
-                matches!(unusable.reason(), UnusableReason::Unsigned(_))
-                    .then(|| (role.clone(), unusable.received().raw().clone()))
-            })
+        unproven::taken_over(trusted, edits)
+            .filter_map(|role| Some((role.clone(), present(trusted, role)?.clone())))
             .collect()
     }
 
@@ -202,7 +197,7 @@ impl Repository {
     /// was not initialised here; [`Error::NoSigningKeys`] and [`Error::InsufficientSignatures`] when keys are missing;
     /// [`Error::Conflict`] when other publishers were faster each time; [`Error::Changed`] when a document is not the one of
     /// [`PublishOptions::as_shown`] any more, or is taken over without its keys' signatures and is not the one of the first
-    /// attempt.
+    /// attempt; [`Error::Unproven`] when such a one was neither verified here nor shown to anybody.
     pub async fn publish(
         &mut self,
         edits: &[Edit],
@@ -216,6 +211,7 @@ impl Repository {
         // No key vouches for these, so whoever answers for the server chooses what they say. Nobody who refuses an upload
         // may exchange them before the next one.
         let taken_over = base.taken_over(edits);
+        self.check_proven(&base, edits, &options)?;
         loop {
             attempt += 1;
             base.check_shown(&options)?;

@@ -126,7 +126,9 @@ impl Repository {
         // Nobody was shown anything: what others publish meanwhile is renewed with it.
         options.as_shown.clear();
         // Whose keys are elsewhere does not keep the rest from being renewed.
-        options.leave_expired.push(RoleName::targets());
+        if !options.renew.contains(&RoleName::targets()) {
+            options.leave_expired.push(RoleName::targets());
+        }
         Ok(RenewalPlan {
             renewed,
             left,

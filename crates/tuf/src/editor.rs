@@ -379,6 +379,16 @@ impl<'a> RepositoryEditor<'a> {
         }
     }
 
+    /// Whether the role has a document that is not known here.
+    fn was_not_loaded(&self, role: &RoleName) -> bool {
+        let listed = self.snapshot.iter().any(|snapshot| {
+            let entry = snapshot.body.meta.get(role.as_str());
+            entry.is_some_and(|entry| !entry.hashes.is_empty() || entry.length != 0)
+        });
+        let is_known = self.targets.contains_key(role) || self.unusable.contains_key(role);
+        listed && !is_known && !self.created.contains(role)
+    }
+
     /// The document of an existing role, for editing. One that has expired is renewed so; a role without a document
     /// gets an empty one.
     fn document(&mut self, role: &RoleName) -> Result<&mut Edited<'a, Targets>, EditError> {
@@ -397,11 +407,7 @@ impl<'a> RepositoryEditor<'a> {
                 }
             }
         }
-        let listed = self.snapshot.iter().any(|snapshot| {
-            let entry = snapshot.body.meta.get(role.as_str());
-            entry.is_some_and(|entry| !entry.hashes.is_empty() || entry.length != 0)
-        });
-        if listed && !self.targets.contains_key(role) && !self.created.contains(role) {
+        if self.was_not_loaded(role) {
             return Err(EditError::NotLoaded(role.clone()));
         }
         let base = self.continued.get(role).copied().unwrap_or_default();

@@ -15,6 +15,6 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     context.printer.out(&texts::pushing(gun.as_str()))?;
     context.block_on(async {
         let mut opened = repository::open(context, &gun, Access::PushPull).await?;
-        publishing::publish(context, &gun, &mut opened).await
+        publishing::publish(context, &gun, &mut opened, false).await
     })
 }

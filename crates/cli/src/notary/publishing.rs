@@ -12,29 +12,41 @@ use signet_tuf::{Gun, KeyId, RoleName};
 use super::Context;
 use super::init;
 use super::repository::{self, Opened};
+use super::unproven;
 use crate::cobra::parse::Matches;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::{Failure, with_sources};
 
 /// Does what `-p` asks for, where it was given: publishes all that is staged.
 pub(super) fn auto_publish(matches: &Matches, context: &Context, gun: &Gun) -> Result<(), Failure> {
+    auto_publish_agreed(matches, context, gun, false)
+}
+
+/// The same; with `agreed`, roles that nobody vouches for are signed without a question.
+pub(super) fn auto_publish_agreed(
+    matches: &Matches,
+    context: &Context,
+    gun: &Gun,
+    agreed: bool,
+) -> Result<(), Failure> {
     if !matches.is_set("publish") {
         return Ok(());
     }
     context.block_on(async {
         let mut opened = repository::open(context, gun, Access::PushPull).await?;
         context.printer.out(&texts::auto_publishing(gun.as_str()))?;
-        publish(context, gun, &mut opened).await
+        publish(context, gun, &mut opened, agreed).await
     })
 }
 
-/// Publishes all that is staged, and says so.
+/// Publishes all that is staged, and says so. With `agreed`, roles that nobody vouches for are signed without a question.
 pub(super) async fn publish(
     context: &Context,
     gun: &Gun,
     opened: &mut Opened,
+    agreed: bool,
 ) -> Result<(), Failure> {
-    let options = PublishOptions {
+    let mut options = PublishOptions {
         always_snapshot: true,
         ..PublishOptions::default()
     };
@@ -50,6 +62,7 @@ pub(super) async fn publish(
         Err(Error::NoTrustData { .. }) => begin_unless_known(context, gun, opened).await?,
         Err(error) => return Err(failure(opened, &error)),
     }
+    unproven::show(context, opened, agreed, &mut options)?;
     opened
         .repository
         .on_edit_warning(|warning| tracing::warn!("{warning}"));

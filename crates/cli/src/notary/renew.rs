@@ -1,5 +1,7 @@
 //! `notary renew GUN [ROLE…]`: signs documents again as they are, before or after their validity has ended (Q9).
 
+use std::io::{self, IsTerminal as _};
+
 use serde::Serialize;
 use signet_client::renewal::{Left, RenewalPlan, Renewed};
 use signet_client::{Access, Error};
@@ -40,7 +42,7 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     let form = Format::of(matches)?;
     context.block_on(async {
         let mut opened = repository::open(context, &gun, Access::PushPull).await?;
-        let plan = plan(context, &gun, &mut opened, &roles).await?;
+        let mut plan = plan(context, &gun, &mut opened, &roles).await?;
         if plan.renewed.is_empty() && plan.left.is_empty() {
             return match form {
                 Format::Text => Ok(context
@@ -50,15 +52,22 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
             };
         }
         let dry_run = matches.is_set("dry-run");
+        let mut skipped = Vec::new();
         if !dry_run && !plan.renewed.is_empty() {
-            publish(context, &gun, &mut opened, &plan).await?;
+            let agreed = matches.is_set("yes");
+            if plan.never_seen && !agreed && !confirm(context, &gun, &plan)? {
+                return Ok(context.printer.out(texts::ABORTING)?);
+            }
+            let done = publish(context, &gun, &mut opened, &plan).await?;
+            let is_done = |role: &RoleName| done.iter().any(|(found, _)| found == role);
+            skipped.extend(plan.renewed.extract_if(.., |it| !is_done(&it.role)));
         }
         let now = opened.repository.trusted().filter(|_| !dry_run);
         match form {
             Format::Text => say(context, &gun, &plan, now, dry_run)?,
             Format::Json => format::lines(lines(&plan, now), context)?,
         }
-        verdict(context, &gun, &plan, !roles.is_empty())
+        verdict(context, &gun, &plan, &skipped, !roles.is_empty())
     })
 }
 
@@ -86,16 +95,33 @@ async fn publish(
     gun: &Gun,
     opened: &mut Opened,
     plan: &RenewalPlan,
-) -> Result<(), Failure> {
+) -> Result<Vec<(RoleName, Version)>, Failure> {
     let published = {
         let _busy = context.printer.busy(&texts::renewing(gun.as_str()));
         opened.repository.renew(plan).await
     };
-    published.map_err(|error| failure(opened, gun, &error))?;
+    let published = published.map_err(|error| failure(opened, gun, &error))?;
     let read = opened.repository.update(Mode::Write, Scope::All).await;
     let read = read.map(drop);
     opened.repository.take_warnings();
-    read.map_err(|error| opened.failure(&error).prefix(texts::RENEWED_NOT_READABLE))
+    read.map_err(|error| opened.failure(&error).prefix(texts::RENEWED_NOT_READABLE))?;
+    Ok(published.files)
+}
+
+/// Asks whether the state that the server shows is the newest, where nothing that is remembered can tell.
+fn confirm(context: &Context, gun: &Gun, plan: &RenewalPlan) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() || !context.printer.talks_to_terminal() {
+        return Err(Failure::new(texts::renewal_unseen(gun.as_str())));
+    }
+    for found in &plan.renewed {
+        let (role, version) = (found.role.as_str(), found.version);
+        let line = texts::would_renew(role, version, found.targets);
+        context.printer.out(&line)?;
+    }
+    context
+        .terminal
+        .confirm_word(texts::PROCEED)
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 fn failure(opened: &Opened, gun: &Gun, error: &Error) -> Failure {
@@ -179,7 +205,13 @@ fn present(
 }
 
 /// What was asked for by name, or keeps people from reading, and was not renewed, is a failure.
-fn verdict(context: &Context, gun: &Gun, plan: &RenewalPlan, named: bool) -> Result<(), Failure> {
+fn verdict(
+    context: &Context,
+    gun: &Gun,
+    plan: &RenewalPlan,
+    skipped: &[Renewed],
+    named: bool,
+) -> Result<(), Failure> {
     let now = context.now();
     // What the server signs it renews by itself.
     let is_missed = |left: &&Left| {
@@ -190,6 +222,7 @@ fn verdict(context: &Context, gun: &Gun, plan: &RenewalPlan, named: bool) -> Res
         .iter()
         .filter(is_missed)
         .map(|left| left.role.as_str())
+        .chain(skipped.iter().map(|it| it.role.as_str()))
         .collect();
     if missed.is_empty() {
         return Ok(());

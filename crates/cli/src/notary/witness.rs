@@ -30,5 +30,5 @@ pub(super) fn run(matches: &Matches, context: &Context) -> Result<(), Failure> {
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     context.printer.out(&texts::witness_staged(&names))?;
-    publishing::auto_publish(matches, context, &gun)
+    publishing::auto_publish_agreed(matches, context, &gun, matches.is_set("yes"))
 }

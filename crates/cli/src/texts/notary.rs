@@ -19,6 +19,7 @@ mod rotate;
 mod server;
 mod staging;
 mod takeover;
+mod unproven;
 
 pub use archive::*;
 pub use archive_create::*;
@@ -38,6 +39,7 @@ pub use rotate::*;
 pub use server::*;
 pub use staging::*;
 pub use takeover::*;
+pub use unproven::*;
 
 use super::quote;
 

@@ -4,6 +4,7 @@ mod expiry;
 mod published;
 mod remembered;
 mod staged;
+mod unseen;
 
 use std::fs;
 

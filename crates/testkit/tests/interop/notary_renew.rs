@@ -248,5 +248,26 @@ fn nothing_older_than_what_was_seen_is_renewed() {
             "\n* fatal: version 2 is lower than current version 9\n"
         )
     );
+    // Where nothing was seen only somebody who knows can tell.
+    for folder in ["tuf", "signet"] {
+        std::fs::remove_dir_all(late.owner.trust_dir().join(folder)).unwrap();
+    }
+    late.ours(&["renew", "--dry-run", GUN]);
+    for folder in ["tuf", "signet"] {
+        std::fs::remove_dir_all(late.owner.trust_dir().join(folder)).unwrap();
+    }
+    let unseen = late.owner.run(Tool::OurNotary, &["renew", GUN]).unwrap();
+    assert_eq!(unseen.code, Some(1), "{unseen}");
+    assert!(
+        unseen
+            .stdout
+            .starts_with(&format!("\n* fatal: this computer has never seen {GUN}, ")),
+        "{unseen}"
+    );
     assert_eq!(late.server.version(GUN, "targets").unwrap(), 2);
+    for folder in ["tuf", "signet"] {
+        std::fs::remove_dir_all(late.owner.trust_dir().join(folder)).unwrap();
+    }
+    late.ours(&["renew", GUN, "--yes"]);
+    assert_eq!(late.server.version(GUN, "targets").unwrap(), 3);
 }

@@ -1,5 +1,7 @@
 //! Edits of delegations (specification, `tuf.md` section 14.4).
 
+use std::collections::BTreeSet;
+
 use super::{Changed, EditError, EditWarning, RepositoryEditor, UnusableKey};
 use crate::certificate::parse_pem_certificates;
 use crate::crypto::{self, SpkiKind};
@@ -209,7 +211,8 @@ impl RepositoryEditor<'_> {
     }
 
     /// Removes keys, named by their canonical IDs, from every delegation that `above` or a role below it lists: the
-    /// wildcard role `<above>/*`. Documents for which `can_sign` knows no key are left as they are, with a warning.
+    /// wildcard role `<above>/*`. Documents for which `can_sign` knows no key are left as they are, with a warning, and so are those that the
+    /// keys of their roles did not sign and those that were not loaded. What has expired is changed like any other, and renewed so.
     ///
     /// # Errors
     /// [`EditError::NotATargetsRole`] for a base role that delegates nothing.
@@ -222,24 +225,35 @@ impl RepositoryEditor<'_> {
         if !above.lists_targets() {
             return Err(EditError::NotATargetsRole(above.clone()));
         }
-        let parents: Vec<RoleName> = self
+        let parents: BTreeSet<RoleName> = self
             .targets
             .keys()
+            .chain(self.unusable.keys())
             .filter(|role| *role == above || role.is_below(above))
             .cloned()
             .collect();
         let mut changed = Changed::No;
         for parent in parents {
-            let Some(document) = self.targets.get(&parent) else {
+            let Some(body) = self.readable(&parent) else {
+                self.warnings
+                    .push(EditWarning::NotLookedInto { role: parent });
                 continue;
             };
-            let affected: Vec<RoleName> = document
-                .body
+            let children: Vec<RoleName> = body
                 .delegations
                 .iter()
                 .filter_map(|entry| entry.role().ok())
-                .filter(|role| lists_any(&document.body, role, keys))
                 .collect();
+            let affected: Vec<&RoleName> = children
+                .iter()
+                .filter(|role| lists_any(body, role, keys))
+                .collect();
+            let unseen: Vec<EditWarning> = children
+                .iter()
+                .filter(|role| self.was_not_loaded(role))
+                .map(|role| EditWarning::NotLookedInto { role: role.clone() })
+                .collect();
+            self.warnings.extend(unseen);
             if affected.is_empty() {
                 continue;
             }
@@ -250,16 +264,13 @@ impl RepositoryEditor<'_> {
                 self.warnings.push(EditWarning::NotPurged { role: parent });
                 continue;
             }
-            let Some(document) = self.targets.get_mut(&parent) else {
-                continue;
-            };
-            let body = document.change();
-            for role in &affected {
+            let body = self.document(&parent)?.change();
+            for role in affected {
                 remove_keys(body, role, keys);
             }
             // compat: roles that were short of keys before are told of, too.
-            self.warnings
-                .extend(body.delegations.iter().filter_map(shortage));
+            let short: Vec<EditWarning> = body.delegations.iter().filter_map(shortage).collect();
+            self.warnings.extend(short);
             changed = Changed::Yes;
         }
         Ok(changed)
@@ -356,7 +367,7 @@ fn shortage(entry: &Delegation) -> Option<EditWarning> {
 }
 
 fn drop_unused_keys(body: &mut Targets) {
-    let used: std::collections::BTreeSet<KeyId> = body
+    let used: BTreeSet<KeyId> = body
         .delegations
         .iter()
         .flat_map(|entry| entry.keyids.iter().flatten().cloned())

@@ -156,6 +156,14 @@ pub enum EditWarning {
         /// Its threshold.
         threshold: i64,
     },
+    /// A document in which purged keys were not looked for, because nobody vouches for what it says or it was not loaded.
+    #[error(
+        "role {role} may list keys being purged, itself or below, and could not be looked into; purge them again once it is signed and valid"
+    )]
+    NotLookedInto {
+        /// The role.
+        role: RoleName,
+    },
     /// A document that still lists purged keys, because no key to sign it is at hand.
     #[error(
         "role {role} contains keys being purged but you do not have the necessary keys present to sign it; keys will not be purged from {role} or its immediate children"

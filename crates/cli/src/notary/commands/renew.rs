@@ -14,7 +14,8 @@ publishes them. Without roles that is everything that has expired or will within
 end. What expired is renewed only when its own keys signed it and nothing newer was seen. Staged changes are neither published nor touched.
 
 What others have to sign is listed with the keys that are needed. The exit code is 1 when something that has expired, or was named, could not be
-renewed. The trust server renews timestamps, and snapshots for which it has the key, by itself.",
+renewed. A computer that has never seen the repository cannot tell an old state from the newest one: it asks on a terminal, and fails without
+one unless --yes is given. The trust server renews timestamps, and snapshots for which it has the key, by itself.",
     examples: "\
 # What would be renewed
 {} renew --dry-run example.com/team/app
@@ -26,6 +27,11 @@ renewed. The trust server renews timestamps, and snapshots for which it has the 
 {} renew example.com/team/app root",
     flags: &[
         switch("dry-run", None, "Change nothing, only say what would be renewed"),
+        switch(
+            "yes",
+            Some('y'),
+            "Renew without a question what this computer has never seen before",
+        ),
         FORMAT,
     ],
     args: Args::Any,

@@ -79,7 +79,7 @@ pub fn renewal(role: &str, gun: &str) -> String {
 #[must_use]
 pub fn role_to_witness(gun: &str, role: &str) -> String {
     format!(
-        "{role} is passed over: who holds one of its keys, and is certain of what it lists, signs it anew with notary witness {gun} {role} --publish"
+        "{role} is passed over: who holds one of its keys signs it anew with notary witness {gun} {role} --publish, and compares first what that shows with what was released"
     )
 }
 

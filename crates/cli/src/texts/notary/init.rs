@@ -32,7 +32,7 @@ pub fn beginning(gun: &str) -> String {
 #[must_use]
 pub fn already_trusted_hint(gun: &str) -> String {
     format!(
-        "'notary publish {gun}' goes on with it; 'notary delete {gun}' forgets what is known of it here, and no keys"
+        "'notary publish {gun}' goes on with it. Look first whether the server's address is the right one; 'notary delete {gun}' forgets what is known of it here, and with it what protects from older states and other roots, but no keys"
     )
 }
 

@@ -135,7 +135,7 @@ pub fn signing_keys_hint(gun: &str, role: &str, keys: &[&str]) -> String {
 #[must_use]
 pub fn gone_hint(gun: &str) -> String {
     format!(
-        "what is remembered here was published before, or not all of its root and targets keys are here, and this server has nothing of it; 'notary delete {gun}' forgets it, and the next publish begins anew"
+        "what is remembered here was published before, or not all of its root and targets keys are here, and this server has nothing of it: look first whether the address and the server are the right ones, and ask who runs it. Only when the repository is gone for good: 'notary delete {gun}' forgets it and what protects from older states and other roots, and the next publish begins a new one that who knows the old one refuses"
     )
 }
 

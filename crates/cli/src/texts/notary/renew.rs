@@ -20,6 +20,21 @@ pub fn role_unknown(role: &str) -> String {
     )
 }
 
+/// Nobody can say whether the server shows the newest state.
+#[must_use]
+pub fn renewal_unseen(gun: &str) -> String {
+    format!(
+        "this computer has never seen {}, so what would be signed again may be an old state: read it first where it was known before, or compare it with what was published and renew with --yes",
+        visible(gun)
+    )
+}
+
+/// What would be signed again.
+#[must_use]
+pub fn would_renew(role: &str, version: i64, targets: usize) -> String {
+    format!("{role} would be signed again as it is: version {version}, {targets} targets\n")
+}
+
 /// While it is done.
 #[must_use]
 pub fn renewing(gun: &str) -> String {
@@ -61,7 +76,7 @@ pub fn not_renewed(gun: &str, left: &Left) -> String {
     };
     if left.unsigned {
         return format!(
-            "{role} was left as it is: its keys did not sign it; who answers for what it lists signs it with notary witness {gun} {role} -p\n"
+            "{role} was left as it is: its keys did not sign it; who has compared what it lists with what was released signs it with notary witness {gun} {role} -p\n"
         );
     }
     let whose = if *role == RoleName::snapshot() {
