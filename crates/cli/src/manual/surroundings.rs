@@ -250,7 +250,7 @@ pub static NOTARY_PLACES: &[Place] = &[
     ),
     place(
         "~/.docker/config.json",
-        "docker's logins, for repositories that are named after a registry",
+        "docker's logins, for the trust server and registries on its host",
     ),
 ];
 

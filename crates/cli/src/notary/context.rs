@@ -234,7 +234,7 @@ impl Context {
     /// # Errors
     /// When what TLS needs cannot be used.
     pub fn remote_at(&self, server: &Server, access: Access) -> Result<Arc<Remote>, Failure> {
-        self.remote_for(server, access, NamedBy::User)
+        self.remote_for(server, access, NamedBy::default())
     }
 
     /// The same for repositories whose names may not be the user's.
@@ -256,7 +256,7 @@ impl Context {
     /// # Errors
     /// When the configuration, the address or what TLS needs cannot be used.
     pub(super) fn remote_options(&self, access: Access) -> Result<RemoteOptions, Failure> {
-        self.remote_options_for(access, NamedBy::User)
+        self.remote_options_for(access, NamedBy::default())
     }
 
     /// The same for repositories whose names may not be the user's.

@@ -18,6 +18,8 @@ struct Situation<'a> {
     is_usual_server: bool,
     /// The server's host and port.
     host: String,
+    /// What `docker login` is told for the server.
+    login_name: String,
     /// docker's trust folder, where it remembers the repository and is not the one in use.
     docker_remembers: Option<String>,
     now: OffsetDateTime,
@@ -37,6 +39,7 @@ pub(super) fn after_reading(
         gun,
         is_usual_server: server.is_usual(),
         host: server.host(),
+        login_name: server.login_name(),
         docker_remembers: docker_remembers(context, gun),
         now: context.now(),
     };
@@ -89,16 +92,12 @@ fn advice(error: &Error, situation: &Situation<'_>) -> Vec<String> {
             found.append(&mut elsewhere);
         }
         Error::Remote(error) if error.is_refused_login() => {
-            found.push(texts::login(
-                registry(situation.gun).unwrap_or(&situation.host),
-            ));
+            found.push(texts::login(&situation.login_name));
         }
         Error::Update(UpdateError::Refused { refusal, .. })
             if matches!(refusal.status, 401 | 403) =>
         {
-            found.push(texts::login(
-                registry(situation.gun).unwrap_or(&situation.host),
-            ));
+            found.push(texts::login(&situation.login_name));
         }
         Error::Update(UpdateError::RememberedRoot(_)) => {
             found.push(texts::remembered_root_damaged(situation.gun.as_str()));
@@ -287,6 +286,7 @@ mod tests {
             gun: &gun,
             is_usual_server: true,
             host: "notary.example.com".to_owned(),
+            login_name: "notary.example.com".to_owned(),
             docker_remembers: Some("/home/jeff/.docker/trust".to_owned()),
             now: time::macros::datetime!(2026-11-23 08:00 UTC),
         };

@@ -1,8 +1,8 @@
 //! How the trust server is answered when it asks who it is.
 //!
 //! A read begins as nobody. The logins that follow, each when the one before it is not enough: `NOTARY_AUTH`, and where that is set no other;
-//! else docker's login for the registry that a repository is named after (where others than the user chose the names: for the server itself);
-//! else the one that the person gives, who is asked once per command.
+//! else docker's login for the registry that a repository is named after, where the server belongs to it or the user says so; docker's login
+//! for the server itself; the one that the person gives, who is asked once per command and server.
 
 mod ask;
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use http::header::HeaderValue;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, percent_encode_byte};
 use secrecy::{ExposeSecret as _, SecretString};
 use signet_client::{Access, AuthorizationError, Authorizer, Challenge, ErrorKind, Next};
 use signet_oci::challenge::{AnswerError, is_private};
@@ -26,33 +26,32 @@ use ask::Person;
 use super::context::Context;
 use crate::env::Environment;
 use crate::login::{Login, Logins, TrustLogin};
-use crate::texts::notary as texts;
+use crate::texts::{is_printable, notary as texts};
 use crate::ui::printer::Printer;
+use crate::ui::prompt::Terminal;
 use crate::ui::report::Failure;
 
 /// The trust server of Docker Hub, for which docker uses the login of Docker Hub.
 const HUBS_SERVER: &str = "notary.docker.io";
 
-/// Who chose the names of the repositories that a server is asked for.
+/// Which stored logins a server may see because of a repository's name.
+///
+/// A login is for the server with which docker pairs it. A name alone chooses none: any server may have a repository that is called
+/// `docker.io/library/alpine`, and would get the password of Docker Hub.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(in crate::notary) enum NamedBy {
-    /// The user, who thereby says which registries' logins the server may see.
-    #[default]
-    User,
-    /// The server or an archive. Whoever wrote their names could name every registry there is, and collect the passwords of all; so the server
-    /// sees the login for itself and no other.
-    Others {
-        /// The registries whose logins it may see too, by docker's keys for credentials.
-        logins_for: BTreeSet<String>,
-    },
+pub(in crate::notary) struct NamedBy {
+    /// Whether the server or an archive wrote the names, and not the user.
+    others: bool,
+    /// The registries of `--login-for`, by docker's keys for credentials.
+    logins_for: BTreeSet<String>,
 }
 
 impl NamedBy {
-    /// Names that are not the user's, with the registries of `--login-for`.
+    /// Names of the user, with the registries of `--login-for`.
     ///
     /// # Errors
     /// When one of them is no registry.
-    pub(super) fn others(registries: &[&str]) -> Result<Self, Failure> {
+    pub(super) fn user(registries: &[&str]) -> Result<Self, Failure> {
         let key = |registry: &&str| -> Result<String, Failure> {
             let reference = of_registry(registry);
             let reference =
@@ -60,15 +59,27 @@ impl NamedBy {
             Ok(reference.credentials_key().to_owned())
         };
         let logins_for = registries.iter().map(key).collect::<Result<_, _>>()?;
-        Ok(Self::Others { logins_for })
+        Ok(Self {
+            others: false,
+            logins_for,
+        })
     }
 
-    /// Whether the server may see the login for a registry because of a repository's name.
-    fn shows(&self, registry: &Reference) -> bool {
-        match self {
-            Self::User => true,
-            Self::Others { logins_for } => logins_for.contains(registry.credentials_key()),
-        }
+    /// Names that are not the user's, with the registries of `--login-for`.
+    ///
+    /// # Errors
+    /// When one of them is no registry.
+    pub(super) fn others(registries: &[&str]) -> Result<Self, Failure> {
+        Ok(Self {
+            others: true,
+            ..Self::user(registries)?
+        })
+    }
+
+    /// Whether `server` may see the login for a registry because of a repository's name.
+    fn shows(&self, registry: &Reference, server: &Url) -> bool {
+        self.logins_for.contains(registry.credentials_key())
+            || (!self.others && are_paired(registry, server))
     }
 }
 
@@ -83,7 +94,9 @@ pub(super) struct NotaryLogins {
     given: OnceLock<Option<Arc<Login>>>,
     dockers: Logins,
     /// `None` where nobody is to be asked.
-    asked: Option<Arc<Login>>,
+    terminal: Option<Arc<Terminal>>,
+    /// What was typed for a server is not shown to another.
+    asked: Mutex<BTreeMap<String, Arc<Login>>>,
 }
 
 /// The logins that a request may be sent with, one after the other. The first is nobody's.
@@ -112,21 +125,22 @@ impl NotaryLogins {
             nobody: Arc::new(Login::known(Credentials::anonymous())),
             given: OnceLock::new(),
             dockers: Logins::default(),
-            asked: Some(Arc::new(Login::asked(Person::new(&context.terminal)))),
+            terminal: Some(Arc::clone(&context.terminal)),
+            asked: Mutex::default(),
         }
     }
 
     /// The logins that are known without asking anybody.
     pub(super) fn silent(context: &Context) -> Self {
         Self {
-            asked: None,
+            terminal: None,
             ..Self::new(context)
         }
     }
 
     /// Whether there is one for a repository.
     pub(super) async fn has_one(&self, gun: &Gun, server: &Url) -> bool {
-        self.of(gun, server, &NamedBy::User).next(0).await.is_some()
+        self.of(gun, server, &NamedBy::default()).next(0).await.is_some()
     }
 
     /// What is wrong with `NOTARY_AUTH`.
@@ -136,19 +150,16 @@ impl NotaryLogins {
 
     /// The logins for a repository. Nothing is read yet.
     fn of(&self, gun: &Gun, server: &Url, named_by: &NamedBy) -> Chain {
-        match (registry_of(gun), named_by) {
-            (Some(registry), _) if named_by.shows(&registry) => self.chain(Some(&registry), server),
-            (_, NamedBy::Others { .. }) => self.of_server(server),
-            (_, NamedBy::User) => self.chain(None, server),
-        }
+        let registry = registry_of(gun).filter(|registry| named_by.shows(registry, server));
+        self.chain(registry.into_iter().chain(registry_at(server)), server)
     }
 
     /// The logins for what concerns no single repository: docker's for the server itself.
     fn of_server(&self, server: &Url) -> Chain {
-        self.chain(registry_at(server).as_ref(), server)
+        self.chain(registry_at(server), server)
     }
 
-    fn chain(&self, registry: Option<&Reference>, server: &Url) -> Chain {
+    fn chain(&self, registries: impl IntoIterator<Item = Reference>, server: &Url) -> Chain {
         let mut chain = Chain {
             name: String::new(),
             logins: vec![Arc::clone(&self.nobody)],
@@ -157,19 +168,36 @@ impl NotaryLogins {
             chain.logins.push(Arc::clone(given));
             return chain;
         }
-        if let Some(reference) = registry
-            && let Some(config_dir) = &self.config_dir
-        {
-            reference.credentials_key().clone_into(&mut chain.name);
-            chain.logins.push(self.dockers.of(reference, || {
-                Login::of_registry(&self.env, config_dir.clone(), reference, &self.printer)
-            }));
+        if let Some(config_dir) = &self.config_dir {
+            let mut keys = BTreeSet::new();
+            for reference in registries {
+                let key = reference.credentials_key();
+                if keys.insert(key.to_owned()) {
+                    chain.name.push_str(key);
+                    chain.name.push(' ');
+                    chain.logins.push(self.dockers.of(&reference, || {
+                        let place = config_dir.clone();
+                        Login::of_registry(&self.env, place, &reference, &self.printer)
+                    }));
+                }
+            }
         }
         // Nobody types a password that is not going to be sent.
-        if let Some(asked) = self.asked.as_ref().filter(|_| is_private(server)) {
-            chain.logins.push(Arc::clone(asked));
+        if let Some(terminal) = self.terminal.as_ref().filter(|_| is_private(server)) {
+            chain.logins.push(self.asked(terminal, server));
         }
         chain
+    }
+
+    /// The login that the person gives for a server.
+    fn asked(&self, terminal: &Arc<Terminal>, server: &Url) -> Arc<Login> {
+        let host = host_of(server);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let login = asked.entry(format!("{}://{host}", server.scheme()));
+        Arc::clone(login.or_insert_with(|| {
+            let person = Person::new(terminal, &self.printer, host);
+            Arc::new(Login::asked(person))
+        }))
     }
 
     /// The login of `NOTARY_AUTH`.
@@ -227,14 +255,47 @@ fn registry_of(gun: &Gun) -> Option<Reference> {
     (reference.gun() == gun.as_str()).then_some(reference)
 }
 
+/// Whether docker sends the login for a registry to this server of its own accord: to the host of the registry, whatever its port, and that of
+/// Docker Hub to its trust server.
+fn are_paired(registry: &Reference, server: &Url) -> bool {
+    if is_hubs(server) {
+        return registry.is_official();
+    }
+    let address = Url::parse(&format!("https://{}", registry.domain()));
+    let host = address.ok();
+    let host = host.as_ref().and_then(Url::host_str);
+    host.is_some() && host == server.host_str()
+}
+
+fn is_hubs(server: &Url) -> bool {
+    server.scheme() == "https" && server.port().is_none() && server.host_str() == Some(HUBS_SERVER)
+}
+
 /// The registry as which docker knows the server itself.
 fn registry_at(server: &Url) -> Option<Reference> {
-    let host = server.host_str()?;
-    if server.scheme() == "https" && server.port().is_none() && host == HUBS_SERVER {
+    if is_hubs(server) {
         return of_registry("docker.io");
     }
-    let port = server.port().map(|port| format!(":{port}"));
-    of_registry(&format!("{host}{}", port.unwrap_or_default()))
+    server.host_str()?;
+    of_registry(&host_of(server))
+}
+
+/// Host and port of a server.
+pub(super) fn host_of(server: &Url) -> String {
+    let host = server.host_str().unwrap_or_default();
+    match server.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// What `docker login` is told, so that the login is used for a server.
+pub(super) fn name_for_login(server: &Url) -> String {
+    if is_hubs(server) {
+        "docker.io".to_owned()
+    } else {
+        host_of(server)
+    }
 }
 
 /// A registry by its name. Logins are kept by the registries of images; any image will do.
@@ -370,9 +431,7 @@ fn readable(error: AuthorizationError) -> AuthorizationError {
     };
     let source = match *source {
         AnswerError::Token(TokenError::Unreachable { request, reason }) => {
-            let request = percent_decode_str(&request)
-                .decode_utf8_lossy()
-                .into_owned();
+            let request = without_escapes(&request);
             AnswerError::Token(TokenError::Unreachable { request, reason })
         }
         other => other,
@@ -381,6 +440,48 @@ fn readable(error: AuthorizationError) -> AuthorizationError {
         source: Box::new(source),
         ..error
     }
+}
+
+/// Undoes the percent escapes of what can be shown as it is. The others stay: a server chose the address, and must write no lines of its own.
+fn without_escapes(address: &str) -> String {
+    let mut shown = String::with_capacity(address.len());
+    let mut rest = address;
+    while let Some((before, _)) = rest.split_once('%') {
+        shown.push_str(before);
+        rest = &rest[before.len()..];
+        let escapes = rest.as_bytes().chunks_exact(3).take_while(|escape| {
+            matches!(escape, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+        });
+        let (escaped, after) = rest.split_at(escapes.count() * 3);
+        let Some(after_percent) = rest.strip_prefix('%').filter(|_| escaped.is_empty()) else {
+            push_decoded(&mut shown, escaped);
+            rest = after;
+            continue;
+        };
+        shown.push('%');
+        rest = after_percent;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Adds a row of percent escapes, those of letters that can be shown as these.
+fn push_decoded(shown: &mut String, escaped: &str) {
+    let bytes: Vec<u8> = percent_decode_str(escaped).collect();
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if is_printable(letter) && !matches!(letter, '"' | '\\' | '%') {
+                shown.push(letter);
+            } else {
+                escape(shown, letter.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        escape(shown, chunk.invalid());
+    }
+}
+
+fn escape(shown: &mut String, bytes: &[u8]) {
+    shown.extend(bytes.iter().map(|byte| percent_encode_byte(*byte)));
 }
 
 fn lacks_password(error: &AuthorizationError) -> bool {
@@ -466,6 +567,56 @@ mod tests {
         let credentials = decode(&SecretString::from("YWRtaW46IHM6dCA=")).unwrap();
         let (user, password) = credentials.basic().unwrap();
         assert_eq!((user, password.expose_secret()), ("admin", "s:t"));
+    }
+
+    #[test]
+    fn a_token_servers_address_writes_no_lines_of_its_own() {
+        for (address, shown) in [
+            (
+                "Get \"https://h/t?scope=repository%3Aexample.com%2Fapp%3Apull\"",
+                "Get \"https://h/t?scope=repository:example.com/app:pull\"",
+            ),
+            ("https://h/%0A%1b%22x", "https://h/%0A%1B%22x"),
+            ("%e2%80%ae%c3%a9%ff%5C", "%E2%80%AEé%FF%5C"),
+            ("100%,%2%zz%2", "100%,%2%zz%2"),
+            ("%2541%é", "%2541%é"),
+        ] {
+            assert_eq!(without_escapes(address), shown);
+        }
+    }
+
+    #[test]
+    fn a_name_shows_a_login_to_the_servers_of_its_registry_alone() {
+        let shows = |named_by: &NamedBy, gun: &str, server: &str| {
+            let registry = registry_of(&gun.parse().unwrap()).unwrap();
+            named_by.shows(&registry, &server.parse().unwrap())
+        };
+        let (user, others) = (NamedBy::default(), NamedBy::others(&[]).unwrap());
+        let hub = "docker.io/library/alpine";
+        let own = "registry.example.com:5000/a";
+        for (gun, server, expected) in [
+            (hub, "https://notary.docker.io", true),
+            (hub, "https://notary.docker.io:444", false),
+            (hub, "http://notary.docker.io", false),
+            (hub, "https://notary.example.com", false),
+            (hub, "http://127.0.0.1:4443", false),
+            (own, "https://notary.docker.io", false),
+            (own, "https://registry.example.com", true),
+            (own, "https://REGISTRY.example.com:4443/sub", true),
+            (own, "https://example.com:5000", false),
+            (own, "https://notary.registry.example.com", false),
+            ("127.0.0.1:5000/a", "http://127.0.0.1:4443", true),
+        ] {
+            assert_eq!(shows(&user, gun, server), expected, "{gun} {server}");
+            assert!(!shows(&others, gun, server), "{gun} {server}");
+        }
+        for named_by in [
+            NamedBy::user(&["docker.io"]).unwrap(),
+            NamedBy::others(&["docker.io"]).unwrap(),
+        ] {
+            assert!(shows(&named_by, hub, "https://notary.example.com"));
+            assert!(!shows(&named_by, own, "https://notary.example.com"));
+        }
     }
 
     /// A login goes to no server that only happens to have a repository of that name.

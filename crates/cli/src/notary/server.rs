@@ -12,7 +12,7 @@ use signet_oci::token::{Asker, TokenClients};
 use url::Url;
 
 use super::context::Context;
-use super::login::{NamedBy, NotaryLogin, NotaryLogins};
+use super::login::{NamedBy, NotaryLogin, NotaryLogins, host_of, name_for_login};
 use crate::env;
 use crate::texts::{notary as texts, os_error};
 use crate::ui::report::Failure;
@@ -76,13 +76,14 @@ impl Server {
         self.given == USUAL
     }
 
-    /// Its host and port, as `docker login` takes them.
+    /// Its host and port.
     pub(super) fn host(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        match self.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
+        host_of(&self.url)
+    }
+
+    /// What `docker login` is told, so that the login is used for it.
+    pub(super) fn login_name(&self) -> String {
+        name_for_login(&self.url)
     }
 }
 

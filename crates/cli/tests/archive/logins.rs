@@ -173,8 +173,14 @@ fn a_server_that_names_repositories_sees_the_login_for_itself_alone() {
         ),
         ["me:ghcr", "me:hub", "me:own"]
     );
-    // Whoever names a repository chooses its registry's login.
-    assert_eq!(create(None, &["ghcr.io/a/b"]), ["me:ghcr"]);
+    // Who names a repository names no login: any server may have one of that name.
+    for gun in NAMED {
+        assert_eq!(create(None, &[gun]), ["me:own"]);
+    }
+    assert_eq!(
+        create(None, &["ghcr.io/a/b", "--login-for", "ghcr.io"]),
+        ["me:ghcr"]
+    );
     let told = |more: &[&str]| {
         let words = [&["archive", "create", "-o", "b.tar.gz"], more].concat();
         let done = notary(&home, None, &words);
@@ -183,8 +189,26 @@ fn a_server_that_names_repositories_sees_the_login_for_itself_alone() {
     };
     let text = told(&["--changefeed", "--login-for", "https://ghcr.io"]);
     assert!(text.contains("takes the name of a registry"), "{text}");
-    let text = told(&["ghcr.io/a/b", "--login-for", "ghcr.io"]);
-    assert!(text.contains("names that others chose"), "{text}");
+    let text = told(&["--from-database", "x.db", "--login-for", "ghcr.io"]);
+    assert!(text.contains("--login-for is for a trust server"), "{text}");
+}
+
+/// The server of somebody else, asked for an image of Docker Hub.
+#[test]
+fn a_name_shows_no_registrys_login_to_another_server() {
+    let (desk, server) = (Desk::new(), Curious::start());
+    log_in_everywhere(&desk, &server);
+    let (home, url) = (desk.path(""), server.url());
+    for gun in NAMED {
+        notary(&home, None, &["-s", &url, "list", gun]);
+        assert_eq!(server.heard(), ["me:own"], "{gun}");
+        notary(&home, Some("a:b"), &["-s", &url, "list", gun]);
+        assert_eq!(server.heard(), ["a:b"], "{gun}");
+    }
+    let same_host = json!({"auths": {"127.0.0.1:1": {"auth": BASE64.encode(b"me:registry")}}});
+    file::write(&desk.path(".docker/config.json"), same_host.to_string()).unwrap();
+    notary(&home, None, &["-s", &url, "list", "127.0.0.1:1/team/app"]);
+    assert_eq!(server.heard(), ["me:registry"]);
 }
 
 #[test]
@@ -206,5 +230,7 @@ fn an_archive_does_not_choose_which_passwords_a_server_sees() {
         import(None, &["--login-for", "registry.example.com"]),
         ["me:example"]
     );
-    assert_eq!(import(None, &[crate::support::DEMO]), ["me:example"]);
+    assert_eq!(import(None, &[crate::support::DEMO]), ["me:own"]);
+    let named = [crate::support::DEMO, "--login-for", "registry.example.com"];
+    assert_eq!(import(None, &named), ["me:example"]);
 }

@@ -414,14 +414,20 @@ fn basic_logins_are_asked_for_once() {
 fn a_stored_login_that_is_not_enough_is_followed_by_the_question() {
     let scene = Scene::new(&[]);
     let user = scene.reader();
+    let host = scene.proxy.url().replace("https://", "");
     let list = |login: Option<(&str, &str)>, input: &str| {
         if let Some((name, password)) = login {
-            user.log_in("example.com", name, password).unwrap();
+            user.log_in(&host, name, password).unwrap();
         }
         let words = ["-d", "nothing-remembered", "list", GUN];
         let _ = std::fs::remove_dir_all(user.path("nothing-remembered"));
         user.run_with_input(Tool::OurNotary, &words, input).unwrap()
     };
+    // The login of the registry in the repository's name is not the server's.
+    user.log_in("example.com", "bob", "builder").unwrap();
+    let asked = list(None, "alice\nwonderland\n");
+    assert!(asked.stdout.starts_with("Enter username: "), "{asked}");
+    assert_eq!(asked.stderr, "");
     let stored = list(Some(("bob", "builder")), "alice\nwonderland\n");
     assert!(stored.stdout.starts_with("NAME "), "{stored}");
     let asked = list(Some(("bob", "wrong")), "alice\nwonderland\n");
@@ -458,7 +464,11 @@ fn a_person_is_asked_on_the_terminal_and_not_waited_for_without_end() {
         assert!(!screen.contains("builder"), "{screen}");
         screen
     });
-    assert_eq!(screens[1], screens[0]);
+    let who = format!(
+        "The trust server {} asks for a login.\r\n",
+        scene.proxy.url().replace("https://", "")
+    );
+    assert_eq!(screens[1], format!("{who}{}", screens[0]));
 
     let waiting = PAIR.map(|tool| {
         let reader = scene.reader();
@@ -479,7 +489,9 @@ fn a_person_is_asked_on_the_terminal_and_not_waited_for_without_end() {
 
 /// The hints that ours adds on a terminal, and the seconds of log lines, are left out.
 fn without_seconds(screen: &str) -> Vec<String> {
-    let lines = screen.lines().filter(|line| !line.contains("hint:"));
+    let lines = screen
+        .lines()
+        .filter(|line| !line.contains("hint:") && !line.ends_with(" asks for a login."));
     lines
         .map(|line| match line.split_once("m[00") {
             Some((before, after)) => format!("{before}{}", after.get(3..).unwrap_or(after)),

@@ -32,10 +32,8 @@ pub(in crate::notary) fn run(matches: &Matches, context: &Context) -> Result<(),
     let logins_for = matches.list("login-for");
     let named_by = if guns.is_empty() {
         NamedBy::others(&logins_for)?
-    } else if logins_for.is_empty() {
-        NamedBy::User
     } else {
-        return context.wrong_arguments(texts::LOGIN_FOR_NAMED);
+        NamedBy::user(&logins_for)?
     };
     let path = Path::new(file);
     // Also when the value is empty: what was meant to be demanded must not be left out.

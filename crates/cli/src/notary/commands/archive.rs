@@ -29,8 +29,8 @@ static CREATE: Command = Command {
 Fetches the whole root chain of each repository and its current timestamp, snapshot, targets and delegations, verifies them as a client does
 and records them with the verdict. An interrupted run goes on where it was when the same command is started again.
 
-Repositories that you name, also in a file, get docker's login for the registry in their name. With --changefeed it is the server that chooses
-the names: then it gets NOTARY_AUTH or docker's login for the server itself, and other registries' logins only with --login-for.
+The server gets NOTARY_AUTH, or docker's login for the server itself or for a registry on the same host after which a repository that you name
+is called. Other registries' logins it gets with --login-for, for the repositories that are named after them.
 
 The exit code is 0 when everything that was asked for is in the archive, whatever its verdict.",
     examples: "\
@@ -165,8 +165,7 @@ Loads repositories with their history into a trust server of Signet: into the da
 repository is verified first; those that do not hold are refused by name, expired ones are taken as they are. Nothing that is there is ever
 replaced, so the same command can be given again, and goes on where it was interrupted.
 
-A running server gets NOTARY_AUTH or docker's login for the server itself, because the names are the archive's; other registries' logins only with
---login-for, or for repositories that you name.
+A running server gets NOTARY_AUTH or docker's login for the server itself, and the login of another registry only with --login-for.
 
 Roots are held to the pins of the configuration (trust_pinning). Whatever else is in the archive, its source could have made up: name the
 repositories, pin their roots, or demand the signature of an archivist whom you know.
@@ -280,5 +279,5 @@ const ARCHIVIST: Flag = text(
 const LOGIN_FOR: Flag = list(
     "login-for",
     None,
-    "Registry whose login the server may see for names that you did not choose",
+    "Registry whose login the server may see for repositories named after it",
 );

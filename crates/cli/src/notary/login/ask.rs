@@ -8,24 +8,38 @@ use signet_oci::Credentials;
 
 use crate::login::Ask;
 use crate::texts::notary as texts;
+use crate::ui::printer::Printer;
 use crate::ui::prompt::{AskError, Terminal};
 
 /// How long a user name may take, and a password from a script.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whoever sits at the terminal, or the script that answers instead.
-pub(super) struct Person(Arc<Terminal>);
+pub(super) struct Person {
+    terminal: Arc<Terminal>,
+    printer: Printer,
+    /// Who wants to know.
+    host: String,
+}
 
 impl Person {
-    pub(super) fn new(terminal: &Arc<Terminal>) -> Self {
-        Self(Arc::clone(terminal))
+    pub(super) fn new(terminal: &Arc<Terminal>, printer: &Printer, host: String) -> Self {
+        Self {
+            terminal: Arc::clone(terminal),
+            printer: printer.clone(),
+            host,
+        }
     }
 }
 
 #[async_trait]
 impl Ask for Person {
     async fn ask(&self) -> Credentials {
-        let terminal = Arc::clone(&self.0);
+        // Who types a password must know where it goes; Go's question does not say.
+        if self.printer.talks_to_terminal() {
+            self.printer.err(&texts::who_asks(&self.host));
+        }
+        let terminal = Arc::clone(&self.terminal);
         // Other requests go on while somebody types.
         let asked = tokio::task::spawn_blocking(move || credentials(&terminal)).await;
         asked.unwrap_or_else(|error| {

@@ -44,9 +44,6 @@ pub const ARCHIVE_GREETS: &str = "Reaching the trust server";
 /// The file is put together.
 pub const ARCHIVE_PACKS: &str = "Writing the archive";
 
-/// What to do when the server refuses every repository.
-pub const ARCHIVE_LOGIN: &str = "log in with docker login to the registry that the repositories are named after, or set NOTARY_AUTH to base64 of user:password";
-
 /// What to do when the server does not show its list of changes.
 pub const ARCHIVE_CATALOG: &str = "only users with the right registry:catalog:* are shown the changefeed; without it, name the repositories or use --from-file";
 

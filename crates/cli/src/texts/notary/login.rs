@@ -1,6 +1,6 @@
 //! Logins.
 
-use crate::texts::quote;
+use crate::texts::{quote, visible};
 
 /// The question for a user name.
 pub const USERNAME: &str = "Enter username: ";
@@ -22,7 +22,7 @@ pub fn password_failed(reason: &str) -> String {
 }
 
 /// What to do when a login is refused.
-pub const LOGIN_HINT: &str = "log in with another name, set NOTARY_AUTH to base64 of user:password, or run docker login for the registry of the repository";
+pub const LOGIN_HINT: &str = "log in with another name, set NOTARY_AUTH to base64 of user:password, or run docker login for the trust server";
 
 /// `NOTARY_AUTH` is not base64.
 pub const AUTH_NOT_BASE64: &str = "Could not base64-decode authentication string";
@@ -41,13 +41,21 @@ pub fn login_for_form(given: &str) -> String {
     )
 }
 
-/// `--login-for` where the user names the repositories.
-pub const LOGIN_FOR_NAMED: &str = "--login-for is for names that others chose: the login for a repository that you name is that of its registry";
+/// `--login-for` where no server is asked.
+pub const LOGIN_FOR_NO_SERVER: &str =
+    "--login-for is for a trust server, and none is asked for a trust folder or a database";
 
-/// What to do when a server does not accept the login for itself and repositories have others' names.
+/// What to do when a server does not accept the login.
 #[must_use]
 pub fn login_for_hint(server: &str) -> String {
     format!(
-        "only the login for the server itself is used for names that you did not choose: docker login {server}, or set NOTARY_AUTH to base64 of user:password, or allow the login of a registry with --login-for"
+        "docker login {} stores a login for the server, which is used; or set NOTARY_AUTH to base64 of user:password, or allow the login of another registry with --login-for",
+        visible(server)
     )
+}
+
+/// Before the question for a user name, on a terminal.
+#[must_use]
+pub fn who_asks(host: &str) -> String {
+    format!("The trust server {} asks for a login.\n", visible(host))
 }

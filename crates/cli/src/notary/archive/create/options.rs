@@ -53,7 +53,7 @@ pub(super) struct Options<'a> {
     pub(super) partial: bool,
     pub(super) restart: bool,
     pub(super) form: Format,
-    /// The registries whose logins the server may see for names that it chose.
+    /// The registries whose logins the server may see for repositories that are named after them.
     pub(super) logins_for: Vec<&'a str>,
     pub(super) sign_key: Option<&'a str>,
     /// The moments in the archive.
@@ -86,8 +86,9 @@ impl<'a> Options<'a> {
             From::Names { list }
         };
         let logins_for = matches.list("login-for");
-        if !logins_for.is_empty() && from != From::Changefeed {
-            return context.wrong_arguments(texts::LOGIN_FOR_NAMED);
+        let asks_server = matches!(from, From::Changefeed | From::Names { .. });
+        if !logins_for.is_empty() && !asks_server {
+            return context.wrong_arguments(texts::LOGIN_FOR_NO_SERVER);
         }
         let jobs = match matches.int("jobs") {
             jobs @ 1..=MOST_JOBS => usize::try_from(jobs).ok().and_then(NonZeroUsize::new),

@@ -38,7 +38,9 @@ pub(super) fn create(options: &Options<'_>, context: &Context) -> Result<(), Fai
     }
     let named_by = match options.from {
         From::Changefeed => NamedBy::others(&options.logins_for)?,
-        From::Names { .. } | From::TrustFolder { .. } | From::Database { .. } => NamedBy::User,
+        From::Names { .. } | From::TrustFolder { .. } | From::Database { .. } => {
+            NamedBy::user(&options.logins_for)?
+        }
     };
     let remote = context.remote_options_for(Access::Pull, named_by)?;
     let source = crawl::source(&remote.server);
@@ -225,12 +227,12 @@ impl Crawler<'_> {
 
     /// What helps when the server wants another login.
     fn login_hint(&self) -> String {
-        if self.options.from != From::Changefeed {
-            return texts::ARCHIVE_LOGIN.to_owned();
-        }
-        let address = address(&self.source);
-        let server = address.split_once("://").map_or(address, |(_, rest)| rest);
-        texts::login_for_hint(server.split('/').next().unwrap_or(server))
+        let server = self.context.server();
+        // Without an address nothing would have been asked.
+        server.map_or_else(
+            |_| String::new(),
+            |server| texts::login_for_hint(&server.login_name()),
+        )
     }
 
     /// Fetches all that is wanted, and gives the names; and how many of them the changefeed says to be deleted and are.

@@ -50,10 +50,7 @@ impl Target {
         match scheme.map(str::to_ascii_lowercase).as_deref() {
             Some("http" | "https") => {
                 let server = Server::parse(into)?;
-                let login_hint = match &named_by {
-                    NamedBy::User => texts::ARCHIVE_LOGIN.to_owned(),
-                    NamedBy::Others { .. } => texts::login_for_hint(&server.host()),
-                };
+                let login_hint = texts::login_for_hint(&server.login_name());
                 let remote = context.remote_for(&server, Access::All, named_by)?;
                 return Ok(Self::Server {
                     remote,
