@@ -91,7 +91,7 @@ pub enum ReadError {
         source: DumpError,
     },
     /// It takes too long for its size.
-    #[error("{} is no database of a trust server: reading it takes more work than a database of its size can need", path.display())]
+    #[error("{} is no database of a trust server: reading it takes more work than a database of its size can need; where an index is missing, the output of \"sqlite3 FILE .dump\" can be read instead", path.display())]
     Endless {
         /// The file.
         path: PathBuf,
@@ -140,6 +140,8 @@ pub struct DatabaseReader {
     /// How the file was, where nothing keeps others from writing to it.
     seen: Option<Seen>,
     steps: Steps,
+    /// How many bytes of names and documents may still come out of it. They lie beside each other in a file as it should be.
+    left: u64,
     /// Deleted with the reader.
     _copy: Option<Scratch>,
 }
@@ -264,26 +266,27 @@ impl DatabaseReader {
             source,
         };
         let mut connection = options.connect().await.map_err(failed)?;
-        // The log beside it is part of it.
-        let bytes = [
-            fs::metadata(path),
-            fs::metadata(super::sqlite::with_suffix(path, "-wal")),
-        ];
-        let bytes = bytes.iter().flatten().map(fs::Metadata::len).sum();
-        let steps = Steps::count(&mut connection, bytes).await.map_err(failed)?;
+        let steps = Steps::count(&mut connection, size(path))
+            .await
+            .map_err(failed)?;
         let mut reader = Self {
             connection,
             path: path.to_owned(),
             engine,
             seen,
             steps,
+            left: 0,
             _copy: copy,
         };
         // One state for everything that follows.
         let begun = sqlx::query("BEGIN").execute(&mut reader.connection).await;
         begun.map_err(reader.failed())?;
         match guard::check(&mut reader.connection).await {
-            Ok(()) => Ok(reader),
+            Ok(()) => {
+                // The state that is read is fixed by now, and the file does not become smaller than it.
+                reader.left = size(path);
+                Ok(reader)
+            }
             Err(Refused::Database(error)) => Err(reader.failed()(error)),
             Err(Refused::NoTable(table)) => Err(ReadError::NoTable {
                 path: reader.path,
@@ -302,10 +305,18 @@ impl DatabaseReader {
         self.engine
     }
 
+    /// Counts what comes out of the file. Pages that are used for several rows, which no program writes, would let it grow without end.
+    fn hand_out(&mut self, bytes: u64) -> Result<(), ReadError> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| ReadError::Endless {
+            path: self.path.clone(),
+        })?;
+        Ok(())
+    }
+
     /// What becomes of an error of the query that comes next.
     fn failed(&self) -> impl Fn(sqlx::Error) -> ReadError + use<> {
         let (path, steps) = (self.path.clone(), self.steps.clone());
-        steps.renew();
         move |source| {
             let path = path.clone();
             if steps.are_used_up() {
@@ -316,14 +327,19 @@ impl DatabaseReader {
         }
     }
 
-    /// At most `limit` names that have documents, in byte order, after the given one. They were not judged yet.
+    /// At most `limit` names that have documents, in byte order, after the given one. They were not judged yet. Each is to be asked for once.
     ///
     /// # Errors
     /// [`ReadError::Database`], [`ReadError::Endless`].
     pub async fn guns(&mut self, after: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, ReadError> {
         let failed = self.failed();
         let names = sqlx::query_scalar(GUNS).bind(after).bind(i64::from(limit));
-        names.fetch_all(&mut self.connection).await.map_err(failed)
+        let names: Vec<Vec<u8>> = names
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed)?;
+        self.hand_out(names.iter().map(|name| name.len() as u64).sum())?;
+        Ok(names)
     }
 
     /// How many documents are of no repository: their names are no texts, or longer than any name.
@@ -340,7 +356,7 @@ impl DatabaseReader {
     }
 
     /// All documents of a repository, in the order in which they were stored; `None` when they are more than `max_rows` or together more than
-    /// `max_bytes`, and then nothing of them was read. One that is longer than `max_document` is there without its bytes, and does not count.
+    /// `max_bytes`, and then nothing of them was read. One that is longer than `max_document` is there without its bytes, and does not count. Each repository is to be asked for once.
     ///
     /// # Errors
     /// [`ReadError::Database`], [`ReadError::Endless`].
@@ -364,9 +380,11 @@ impl DatabaseReader {
             .map_err(failed)?;
         let lengths = rows.iter().map(|(_, length)| *length);
         let bytes = lengths.filter(|length| *length <= max_document);
-        if rows.len() > max_rows || bytes.fold(0, u64::saturating_add) > max_bytes {
+        let bytes = bytes.fold(0, u64::saturating_add);
+        if rows.len() > max_rows || bytes > max_bytes {
             return Ok(None);
         }
+        self.hand_out(bytes)?;
         let limit = i64::try_from(max_document).unwrap_or(i64::MAX);
         let mut documents = Vec::with_capacity(rows.len());
         for (mut row, length) in rows {
@@ -432,6 +450,16 @@ impl DatabaseReader {
             _ => Err(ReadError::Changed { path }),
         }
     }
+}
+
+/// How long a database is, with the log beside it.
+fn size(path: &Path) -> u64 {
+    let files = [
+        fs::metadata(path),
+        fs::metadata(super::sqlite::with_suffix(path, "-wal")),
+    ];
+    let lengths = files.iter().flatten().map(fs::Metadata::len);
+    lengths.fold(0, u64::saturating_add)
 }
 
 fn look(path: &Path) -> io::Result<Seen> {

@@ -63,6 +63,11 @@ async fn only_ordinary_tables_are_read() {
         r#""data" longblob GENERATED ALWAYS AS (zeroblob(100000000)) STORED"#,
     );
     let computed = generated.replace("STORED", "VIRTUAL");
+    // Every row that is shorter than the table would have it, and none would cost the file a byte.
+    let default = FILES.replace(
+        r#""data" longblob NOT NULL"#,
+        r#""data" longblob NOT NULL DEFAULT x'7b7d'"#,
+    );
     let no_key = FILES.replace("primary key autoincrement", "");
     let no_data = FILES.replace("\"data\"", "\"other\"");
     for (name, statements, reason) in [
@@ -104,6 +109,11 @@ async fn only_ordinary_tables_are_read() {
         (
             "a computed column",
             vec![&computed, CHANGES],
+            "column data of tuf_files",
+        ),
+        (
+            "a column with a default",
+            vec![&default, CHANGES],
             "column data of tuf_files",
         ),
         ("no key", vec![&no_key, CHANGES], "column id of tuf_files"),
@@ -311,16 +321,12 @@ async fn values_are_measured_before_they_are_read() {
     reader.finish().await.unwrap();
 }
 
-/// A tree of pages in which every page leads to the next one hundred times: a file of a few pages that has more rows than anybody can count.
-#[tokio::test]
-async fn a_file_with_more_rows_than_bytes_is_given_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let row = "INSERT INTO tuf_files (gun, role, version, deleted_at, data) VALUES ('a/b', 'root', 1, 'x', x'7b7d');";
-    let pages = "PRAGMA page_size = 4096;";
-    let path = database(folder.path(), &[pages, FILES, row, CHANGES]).await;
+/// Puts a tree of pages above the rows of tuf_files, in which every page leads to the next one hundred times: a file of a few pages that has
+/// the rows a hundred times for every level.
+async fn multiply(path: &Path, levels: usize) {
     let root = {
         let mut connection = SqliteConnectOptions::new()
-            .filename(&path)
+            .filename(path)
             .connect()
             .await
             .unwrap();
@@ -332,13 +338,13 @@ async fn a_file_with_more_rows_than_bytes_is_given_up() {
         connection.close().await.unwrap();
         usize::try_from(root).unwrap()
     };
-    let mut bytes = fs::read(&path).unwrap();
+    let mut bytes = fs::read(path).unwrap();
     let at = |page: usize| (page - 1) * 4096;
     let leaf = bytes[at(root)..at(root + 1)].to_vec();
     let mut count = bytes.len() / 4096;
     bytes.extend(leaf);
     count += 1;
-    for _ in 0..10 {
+    for _ in 0..levels {
         // An interior page of a table: type 5, cells of a child and a key of one byte.
         let child = u32::try_from(count).unwrap().to_be_bytes();
         let mut page = vec![0; 4096];
@@ -360,7 +366,17 @@ async fn a_file_with_more_rows_than_bytes_is_given_up() {
     let top = bytes[at(count)..].to_vec();
     bytes[at(root)..at(root + 1)].copy_from_slice(&top);
     bytes[28..32].copy_from_slice(&u32::try_from(count).unwrap().to_be_bytes());
-    fs::write(&path, &bytes).unwrap();
+    fs::write(path, &bytes).unwrap();
+}
+
+const PAGES: &str = "PRAGMA page_size = 4096;";
+
+#[tokio::test]
+async fn a_file_with_more_rows_than_bytes_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "INSERT INTO tuf_files (gun, role, version, deleted_at, data) VALUES ('a/b', 'root', 1, 'x', x'7b7d');";
+    let path = database(folder.path(), &[PAGES, FILES, row, CHANGES]).await;
+    multiply(&path, 10).await;
     let reading = async {
         let mut reader = DatabaseReader::open(&path, folder.path()).await?;
         reader.guns(b"", 9).await
@@ -368,6 +384,57 @@ async fn a_file_with_more_rows_than_bytes_is_given_up() {
     let read = tokio::time::timeout(Duration::from_secs(60), reading).await;
     let error = read.expect("it is given up").unwrap_err();
     assert!(told(&error).contains("more work than"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn documents_are_together_no_longer_than_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = format!(
+        "INSERT INTO tuf_files (gun, role, version, data) VALUES ('{GUN}', 'root', 1, zeroblob(100000));"
+    );
+    let path = database(folder.path(), &[PAGES, FILES, &row, CHANGES]).await;
+    let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
+    let rows = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await.unwrap();
+    assert_eq!(rows.unwrap().len(), 1);
+    reader.finish().await.unwrap();
+
+    multiply(&path, 1).await;
+    let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
+    let rows = reader.documents(GUN, 1 << 20, 1000, 1 << 30).await;
+    let error = rows.unwrap_err();
+    assert!(told(&error).contains("more work than"), "{}", told(&error));
+}
+
+/// Without an index every repository is looked for in all rows: the work for all of them together has a bound, too.
+#[tokio::test]
+async fn work_is_bounded_over_all_repositories() {
+    const REPOSITORIES: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let rows = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {REPOSITORIES}) \
+         INSERT INTO tuf_files (gun, role, version, data) SELECT 'a/' || i, 'root', 1, x'7b7d' FROM n;"
+    );
+    let path = database(folder.path(), &[FILES, CHANGES, &rows]).await;
+    let read = async || {
+        let mut reader = DatabaseReader::open(&path, folder.path()).await?;
+        for number in 1..=REPOSITORIES {
+            let gun = format!("a/{number}");
+            assert!(reader.documents(&gun, 99, 99, 99).await?.is_some());
+            reader.changes(&gun, 99).await?;
+        }
+        reader.finish().await
+    };
+    let error = read().await.unwrap_err();
+    assert!(told(&error).contains("more work than"), "{}", told(&error));
+    assert!(
+        told(&error).contains("sqlite3 FILE .dump"),
+        "{}",
+        told(&error)
+    );
+    // As Go's server makes it.
+    let index = "CREATE UNIQUE INDEX idx_gun ON \"tuf_files\"(gun, \"role\", version);";
+    database(folder.path(), &[index]).await;
+    read().await.unwrap();
 }
 
 /// A row that is no text ends neither the reading of a file nor that of its dump.

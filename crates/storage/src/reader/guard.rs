@@ -36,9 +36,9 @@ const MAX_HEAP: &str = "536870912";
 const CACHE: &str = "-16384";
 /// Steps of SQLite's machine between two looks at how many there were.
 const STRIDE: i32 = 10_000;
-/// Steps that a query may always take.
+/// Steps that may always be taken.
 const FEW_STEPS: i64 = 10_000_000;
-/// Steps for each byte of the file. A row takes dozens, and has at least as many bytes.
+/// Steps for each byte of the file. All queries together take some hundred for a row, which has at least as many bytes.
 const STEPS_PER_BYTE: i64 = 4;
 
 /// Why a file is not taken for what it seems to be.
@@ -100,11 +100,14 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), Refus
         let mut missing = wanted.to_vec();
         for column in &columns {
             let name: String = column.try_get("name")?;
+            // Each row would have it, however short the row is.
+            let default: Option<String> = column.try_get("dflt_value")?;
+            let has_default = default.is_some_and(|value| !value.eq_ignore_ascii_case("null"));
             let kind: String = column.try_get("type")?;
             let (hidden, key): (i64, i64) = (column.try_get("hidden")?, column.try_get("pk")?);
             // Rows are read in the order of their numbers.
             let is_number = key == 1 && kind.eq_ignore_ascii_case("integer");
-            if hidden != 0 || (name == "id" && !is_number) {
+            if hidden != 0 || has_default || (name == "id" && !is_number) {
                 return Err(Refused::Other(format!(
                     "the column {} of {table} is not an ordinary one",
                     name.escape_debug()
@@ -119,11 +122,10 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), Refus
     Ok(())
 }
 
-/// The steps that a query has left.
+/// The steps that are left for all queries together.
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
     left: Arc<AtomicI64>,
-    all: i64,
 }
 
 impl Steps {
@@ -144,15 +146,10 @@ impl Steps {
             .set_progress_handler(STRIDE, move || {
                 counted.fetch_sub(i64::from(STRIDE), Ordering::Relaxed) > 0
             });
-        Ok(Self { left, all })
+        Ok(Self { left })
     }
 
-    /// Begins anew, for the next query.
-    pub(super) fn renew(&self) {
-        self.left.store(self.all, Ordering::Relaxed);
-    }
-
-    /// Whether the last query was given up.
+    /// Whether a query was given up.
     pub(super) fn are_used_up(&self) -> bool {
         self.left.load(Ordering::Relaxed) <= 0
     }

@@ -465,7 +465,7 @@ fn a_person_is_asked_on_the_terminal_and_not_waited_for_without_end() {
         screen
     });
     let who = format!(
-        "The trust server {} asks for a login.\r\n",
+        "The trust server {} asks for a login.\n",
         scene.proxy.url().replace("https://", "")
     );
     assert_eq!(screens[1], format!("{who}{}", screens[0]));
