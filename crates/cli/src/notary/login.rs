@@ -140,7 +140,10 @@ impl NotaryLogins {
 
     /// Whether there is one for a repository.
     pub(super) async fn has_one(&self, gun: &Gun, server: &Url) -> bool {
-        self.of(gun, server, &NamedBy::default()).next(0).await.is_some()
+        self.of(gun, server, &NamedBy::default())
+            .next(0)
+            .await
+            .is_some()
     }
 
     /// What is wrong with `NOTARY_AUTH`.

@@ -146,7 +146,7 @@ pub const DOCTOR_LOGIN: &str = "a login is known, and shown when the server asks
 pub const DOCTOR_NO_LOGIN: &str =
     "no login is known: commands ask for one where the server does not let everybody read";
 /// What to do about a right.
-pub const DOCTOR_LOG_IN: &str = "docker login to the registry that the repository is named after, set NOTARY_AUTH to base64 of user:password, or ask for the right";
+pub const DOCTOR_LOG_IN: &str = "docker login for the trust server, set NOTARY_AUTH to base64 of user:password, or ask for the right";
 
 // The repository.
 
