@@ -1,5 +1,6 @@
 //! What a signer's computer never verified, and its role's keys did not sign.
 
+use signet_testkit::file;
 use signet_testkit::peer::TrustServer;
 use signet_testkit::user::{Tool, User};
 
@@ -31,7 +32,7 @@ fn what_was_never_verified_is_witnessed_by_whoever_has_seen_it() {
     let key = std::fs::read(owner.path("ben.key")).unwrap();
     let newcomer = || {
         let ben = User::new(&server.url(), &server.ca_pem()).unwrap();
-        std::fs::write(ben.path("ben.key"), &key).unwrap();
+        file::write(&ben.path("ben.key"), &key).unwrap();
         let import = ["key", "import", "ben.key", "--role", "ben"];
         ben.expect(Tool::OurNotary, &import).unwrap();
         ben
