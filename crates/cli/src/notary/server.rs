@@ -93,8 +93,13 @@ pub(super) fn without_user(address: &str) -> String {
         Some((scheme, rest)) => (Some(scheme), rest),
         None => (None, address),
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    // In what is no address, a password may hold what would end the host of one.
+    let end = if Url::parse(address).is_ok_and(|url| url.has_host()) {
+        rest.find(['/', '?', '#'])
+    } else {
+        None
+    };
+    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
@@ -255,6 +260,9 @@ mod tests {
             "me:topsecret@h",
             "https://me:topsecret@h:x",
             "https://me:top@secret@[",
+            "https://me:topsecret/@h",
+            "https://me:top/secret@h",
+            "me:top/secret@h",
         ] {
             assert!(Server::parse(wrong).is_err(), "{wrong}");
             assert!(!shown(wrong).contains("secret"), "{}", shown(wrong));
