@@ -174,11 +174,33 @@ impl From<sqlx::Error> for StoreError {
 /// Highest version that a row can hold: the column is a 32-bit integer in every server's database.
 pub const MAX_VERSION: Version = i32::MAX as Version;
 
+/// What decides whether something that is remembered of a repository is still true.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Which life of the repository this is: after a deletion, what comes under the same name has another number.
+    pub incarnation: i64,
+    /// Its newest timestamp.
+    pub timestamp: Revision,
+}
+
+/// A store that other processes may write to at any time.
+#[async_trait]
+pub trait SharedStore: Send + Sync {
+    /// The heads of repositories, in the order of `guns`, by one query; `None` for a repository without a timestamp. What another process
+    /// committed before the call began is seen.
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError>;
+}
+
 /// Keeps documents and the changefeed.
 ///
 /// Deleted rows, also those marked as deleted by another program, are invisible to every method.
 #[async_trait]
 pub trait MetadataStore: Send + Sync + fmt::Debug {
+    /// How to notice what other processes wrote; `None` for a store that belongs to this process alone.
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        None
+    }
+
     /// The document of a role with the highest version.
     async fn newest(&self, gun: &Gun, role: &RoleName) -> Result<Option<Document>, StoreError>;
 

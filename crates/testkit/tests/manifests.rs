@@ -16,7 +16,9 @@ use serde_json::Value;
 /// Our crates and those of ours that each may use. Nothing points up; whoever is missing here fails the test.
 const OURS: &[(&str, &[&str])] = &[
     ("signet-tuf", &[]),
-    ("signet-keys", &["signet-tuf"]),
+    ("signet-sql", &[]),
+    ("signet-rpc", &[]),
+    ("signet-keys", &["signet-tuf", "signet-sql"]),
     (
         "signet-client",
         &["signet-tuf", "signet-keys", "signet-archive"],
@@ -24,15 +26,27 @@ const OURS: &[(&str, &[&str])] = &[
     ("signet-oci", &[]),
     ("signet-service", &["signet-tuf"]),
     ("signet-archive", &["signet-tuf"]),
-    ("signet-storage", &["signet-tuf"]),
+    ("signet-storage", &["signet-tuf", "signet-sql"]),
     (
         "signet-server",
         &[
             "signet-tuf",
             "signet-keys",
+            "signet-rpc",
             "signet-service",
+            "signet-sql",
             "signet-storage",
             "signet-archive",
+        ],
+    ),
+    (
+        "signet-signer",
+        &[
+            "signet-tuf",
+            "signet-keys",
+            "signet-rpc",
+            "signet-service",
+            "signet-sql",
         ],
     ),
     (
@@ -96,7 +110,18 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     // Data, terminals, command lines.
-    ("sqlx", &["signet-keys", "signet-server", "signet-storage"]),
+    (
+        "sqlx",
+        &[
+            "signet-keys",
+            "signet-server",
+            "signet-sql",
+            "signet-storage",
+        ],
+    ),
+    ("tonic", &["signet-rpc", "signet-server", "signet-signer"]),
+    ("prost", &["signet-rpc"]),
+    ("bcrypt", &["signet-server"]),
     ("clap", &["signet-cli", "signet-server"]),
     ("rpassword", &["signet-cli"]),
     ("indicatif", &["signet-cli"]),

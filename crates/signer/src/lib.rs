@@ -1,0 +1,1 @@
+//! The key service as a library: what the program `notary-signer` runs.
