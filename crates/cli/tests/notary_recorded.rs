@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
+use signet_testkit::clock;
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
-use signet_testkit::program::FAKETIME;
 use signet_testkit::recorded::{
     self, Case, Deviation, Deviations, FATAL, GoRun, Layer, Seen, Server,
 };
@@ -105,19 +105,9 @@ fn gather(folder: &Path, above: &str, found: &mut BTreeMap<String, Value>) {
 }
 
 /// The variables that make a program believe it is `now`.
-fn clock(now: &str) -> Vec<(&'static str, String)> {
+fn clock(now: &str) -> [(&'static str, String); 4] {
     let now = now.trim_end_matches('Z').replace('T', " ");
-    let mut command = Command::new(FAKETIME.find().unwrap());
-    // What the library is called is the program's business. Started by it, each command would have a shell's worth of processes around it.
-    command.args(["-f", "+0", "printenv", "LD_PRELOAD"]);
-    let library = process::run(&mut command, "", COMMAND_LIMIT).unwrap();
-    vec![
-        ("LD_PRELOAD", library.success().unwrap().trim().to_owned()),
-        ("FAKETIME", format!("@{now}")),
-        // Waiting goes by another clock, which is left alone.
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ("TZ", "UTC".to_owned()),
-    ]
+    clock::variables(&format!("@{now}")).unwrap()
 }
 
 /// What our program showed, in Go's form. Texts of our JSON decoder are one class, as Go's are.

@@ -24,7 +24,6 @@ mod app;
 mod current;
 mod gate;
 mod import;
-mod pause;
 mod renewal;
 mod seal;
 mod upload;

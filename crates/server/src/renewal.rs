@@ -13,7 +13,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
 use crate::current::{NewState, View};
-use crate::pause::{TRIES, pause};
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, StoreError};
 use crate::upload::verify_stored_root;
@@ -45,7 +44,7 @@ impl App {
     pub(crate) async fn fresh_view(self: &Arc<Self>, gun: &Gun) -> Result<Arc<View>, StoreError> {
         let view = self.library().view(gun).await?;
         let now = self.now();
-        if !view.is_due(now, self.renewal_margin(gun)) {
+        if !view.is_due(now, self.renewal_margin()) {
             return Ok(view);
         }
         // A reader may go away at any moment; what it has begun must come to an end nevertheless.
@@ -58,24 +57,13 @@ impl App {
 
     async fn renew(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
         let _inside = self.library().gates().enter(gun).await;
-        let mut tried = 0;
-        let (view, now, outcome) = loop {
-            let view = self.library().view_inside(gun).await?;
-            let now = self.now();
-            if !view.is_due(now, self.renewal_margin(gun)) {
-                return Ok(view);
-            }
-            let outcome = self.renewed(gun, &view, now).await;
-            tried += 1;
-            let lost = matches!(&outcome, Err(RenewalError::Store(StoreError::Conflict)));
-            if !lost || !self.library().is_shared() || tried == TRIES {
-                break (view, now, outcome);
-            }
-            // Another server on the same database was faster: most likely it renewed.
-            pause(tried - 1).await;
-        };
+        let view = self.library().view_inside(gun).await?;
+        let now = self.now();
+        if !view.is_due(now, self.renewal_margin()) {
+            return Ok(view);
+        }
         let mut retry = RETRY;
-        match outcome {
+        match self.renewed(gun, &view, now).await {
             Ok(next) => return Ok(next),
             // The publisher signs the snapshot and still has time for it.
             Err(RenewalError::NotYet) => {}
@@ -111,7 +99,7 @@ impl App {
         let (Some(stored), Some(body)) = (view.snapshot(), view.snapshot_body()) else {
             return Err(RenewalError::Incomplete);
         };
-        let deadline = now + self.renewal_margin(gun);
+        let deadline = now + self.renewal_margin();
         let (mut documents, mut snapshot) = (Vec::new(), Arc::clone(body));
         let timestamp_due = view.timestamp_expires().is_none_or(|e| e < deadline);
         let mut snapshot_meta = None;

@@ -21,6 +21,7 @@
 pub mod certificate;
 #[cfg(feature = "tls")]
 pub mod chaos;
+pub mod clock;
 pub mod file;
 #[cfg(feature = "tls")]
 pub mod fleet;

@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use signet_archive::{ArchivedRepository, Document, Moment, Source, Work};
 use signet_service::files;
-use signet_testkit::program::FAKETIME;
+use signet_testkit::clock;
 use signet_tuf::RoleName;
 use time::macros::datetime;
 
@@ -204,17 +203,9 @@ fn expiry_is_in_the_summary_the_metrics_and_once_in_the_log() {
     let folder = Folder::new();
     let path = archive(&folder);
     // The recorded timestamp was valid for two weeks.
-    let then = "@2027-01-01 00:00:00";
-    let mut library = Command::new(FAKETIME.find().unwrap());
-    // The program itself is started without the command, which would outlive the signals that it gets.
-    library.args(["-f", then, "printenv", "LD_PRELOAD"]);
     let mut later = folder.configured(ADDRESS);
-    later
-        .arg("-archive")
-        .arg(&path)
-        .env("LD_PRELOAD", run(library).1.trim())
-        .env("FAKETIME", then)
-        .env("TZ", "UTC");
+    later.arg("-archive").arg(&path);
+    clock::at(&mut later, "@2027-01-01 00:00:00").unwrap();
     let mut server = Server::start(later);
     server.await_log("as of their capture: 1 trusted. Expired by now: 1\"");
     assert!(

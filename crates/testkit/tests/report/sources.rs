@@ -12,8 +12,8 @@ use signet_client::{Clock, RemoteOptions};
 use signet_testkit::fleet::{Fleet, Kind, Member, Standing};
 use signet_testkit::peer::TrustServer;
 use signet_testkit::process::{COMMAND_LIMIT, run};
-use signet_testkit::program::{self, FAKETIME};
 use signet_testkit::user::{Tool, User};
+use signet_testkit::{clock, program};
 
 use super::{codes, json, list, text, texts};
 
@@ -342,13 +342,10 @@ fn an_archive_is_described_as_of_now_and_as_of_its_capture() {
     }
 
     // In a month the timestamps are over, which is no fault of anybody's; what was captured stays.
-    let mut command = Command::new(FAKETIME.find().unwrap());
-    command
-        .args(["-f", "+30d"])
-        .arg(program::ours("notary").unwrap())
-        .args(["report", "--format", "json"])
-        .args(arguments);
+    let mut command = Command::new(program::ours("notary").unwrap());
+    command.args(["report", "--format", "json"]).args(arguments);
     user.dress(&mut command);
+    clock::at(&mut command, "+30d").unwrap();
     let printed = run(&mut command, "", COMMAND_LIMIT).unwrap();
     let report: Value = serde_json::from_str(&printed.success().unwrap()).unwrap();
     for (repository, member) in list(&report["repositories"]).iter().zip(fleet.members()) {

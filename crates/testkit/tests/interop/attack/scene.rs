@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use signet_testkit::chaos::{Fault, Proxy};
+use signet_testkit::clock;
 use signet_testkit::peer::{Daemon, Registry, Storage, TrustServer};
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
-use signet_testkit::program::{BUSYBOX, FAKETIME, ours};
+use signet_testkit::program::{BUSYBOX, ours};
 use signet_testkit::user::{Tool, User};
 
 /// No command may take longer, whatever the attacker does. The longest limit of ours is 30 s of silence.
@@ -275,12 +276,10 @@ pub(crate) fn try_command(user: &User, command: &'static str, image: &str) -> Tr
 /// The same `days` from now.
 pub(crate) fn try_later(user: &User, days: u32, command: &'static str, image: &str) -> Tried {
     let started = Instant::now();
-    let mut later = Command::new(FAKETIME.find().unwrap());
-    later
-        .args(["-f", &format!("+{days}d")])
-        .arg(ours("docker-trust").unwrap())
-        .args(words(command, image));
+    let mut later = Command::new(ours("docker-trust").unwrap());
+    later.args(words(command, image));
     user.dress(&mut later);
+    clock::at(&mut later, &format!("+{days}d")).unwrap();
     Tried {
         command,
         finished: process::run(&mut later, "", COMMAND_LIMIT).unwrap(),

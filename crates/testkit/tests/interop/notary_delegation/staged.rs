@@ -1,8 +1,9 @@
 //! What is staged, without a server: words, answers and files of Go's notary.
 
+use signet_testkit::clock;
 use signet_testkit::file;
 use signet_testkit::process::{self, COMMAND_LIMIT, Finished};
-use signet_testkit::program::{FAKETIME, OPENSSL};
+use signet_testkit::program::OPENSSL;
 use signet_testkit::user::{Tool, User};
 
 use super::{GUN, changes, key_id, logged, people, reset};
@@ -104,12 +105,10 @@ fn keys_that_cannot_sign_are_refused_before_anything_is_staged() {
         user.openssl(&words.split(' ').collect::<Vec<_>>()).unwrap();
     };
     let at = |moment: &str, words: &str| {
-        let mut command = std::process::Command::new(FAKETIME.find().unwrap());
-        command
-            .arg(moment)
-            .arg(OPENSSL.find().unwrap())
-            .args(words.split(' '));
+        let mut command = std::process::Command::new(OPENSSL.find().unwrap());
+        command.args(words.split(' '));
         user.dress(&mut command);
+        clock::at(&mut command, &format!("@{moment} 00:00:00")).unwrap();
         process::run(&mut command, "", COMMAND_LIMIT)
             .unwrap()
             .success()

@@ -1,10 +1,9 @@
 //! The trust server and the login.
 
-use std::process::Command;
 
 use signet_testkit::chaos::Proxy;
+use signet_testkit::clock;
 use signet_testkit::peer::{TokenService, TrustOptions, TrustServer};
-use signet_testkit::program::FAKETIME;
 use signet_testkit::user::{Tool, User};
 
 use super::{Findings, GUN, begin};
@@ -19,13 +18,8 @@ fn a_server_that_cannot_be_used_is_told_and_what_is_remembered_is_looked_at() {
 
     // The clock, and what depends on it.
     let words = ["doctor", GUN];
-    let ours = owner.command(Tool::OurNotary, &words).unwrap();
-    let mut later = Command::new(FAKETIME.find().unwrap());
-    later
-        .args(["-f", "+400d"])
-        .arg(ours.get_program())
-        .args(words);
-    owner.dress(&mut later);
+    let mut later = owner.command(Tool::OurNotary, &words).unwrap();
+    clock::at(&mut later, "+400d").unwrap();
     let limit = signet_testkit::process::COMMAND_LIMIT;
     let told = signet_testkit::process::run(&mut later, "", limit).unwrap();
     assert_eq!(told.code, Some(1), "{told}");
