@@ -1,6 +1,7 @@
 //! The service as one value.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use signet_service::telemetry::carry_fields;
@@ -27,6 +28,8 @@ pub struct App {
     upload_budget: Budget,
     import_turn: Arc<Mutex<()>>,
     clock: Clock,
+    /// Tells this process from others.
+    seed: RandomState,
 }
 
 impl fmt::Debug for App {
@@ -49,7 +52,8 @@ pub(crate) enum KeyError {
 }
 
 impl App {
-    /// A service on this store, which no other process may write to, and these keys.
+    /// A service on this store and these keys. Other processes may write to the store only if it is a
+    /// [shared](MetadataStore::shared) one.
     #[must_use]
     pub fn new(
         store: Arc<dyn MetadataStore>,
@@ -66,6 +70,7 @@ impl App {
             import_turn: Arc::default(),
             settings,
             clock,
+            seed: RandomState::new(),
         })
     }
 
@@ -112,8 +117,15 @@ impl App {
         (self.clock)()
     }
 
-    pub(crate) fn renewal_margin(&self) -> Duration {
-        Duration::try_from(self.settings.limits.renew_before).unwrap_or(Duration::ZERO)
+    /// How long before its end a repository's timestamp is renewed. Servers on one database differ by up to an eighth, so that one
+    /// of them renews and the others find its work.
+    pub(crate) fn renewal_margin(&self, gun: &Gun) -> Duration {
+        let margin = Duration::try_from(self.settings.limits.renew_before).unwrap_or_default();
+        if !self.library.is_shared() {
+            return margin;
+        }
+        let share = i32::try_from(self.seed.hash_one(gun) % 1024).unwrap_or_default();
+        margin - margin / 8 * share / 1024
     }
 
     /// Runs `work` to its end even if the client goes away. `None` when it panicked.

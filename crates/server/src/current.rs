@@ -2,180 +2,37 @@
 //!
 //! What is current follows from the newest timestamp: it names the snapshot, and the snapshot names everything else
 //! (specification, `server.md` section 7.2). A [`View`] is the outcome of that walk. It is made when a repository is
-//! first asked for and replaced by every commit, so that reading neither parses nor queries.
+//! first asked for and replaced by every commit, so that reading neither parses nor walks.
 //!
-//! The store belongs to this process alone, therefore a view stays true until this process changes it. A store that
-//! several servers share needs one more step here: to compare the view's timestamp with the newest row.
+//! A store that belongs to this process alone changes only through it: a view stays true until then, and reading asks the
+//! store nothing. Of a store that other processes write to, every reader asks which timestamp is the newest, after its
+//! request has come in ([`Heads`]); a view, and any document that is in memory, is used only if the answer is the one that it
+//! was made with. What another process commits or deletes is therefore seen by the next request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderValue;
 use moka::sync::Cache;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{BaseRole, Gun, HashAlgorithm, Received, RoleName, Snapshot, Timestamp, Version};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
+use self::heads::Heads;
+use self::view::epoch_of;
 use crate::gate::Gates;
-use crate::http::http_date;
 use crate::store::{
-    Commit, Document, Import, Imported, MetadataStore, NewDocument, Revision, Sha256, StoreError,
+    Commit, Document, Import, Imported, MetadataStore, NewDocument, Sha256, StoreError,
 };
 use crate::verified::NO_EPOCH;
 
-/// A document with what an answer needs beside its bytes.
-#[derive(Debug)]
-pub(crate) struct Served {
-    pub(crate) document: Document,
-    pub(crate) last_modified: HeaderValue,
-}
+mod heads;
+mod view;
 
-impl Served {
-    pub(crate) fn new(document: Document) -> Arc<Self> {
-        Arc::new(Self {
-            last_modified: http_date(document.stored_at),
-            document,
-        })
-    }
-}
-
-/// The current state of a repository.
-#[derive(Debug)]
-pub(crate) struct View {
-    /// Distinguishes this incarnation of the repository from earlier ones of the same name, so that nothing that was
-    /// deleted is ever found in the cache.
-    epoch: u64,
-    timestamp: Option<Arc<Served>>,
-    snapshot: Option<Arc<Served>>,
-    /// What the snapshot says, for the next snapshot to start from.
-    snapshot_body: Option<Arc<Snapshot>>,
-    /// The highest version of any snapshot row, 0 without one: the next snapshot is above it.
-    snapshot_floor: Version,
-    /// The checksum of every role in the snapshot.
-    roles: HashMap<RoleName, Sha256>,
-    timestamp_expires: Option<OffsetDateTime>,
-    /// The earlier of the expiries of timestamp and snapshot.
-    expires: Option<OffsetDateTime>,
-    /// Unix time before which renewal is not tried again.
-    retry_at: AtomicI64,
-}
-
-impl View {
-    fn empty() -> Self {
-        Self {
-            epoch: NO_EPOCH,
-            timestamp: None,
-            snapshot: None,
-            snapshot_body: None,
-            snapshot_floor: 0,
-            roles: HashMap::new(),
-            timestamp_expires: None,
-            expires: None,
-            retry_at: AtomicI64::new(i64::MIN),
-        }
-    }
-
-    fn new(
-        epoch: u64,
-        timestamp: Arc<Served>,
-        timestamp_expires: OffsetDateTime,
-        snapshot: Option<(Arc<Served>, Arc<Snapshot>)>,
-        snapshot_floor: Version,
-    ) -> Self {
-        let mut view = Self {
-            epoch,
-            snapshot_floor,
-            timestamp: Some(timestamp),
-            timestamp_expires: Some(timestamp_expires),
-            expires: Some(timestamp_expires),
-            ..Self::empty()
-        };
-        if let Some((served, body)) = snapshot {
-            view.expires = Some(timestamp_expires.min(body.expires.moment()));
-            view.roles = body
-                .meta
-                .iter()
-                .filter_map(|(name, meta)| {
-                    let digest = meta.hashes.digest(HashAlgorithm::Sha256)?;
-                    Some((name.parse().ok()?, digest.try_into().ok()?))
-                })
-                .collect();
-            view.snapshot = Some(served);
-            view.snapshot_body = Some(body);
-        }
-        view
-    }
-
-    /// Which incarnation of the repository this is; [`NO_EPOCH`] when there is none.
-    pub(crate) const fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// The current timestamp, when the snapshot that it names is there too.
-    pub(crate) fn timestamp(&self) -> Option<&Arc<Served>> {
-        self.snapshot.as_ref().and(self.timestamp.as_ref())
-    }
-
-    /// The newest timestamp row, whatever it names: what the next update is based on.
-    pub(crate) fn base(&self) -> Option<Revision> {
-        self.timestamp.as_ref().map(|served| Revision {
-            version: served.document.version,
-            sha256: served.document.sha256,
-        })
-    }
-
-    pub(crate) fn snapshot(&self) -> Option<&Arc<Served>> {
-        self.snapshot.as_ref()
-    }
-
-    pub(crate) fn snapshot_body(&self) -> Option<&Arc<Snapshot>> {
-        self.snapshot_body.as_ref()
-    }
-
-    /// The version above which the next snapshot must be.
-    pub(crate) const fn snapshot_floor(&self) -> Version {
-        self.snapshot_floor
-    }
-
-    /// When the newest timestamp's validity ends.
-    pub(crate) const fn timestamp_expires(&self) -> Option<OffsetDateTime> {
-        self.timestamp_expires
-    }
-
-    /// Whether timestamp or snapshot has less than `margin` to live, and a renewal may be tried now.
-    pub(crate) fn is_due(&self, now: OffsetDateTime, margin: Duration) -> bool {
-        self.expires.is_some_and(|expires| expires < now + margin)
-            && now.unix_timestamp() >= self.retry_at.load(Ordering::Relaxed)
-    }
-
-    /// Puts the next attempt at renewal off.
-    pub(crate) fn retry_after(&self, moment: OffsetDateTime) {
-        self.retry_at
-            .store(moment.unix_timestamp(), Ordering::Relaxed);
-    }
-
-    fn weight(&self) -> u32 {
-        let bytes = |served: &Option<Arc<Served>>| {
-            served
-                .as_ref()
-                .map_or(0, |served| served.document.data.len())
-        };
-        // The parsed snapshot and the map take about three times the snapshot's text.
-        let total = 512 + bytes(&self.timestamp) + 4 * bytes(&self.snapshot);
-        u32::try_from(total).unwrap_or(u32::MAX)
-    }
-}
-
-/// What a commit makes current: the parsed forms of the documents that name others.
-#[derive(Debug)]
-pub(crate) struct NewState {
-    pub(crate) timestamp_expires: OffsetDateTime,
-    pub(crate) snapshot: Arc<Snapshot>,
-}
+pub(crate) use view::{NewState, Served, View};
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct DocumentKey {
+    gun: Gun,
     epoch: u64,
     role: RoleName,
     name: DocumentName,
@@ -191,7 +48,11 @@ enum DocumentName {
 #[derive(Debug)]
 pub(crate) struct Library {
     store: Arc<dyn MetadataStore>,
+    /// Tells what is current; `None` where only this process writes.
+    heads: Option<Heads>,
     gates: Gates,
+    /// Of those who find a repository changed by another process, one at a time reads it again.
+    loads: Gates,
     views: Cache<Gun, Arc<View>>,
     documents: Cache<DocumentKey, Arc<Served>>,
     epochs: AtomicU64,
@@ -210,8 +71,10 @@ impl Library {
             })
             .build();
         Self {
+            heads: Heads::new(&store),
             store,
             gates: Gates::new(),
+            loads: Gates::new(),
             views,
             documents,
             epochs: AtomicU64::new(NO_EPOCH + 1),
@@ -226,21 +89,37 @@ impl Library {
         &self.gates
     }
 
-    /// The current state of a repository.
+    /// Whether other processes write to the store, so that what is decided inside a gate may be overtaken nevertheless.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.heads.is_some()
+    }
+
+    /// The current state of a repository, at least as new as this call.
     pub(crate) async fn view(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
+        if let Some(heads) = &self.heads {
+            return self.shared_view(heads, gun).await;
+        }
         if let Some(view) = self.views.get(gun) {
             return Ok(view);
         }
         let _inside = self.gates.enter(gun).await;
-        self.view_inside(gun).await
+        self.own_view(gun).await
     }
 
     /// The same, for who is inside the gate already.
     pub(crate) async fn view_inside(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
+        match &self.heads {
+            Some(heads) => self.shared_view(heads, gun).await,
+            None => self.own_view(gun).await,
+        }
+    }
+
+    async fn own_view(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
         if let Some(view) = self.views.get(gun) {
             return Ok(view);
         }
-        let Some(view) = self.load(gun).await?.map(Arc::new) else {
+        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
+        let Some(view) = self.load(gun, epoch).await?.map(Arc::new) else {
             // Not kept: anyone can ask for any name.
             return Ok(Arc::new(View::empty()));
         };
@@ -248,11 +127,44 @@ impl Library {
         Ok(view)
     }
 
-    async fn load(&self, gun: &Gun) -> Result<Option<View>, StoreError> {
+    async fn shared_view(&self, heads: &Heads, gun: &Gun) -> Result<Arc<View>, StoreError> {
+        let Some(head) = heads.of(gun).await? else {
+            return Ok(Arc::new(View::empty()));
+        };
+        if let Some(view) = self.views.get(gun).filter(|view| view.is_at(&head)) {
+            return Ok(view);
+        }
+        let _alone = self.loads.enter(gun).await;
+        for _ in 0..LOADS {
+            let Some(head) = heads.of(gun).await? else {
+                return Ok(Arc::new(View::empty()));
+            };
+            if let Some(view) = self.views.get(gun).filter(|view| view.is_at(&head)) {
+                return Ok(view);
+            }
+            let epoch = epoch_of(&head);
+            let Some(view) = self.load(gun, epoch).await? else {
+                continue;
+            };
+            if epoch == NO_EPOCH {
+                return Ok(Arc::new(view));
+            }
+            // Several queries are no snapshot of the store: only when nothing has changed meanwhile do they belong together.
+            if view.is_at(&head) && heads.of(gun).await? == Some(head) {
+                let view = Arc::new(view);
+                self.views.insert(gun.clone(), Arc::clone(&view));
+                return Ok(view);
+            }
+        }
+        // It changes faster than it can be read. What is read now is newer than the request; nothing of it is kept.
+        let view = self.load(gun, NO_EPOCH).await?;
+        Ok(Arc::new(view.unwrap_or_else(View::empty)))
+    }
+
+    async fn load(&self, gun: &Gun, epoch: u64) -> Result<Option<View>, StoreError> {
         let Some(timestamp) = self.store.newest(gun, &RoleName::timestamp()).await? else {
             return Ok(None);
         };
-        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
         let parsed =
             Received::<Timestamp>::parse(&RoleName::timestamp(), timestamp.data.clone()).ok();
         let expires = parsed
@@ -303,7 +215,7 @@ impl Library {
             Some(BaseRole::Snapshot) => return Ok(view.snapshot().cloned()),
             Some(BaseRole::Root | BaseRole::Targets) | None => {}
         }
-        let Some(checksum) = view.roles.get(role) else {
+        let Some(checksum) = view.checksum(role) else {
             return Ok(None);
         };
         self.by_checksum(gun, view, role, checksum).await
@@ -318,7 +230,7 @@ impl Library {
         checksum: &Sha256,
     ) -> Result<Option<Arc<Served>>, StoreError> {
         let name = DocumentName::Checksum(*checksum);
-        self.cached(view, role, name, || {
+        self.cached(gun, view, role, name, || {
             self.store.by_checksum(gun, role, checksum)
         })
         .await
@@ -333,7 +245,7 @@ impl Library {
         version: Version,
     ) -> Result<Option<Arc<Served>>, StoreError> {
         let name = DocumentName::Version(version);
-        self.cached(view, role, name, || {
+        self.cached(gun, view, role, name, || {
             self.store.by_version(gun, role, version)
         })
         .await
@@ -341,6 +253,7 @@ impl Library {
 
     async fn cached<F>(
         &self,
+        gun: &Gun,
         view: &View,
         role: &RoleName,
         name: DocumentName,
@@ -349,12 +262,13 @@ impl Library {
     where
         F: Future<Output = Result<Option<Document>, StoreError>> + Send,
     {
+        let keep = view.epoch() != NO_EPOCH;
         let key = DocumentKey {
-            epoch: view.epoch,
+            gun: gun.clone(),
+            epoch: view.epoch(),
             role: role.clone(),
             name,
         };
-        let keep = view.timestamp.is_some();
         if keep && let Some(served) = self.documents.get(&key) {
             return Ok(Some(served));
         }
@@ -378,31 +292,32 @@ impl Library {
             self.views.invalidate(commit.gun);
             return Err(error);
         }
-        let epoch = match view.epoch {
-            NO_EPOCH => self.epochs.fetch_add(1, Ordering::Relaxed),
+        let epoch = match view.epoch() {
+            // Where others write too, the store gives a new repository its number, and the next reader learns it.
+            NO_EPOCH if self.heads.is_none() => self.epochs.fetch_add(1, Ordering::Relaxed),
             epoch => epoch,
         };
         let keep = |new: &NewDocument| {
             let served = Served::new(stored(new, commit.now));
-            let key = DocumentKey {
-                epoch,
-                role: new.role.clone(),
-                name: DocumentName::Checksum(new.sha256),
-            };
-            self.documents.insert(key, Arc::clone(&served));
+            if epoch != NO_EPOCH {
+                let key = DocumentKey {
+                    gun: commit.gun.clone(),
+                    epoch,
+                    role: new.role.clone(),
+                    name: DocumentName::Checksum(new.sha256),
+                };
+                self.documents.insert(key, Arc::clone(&served));
+            }
             served
         };
-        let mut snapshot = None;
+        let (mut snapshot, mut floor) = view.same_snapshot();
         for new in commit.documents {
             let served = keep(new);
             if new.role.base() == Some(BaseRole::Snapshot) {
+                floor = new.version;
                 snapshot = Some(served);
             }
         }
-        let floor = snapshot
-            .as_ref()
-            .map_or(view.snapshot_floor, |served| served.document.version);
-        let snapshot = snapshot.or_else(|| view.snapshot.clone());
         let next = Arc::new(View::new(
             epoch,
             keep(commit.timestamp),
@@ -410,7 +325,9 @@ impl Library {
             snapshot.map(|served| (served, state.snapshot)),
             floor,
         ));
-        self.views.insert(commit.gun.clone(), Arc::clone(&next));
+        if epoch != NO_EPOCH {
+            self.views.insert(commit.gun.clone(), Arc::clone(&next));
+        }
         Ok(next)
     }
 
@@ -429,6 +346,9 @@ impl Library {
         outcome
     }
 }
+
+/// How often a repository is read again that changes while it is read.
+const LOADS: usize = 3;
 
 fn stored(new: &NewDocument, now: OffsetDateTime) -> Document {
     Document {

@@ -24,6 +24,7 @@ mod app;
 mod current;
 mod gate;
 mod import;
+mod pause;
 mod renewal;
 mod seal;
 mod upload;

@@ -13,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
 use crate::current::{NewState, View};
+use crate::pause::{TRIES, pause};
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, StoreError};
 use crate::upload::verify_stored_root;
@@ -44,7 +45,7 @@ impl App {
     pub(crate) async fn fresh_view(self: &Arc<Self>, gun: &Gun) -> Result<Arc<View>, StoreError> {
         let view = self.library().view(gun).await?;
         let now = self.now();
-        if !view.is_due(now, self.renewal_margin()) {
+        if !view.is_due(now, self.renewal_margin(gun)) {
             return Ok(view);
         }
         // A reader may go away at any moment; what it has begun must come to an end nevertheless.
@@ -57,13 +58,24 @@ impl App {
 
     async fn renew(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
         let _inside = self.library().gates().enter(gun).await;
-        let view = self.library().view_inside(gun).await?;
-        let now = self.now();
-        if !view.is_due(now, self.renewal_margin()) {
-            return Ok(view);
-        }
+        let mut tried = 0;
+        let (view, now, outcome) = loop {
+            let view = self.library().view_inside(gun).await?;
+            let now = self.now();
+            if !view.is_due(now, self.renewal_margin(gun)) {
+                return Ok(view);
+            }
+            let outcome = self.renewed(gun, &view, now).await;
+            tried += 1;
+            let lost = matches!(&outcome, Err(RenewalError::Store(StoreError::Conflict)));
+            if !lost || !self.library().is_shared() || tried == TRIES {
+                break (view, now, outcome);
+            }
+            // Another server on the same database was faster: most likely it renewed.
+            pause(tried - 1).await;
+        };
         let mut retry = RETRY;
-        match self.renewed(gun, &view, now).await {
+        match outcome {
             Ok(next) => return Ok(next),
             // The publisher signs the snapshot and still has time for it.
             Err(RenewalError::NotYet) => {}
@@ -99,7 +111,7 @@ impl App {
         let (Some(stored), Some(body)) = (view.snapshot(), view.snapshot_body()) else {
             return Err(RenewalError::Incomplete);
         };
-        let deadline = now + self.renewal_margin();
+        let deadline = now + self.renewal_margin(gun);
         let (mut documents, mut snapshot) = (Vec::new(), Arc::clone(body));
         let timestamp_due = view.timestamp_expires().is_none_or(|e| e < deadline);
         let mut snapshot_meta = None;

@@ -19,6 +19,7 @@ use self::submission::Submission;
 use self::validation::{Accepted, AcceptedSnapshot, Baseline};
 use crate::app::App;
 use crate::current::{NewState, Served, View};
+use crate::pause::{TRIES, pause};
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, Sha256, StoreError};
 use crate::trust::TrustError;
@@ -29,7 +30,7 @@ mod validation;
 pub(crate) use validation::verify_stored_root;
 
 /// A document of an update as it came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) role: RoleName,
     pub(crate) data: Bytes,
@@ -104,12 +105,39 @@ impl App {
     }
 
     /// Validates an update and stores it. Not to be abandoned half-way.
+    ///
+    /// Where another server on the same database was faster and has taken none of the uploaded versions, the update is held
+    /// to what is stored now, and is stored after it: as one server does with two updates that come at the same moment.
     pub(crate) async fn update(
         &self,
         gun: &Gun,
-        submission: Submission,
+        mut submission: Submission,
     ) -> Result<(), UpdateError> {
         let _inside = self.library().gates().enter(gun).await;
+        let mut tried = 0;
+        loop {
+            let shared = self.library().is_shared();
+            let again = shared.then(|| (submission.versions(), submission.parts.clone()));
+            let outcome = self.try_update(gun, submission).await;
+            let Err(UpdateError::Store(StoreError::Conflict)) = &outcome else {
+                return outcome;
+            };
+            tried += 1;
+            let Some((versions, parts)) = again.filter(|_| tried < TRIES) else {
+                return outcome;
+            };
+            for (role, version) in versions {
+                let newest = self.library().store().newest_version(gun, &role).await?;
+                if newest.is_some_and(|newest| newest >= version) {
+                    return outcome;
+                }
+            }
+            pause(tried).await;
+            submission = self.parse(parts).await?;
+        }
+    }
+
+    async fn try_update(&self, gun: &Gun, submission: Submission) -> Result<(), UpdateError> {
         let now = self.now();
         let view = self.library().view_inside(gun).await?;
         let baseline = self.baseline(gun, &view, &submission).await?;

@@ -4,6 +4,7 @@
 //! update writes a new timestamp, and the store refuses an update whose writer did not see the newest one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -160,6 +161,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// What was asked for together with what others asked failed for all of them.
+    #[error(transparent)]
+    Joint(Arc<Self>),
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -312,13 +312,21 @@ impl Service {
     /// # Errors
     /// When it still runs after `limit`; it is killed then.
     pub fn stop(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
+        self.stop_by(Signal::TERM, limit)
+    }
+
+    /// Asks it to end by another signal and waits for that.
+    ///
+    /// # Errors
+    /// When it still runs after `limit`; it is killed then.
+    pub fn stop_by(&mut self, signal: Signal, limit: Duration) -> anyhow::Result<ExitStatus> {
+        self.signal(signal)?;
         if let Some(status) = wait_until(&mut self.child, Instant::now() + limit)? {
             return Ok(status);
         }
         self.kill();
         bail!(
-            "{} did not end within {} s after SIGTERM; its log:\n{}",
+            "{} did not end within {} s after it was asked to; its log:\n{}",
             self.name,
             limit.as_secs(),
             self.log_tail()

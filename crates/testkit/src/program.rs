@@ -107,6 +107,27 @@ pub const MARIADB_DUMP: Program = Program {
     package: "mariadb-client",
 };
 
+/// The database PostgreSQL.
+pub const POSTGRES: Program = Program {
+    name: "postgres",
+    package: "postgresql",
+};
+/// Makes its folder.
+pub const POSTGRES_INITDB: Program = Program {
+    name: "initdb",
+    package: "postgresql",
+};
+/// Its shell.
+pub const PSQL: Program = Program {
+    name: "psql",
+    package: "postgresql-client",
+};
+/// Its dumps.
+pub const PG_DUMP: Program = Program {
+    name: "pg_dump",
+    package: "postgresql-client",
+};
+
 /// A browser.
 pub const CHROMIUM: Program = Program {
     name: "chromium",
@@ -119,7 +140,7 @@ pub const CHROMEDRIVER: Program = Program {
 };
 
 /// Every program of other projects that the tests talk to.
-pub const PEERS: [Program; 20] = [
+pub const PEERS: [Program; 24] = [
     BASH,
     BUSYBOX,
     CHROMEDRIVER,
@@ -138,6 +159,10 @@ pub const PEERS: [Program; 20] = [
     NOTARY_SERVER,
     NOTARY_SIGNER,
     OPENSSL,
+    PG_DUMP,
+    POSTGRES,
+    POSTGRES_INITDB,
+    PSQL,
     SQLITE3,
     ZSH,
 ];
@@ -146,10 +171,16 @@ impl Program {
     /// The program's path.
     ///
     /// # Errors
-    /// When it is not on `PATH`; the text has the command that installs it.
+    /// When it is not installed; the text has the command that installs it.
     pub fn find(&self) -> anyhow::Result<PathBuf> {
-        search_path()
+        let elsewhere = if self.package.starts_with("postgresql") {
+            postgresql_folders()
+        } else {
+            Vec::new()
+        };
+        elsewhere
             .into_iter()
+            .chain(search_path())
             .map(|dir| dir.join(self.name))
             .find(|file| is_executable(file))
             .with_context(|| {
@@ -159,6 +190,19 @@ impl Program {
                 )
             })
     }
+}
+
+/// Where Debian keeps PostgreSQL's programs, which are not on `PATH` or only behind a script; the newest version first.
+fn postgresql_folders() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let mut versions: Vec<u32> = versions
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    let folder = |version| format!("/usr/lib/postgresql/{version}/bin").into();
+    versions.into_iter().map(folder).collect()
 }
 
 /// The folders of `PATH`.

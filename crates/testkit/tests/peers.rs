@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use signet_testkit::chaos::{Fault, Proxy};
 use signet_testkit::image::{Image, digest};
 use signet_testkit::peer::{
-    GoSigner, Registry, RegistryOptions, TokenFault, TokenService, TrustOptions, TrustServer,
+    GoSigner, PostgreSql, Registry, RegistryOptions, TokenFault, TokenService, TrustOptions,
+    TrustServer,
 };
 use signet_testkit::process::{COMMAND_LIMIT, Finished};
 use signet_testkit::terminal::Terminal;
@@ -265,4 +266,28 @@ fn the_go_server_and_the_registry_accept_the_tokens_of_the_service() {
         Some(1)
     );
     user.expect(Tool::Docker, &["inspect", &gun]).unwrap();
+}
+
+#[test]
+fn postgresql_keeps_what_is_in_it_over_a_crash_and_a_dump() {
+    let mut database = PostgreSql::start().unwrap();
+    database
+        .query("CREATE TABLE t (name text); INSERT INTO t VALUES ('b'), ('A'), ('a')")
+        .unwrap();
+    // By bytes, A would come first.
+    let sorted = "SELECT string_agg(name, '' ORDER BY name) FROM t";
+    assert_eq!(database.query(sorted).unwrap(), "aAb");
+    database.kill().unwrap();
+    assert!(database.query(sorted).is_err());
+    database.restart().unwrap();
+    assert_eq!(database.query(sorted).unwrap(), "aAb");
+
+    let folder = tempfile::tempdir().unwrap();
+    let dump = folder.path().join("dump.sql");
+    database.dump(&dump).unwrap();
+    let other = PostgreSql::shared().unwrap();
+    assert!(other.query(sorted).is_err());
+    other.load(&dump).unwrap();
+    assert_eq!(other.query(sorted).unwrap(), "aAb");
+    assert!(PostgreSql::shared().unwrap().query(sorted).is_err());
 }

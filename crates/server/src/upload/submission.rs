@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use signet_tuf::canonical::JsonError;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{
-    BaseRole, Expiry, ParseError, Received, RoleName, Root, Snapshot, Targets, Timestamp,
+    BaseRole, Expiry, ParseError, Received, RoleName, Root, Snapshot, Targets, Timestamp, Version,
 };
 
 use super::{Part, UpdateError};
@@ -23,6 +23,8 @@ pub(crate) struct Submission {
     /// In the order of validation: parents before their children.
     pub(super) targets: BTreeMap<(usize, RoleName), Parsed<Targets>>,
     pub(super) snapshot: Option<Parsed<Snapshot>>,
+    /// What it was parsed from.
+    pub(super) parts: Vec<Part>,
     /// Length of all parts together.
     pub(super) bytes: usize,
 }
@@ -32,19 +34,42 @@ impl Submission {
     /// server signs its own.
     pub(super) fn parse(parts: Vec<Part>) -> Result<Self, UpdateError> {
         let mut submission = Self::default();
-        for Part { role, data } in parts {
+        for Part { role, data } in &parts {
             submission.bytes += data.len();
             match role.base() {
-                Some(BaseRole::Root) => submission.root = Some(parse(&role, &data)?),
-                Some(BaseRole::Snapshot) => submission.snapshot = Some(parse(&role, &data)?),
-                Some(BaseRole::Timestamp) => drop(parse::<Timestamp>(&role, &data)?),
+                Some(BaseRole::Root) => submission.root = Some(parse(role, data)?),
+                Some(BaseRole::Snapshot) => submission.snapshot = Some(parse(role, data)?),
+                Some(BaseRole::Timestamp) => drop(parse::<Timestamp>(role, data)?),
                 Some(BaseRole::Targets) | None => {
-                    let parsed = parse(&role, &data)?;
-                    submission.targets.insert((role.depth(), role), parsed);
+                    let parsed = parse(role, data)?;
+                    submission
+                        .targets
+                        .insert((role.depth(), role.clone()), parsed);
                 }
             }
         }
+        submission.parts = parts;
         Ok(submission)
+    }
+
+    /// The versions of the documents that would be stored as they came.
+    pub(super) fn versions(&self) -> Vec<(RoleName, Version)> {
+        fn version<T: Metadata>(parsed: &Parsed<T>) -> Option<Version> {
+            Some(parsed.as_ref().ok()?.unverified().version())
+        }
+        let targets = self.targets.iter().map(|((_, role), parsed)| {
+            let version = version(parsed);
+            version.map(|version| (role.clone(), version))
+        });
+        let root = self.root.as_ref().and_then(version);
+        let snapshot = self.snapshot.as_ref().and_then(version);
+        targets
+            .chain([
+                root.map(|version| (RoleName::root(), version)),
+                snapshot.map(|version| (RoleName::snapshot(), version)),
+            ])
+            .flatten()
+            .collect()
     }
 
     /// Whether there is a document for a role that lists targets.

@@ -23,6 +23,10 @@ mod reads;
 #[cfg(test)]
 mod renewal;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod tokens_museum;

@@ -20,7 +20,7 @@ use std::process::Command;
 pub use browser::Browser;
 pub use daemon::{Daemon, DaemonTls};
 #[cfg(feature = "tls")]
-pub use database::MariaDb;
+pub use database::{Database, MariaDb, PostgreSql};
 pub use registry::{Registry, RegistryOptions};
 pub use scripted::{Received, Reply, ScriptedDaemon};
 #[cfg(feature = "tls")]
@@ -33,6 +33,12 @@ use crate::process::{Group, Service};
 
 /// How often a peer is started anew because somebody took its port between the choice and the start.
 const PORT_TRIES: usize = 5;
+
+/// Whether a service says that somebody else has its port.
+fn is_taken(service: &Service) -> bool {
+    let log = service.log().to_lowercase();
+    log.contains("address already in use")
+}
 
 /// Starts a service on a free port; `prepare` writes its configuration and gives the command.
 fn start_on_free_port(
@@ -49,7 +55,7 @@ fn start_on_free_port(
         let mut service = Service::spawn(name, &mut command, log, group)?;
         match service.wait_listening(address) {
             Ok(()) => return Ok((service, address)),
-            Err(_) if tries < PORT_TRIES && service.log().contains("address already in use") => {}
+            Err(_) if tries < PORT_TRIES && is_taken(&service) => {}
             Err(error) => return Err(error),
         }
     }

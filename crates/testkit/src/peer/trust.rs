@@ -14,7 +14,7 @@ use crate::http::Client;
 use crate::process::{Group, Service};
 use crate::program::{self, NOTARY_SERVER, NOTARY_SIGNER};
 
-use super::{MariaDb, TokenAuth};
+use super::{Database, TokenAuth};
 
 /// Where a trust server keeps its metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,7 +76,7 @@ impl TrustOptions {
 
     /// Documents are in this database.
     #[must_use]
-    pub fn database(mut self, database: &MariaDb) -> Self {
+    pub fn database(mut self, database: &dyn Database) -> Self {
         self.database = Some(database.storage());
         self
     }
