@@ -3,27 +3,39 @@
 //!
 //! A key that has never signed is *pending*: whoever asks for a new key of the same repository, role and algorithm gets
 //! it again, so that requests which lead to nothing make no keys. Its first signature makes it active.
+//!
+//! [`KeyDatabase`] is the table on SQLite, PostgreSQL, MySQL or MariaDB, with the schema and the rows of Go's signer:
+//! both may use one table, also at the same time. [`MemoryKeys`] are keys that go with the process, and [`ServiceKeys`]
+//! is either, for a service that can be configured for both.
 
+mod error;
+mod memory;
+mod opened;
+mod rotation;
 mod rows;
+mod schema;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::sqlite::SqlitePool;
+use signet_sql::Database;
 use time::OffsetDateTime;
-use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 use signet_tuf::{KeyId, KeyKind, PublicKey};
 
+pub use self::error::{DatabaseError, Undecryptable};
+pub use self::memory::{MemoryKeys, ServiceKeys};
+use self::opened::{OpenKeys, Opened};
+pub use self::rotation::{Rotation, Walk};
 use self::rows::{NewRow, Owner, Row, Rows};
 use crate::jwe;
 use crate::private::PrivateKey;
-use crate::signer::{SignError, Signer};
+use crate::signer::Signer;
 
 /// The passphrases of the database, by alias. Asked at each use, so that they may change while the service runs.
 pub trait AliasPassphrases: Send + Sync {
@@ -48,6 +60,9 @@ pub struct Options {
     pub max_iterations: u32,
     /// How old the note of a key's last use may become before it is renewed.
     pub mark_after: Duration,
+    /// How long a key that is open in memory signs without asking whether it is still there: so long it may sign on after
+    /// another process has deleted it.
+    pub check_after: Duration,
     /// How many decrypted keys are kept in memory.
     pub max_open: usize,
 }
@@ -61,6 +76,7 @@ impl Options {
             iterations: jwe::DEFAULT_ITERATIONS,
             max_iterations: jwe::MAX_ITERATIONS,
             mark_after: Duration::from_secs(3600),
+            check_after: Duration::from_secs(60),
             max_open: 10_000,
         }
     }
@@ -83,6 +99,16 @@ impl Algorithm {
             Self::Ecdsa => "ecdsa",
             Self::Ed25519 => "ed25519",
         }
+    }
+}
+
+impl Algorithm {
+    fn generate(self) -> Result<PrivateKey, DatabaseError> {
+        match self {
+            Self::Ecdsa => PrivateKey::generate_ecdsa(),
+            Self::Ed25519 => PrivateKey::generate_ed25519(),
+        }
+        .map_err(|_| DatabaseError::Random)
     }
 }
 
@@ -114,80 +140,23 @@ pub struct StoredKey {
     pub gun: String,
 }
 
-/// Why the key database did not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DatabaseError {
-    /// The database cannot be reached, or refuses.
-    #[error("the key database failed")]
-    Database(#[source] sqlx::Error),
-    /// The row's public key, its ID and its private key do not belong together.
-    #[error("key {id} in the database is not the key that its row says")]
-    Inconsistent {
-        /// The row's key ID.
-        id: KeyId,
-    },
-    /// The work was given up because the process is ending, or failed inside.
-    #[error("the work on a key was interrupted")]
-    Interrupted,
-    /// A value that does not fit its column.
-    #[error("{what} is longer than {max} characters")]
-    Long {
-        /// Which value.
-        what: &'static str,
-        /// The column's width.
-        max: usize,
-    },
-    /// No key was made, because there is nothing to encrypt it with.
-    #[error("the passphrase of alias {0} is not configured")]
-    MissingPassphrase(String),
-    /// There is no such key.
-    #[error("key {0} not found")]
-    NotFound(KeyId),
-    /// No key was made.
-    #[error("making a key failed: no randomness")]
-    Random,
-    /// The key did not sign.
-    #[error("signing failed")]
-    Sign(#[source] SignError),
-    /// The key is there and cannot be opened: never a reason to make another one.
-    #[error("key {id} with passphrase alias {alias} cannot be decrypted")]
-    Undecryptable {
-        /// The key.
-        id: KeyId,
-        /// The alias that its row names.
-        alias: String,
-        /// Why.
-        #[source]
-        source: Undecryptable,
-    },
-}
-
-/// Why a row's private key cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Undecryptable {
-    /// What was decrypted is no key.
-    #[error(transparent)]
-    Key(#[from] crate::InvalidPrivateKey),
-    /// The alias has no passphrase.
-    #[error("the passphrase is not configured")]
-    MissingPassphrase,
-    /// The token cannot be opened.
-    #[error(transparent)]
-    Token(#[from] jwe::OpenError),
-}
-
-impl From<sqlx::Error> for DatabaseError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
+/// A signature, and the key that made it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Signed {
+    /// The key.
+    pub key: Arc<StoredKey>,
+    /// The signature, by the method that [`KeyKind::signature_method`] names for the key.
+    pub signature: Vec<u8>,
 }
 
 /// Keys in a database.
 ///
-/// Signing writes to the database when it is a key's first time (and once an hour after that). With SQLite it must
-/// therefore not be called from within a writing transaction of the same database.
+/// Signing writes to the database when it is a key's first time (and once an hour after that), and reads it when it has
+/// not been asked for a minute whether the key is still there ([`Options::check_after`]). A key that another process has
+/// deleted therefore signs for at most a minute longer. While the database is out of reach, active keys that are open in
+/// memory go on signing; everything else fails, with an error of which [`DatabaseError::is_unavailable`] holds.
+///
+/// With SQLite it must not be called from within a writing transaction of the same database.
 #[derive(Clone)]
 pub struct KeyDatabase(Arc<Inner>);
 
@@ -195,46 +164,41 @@ struct Inner {
     rows: Rows,
     options: Options,
     passphrases: Arc<dyn AliasPassphrases>,
-    open: Mutex<HashMap<KeyId, Arc<OnceCell<Arc<Opened>>>>>,
-    /// One at a time in this process, so that simultaneous requests for one key make one.
-    creating: tokio::sync::Mutex<()>,
-}
-
-/// A decrypted key.
-struct Opened {
-    stored: StoredKey,
-    key: PrivateKey,
-    last_used: Mutex<Option<OffsetDateTime>>,
+    open: OpenKeys,
+    /// One at a time in this process for each owner, so that simultaneous requests for one key make one.
+    creating: [tokio::sync::Mutex<()>; 16],
 }
 
 impl KeyDatabase {
-    /// Opens the key database behind a pool and makes its table when it is missing.
+    /// The key database behind these connections. In an SQLite file the table is made when it is missing; elsewhere
+    /// nothing is asked of the database yet.
     ///
     /// # Errors
     /// [`DatabaseError::Database`]; [`DatabaseError::Long`] for an alias that fits no row.
     pub async fn open(
-        pool: SqlitePool,
+        database: Database,
         options: Options,
         passphrases: Arc<dyn AliasPassphrases>,
     ) -> Result<Self, DatabaseError> {
         fits("the passphrase alias", &options.default_alias, 50)?;
-        let rows = Rows(pool);
-        rows.prepare().await?;
+        if let Database::Sqlite(pool) = &database {
+            schema::make_in_sqlite(pool).await?;
+        }
         Ok(Self(Arc::new(Inner {
-            rows,
+            rows: Rows::new(database),
+            open: OpenKeys::new(options.max_open),
             options,
             passphrases,
-            open: Mutex::default(),
-            creating: tokio::sync::Mutex::default(),
+            creating: Default::default(),
         })))
     }
 
     /// A key for this repository and role: the pending one if there is one that decrypts, else a new one.
     ///
-    /// GUN and role are compared byte for byte.
+    /// GUN and role are compared byte for byte. Of several processes that ask for one key at the same time, one makes it.
     ///
     /// # Errors
-    /// [`DatabaseError`]; no key was made then.
+    /// [`DatabaseError`]; no key was made then, or none that is known.
     pub async fn create(
         &self,
         algorithm: Algorithm,
@@ -249,7 +213,7 @@ impl KeyDatabase {
             role,
             algorithm: algorithm.as_str(),
         };
-        let _creating = self.0.creating.lock().await;
+        let _creating = self.turn(owner).await?;
         let mut unusable = Vec::new();
         loop {
             for row in self.0.rows.pending(owner).await? {
@@ -266,31 +230,26 @@ impl KeyDatabase {
                     Err(error) => return Err(error),
                 }
             }
-            let (key, token) = self.generate(algorithm).await?;
+            let key = algorithm.generate()?;
+            let token = self.encrypt(&key, &self.0.options.default_alias).await?;
             let public = key.public().clone();
             let row = NewRow {
                 key_id: public.id().as_str(),
                 encryption_alg: jwe::ENCRYPTION_ALG,
                 keywrap_alg: jwe::KEYWRAP_ALG,
-                algorithm: algorithm.as_str(),
                 passphrase_alias: &self.0.options.default_alias,
                 public: public.public_bytes(),
                 private: token.as_bytes(),
-                gun,
-                role,
+                owner,
             };
             if self.0.rows.insert(&row, &unusable, now).await? {
-                self.slot(public.id())
-                    .set(Arc::new(Opened {
-                        stored: StoredKey {
-                            public: public.clone(),
-                            role: role.to_owned(),
-                            gun: gun.to_owned(),
-                        },
-                        key,
-                        last_used: Mutex::new(None),
-                    }))
-                    .ok();
+                let stored = Arc::new(StoredKey {
+                    public: public.clone(),
+                    role: role.to_owned(),
+                    gun: gun.to_owned(),
+                });
+                let opened = Arc::new(Opened::new(stored, key, None));
+                self.0.open.slot(public.id()).set(opened).ok();
                 return Ok(public);
             }
             // Another process was faster; its key is the one.
@@ -320,8 +279,15 @@ impl KeyDatabase {
     ///
     /// # Errors
     /// [`DatabaseError`]: the key may well exist then, and is never to be replaced by a new one.
-    pub async fn load(&self, id: &KeyId) -> Result<Option<StoredKey>, DatabaseError> {
-        Ok(self.find(id).await?.map(|opened| opened.stored.clone()))
+    pub async fn load(
+        &self,
+        id: &KeyId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<StoredKey>>, DatabaseError> {
+        Ok(self
+            .find(id, now)
+            .await?
+            .map(|opened| Arc::clone(&opened.stored)))
     }
 
     /// Signs a document. The key's first signature is returned only after the key is noted as used.
@@ -333,37 +299,47 @@ impl KeyDatabase {
         id: &KeyId,
         message: &[u8],
         now: OffsetDateTime,
-    ) -> Result<Vec<u8>, DatabaseError> {
+    ) -> Result<Signed, DatabaseError> {
         let opened = self
-            .find(id)
+            .find(id, now)
             .await?
             .ok_or_else(|| DatabaseError::NotFound(id.clone()))?;
-        let signature = opened.key.sign(message).map_err(DatabaseError::Sign)?;
-        let last_used = *opened
-            .last_used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let signed = Signed {
+            signature: opened.key.sign(message).map_err(DatabaseError::Sign)?,
+            key: Arc::clone(&opened.stored),
+        };
+        let last_used = opened.last_used();
         let is_recent =
             |used: OffsetDateTime| (now - used).unsigned_abs() < self.0.options.mark_after;
         if last_used.is_some_and(is_recent) {
-            return Ok(signature);
+            return Ok(signed);
         }
         match self.0.rows.mark(id.as_str(), now).await {
-            Ok(true) => {
-                *opened
-                    .last_used
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(now);
-            }
+            Ok(true) => opened.is_used(now),
             Ok(false) => {
-                self.forget(id);
+                self.0.open.forget(id);
                 return Err(DatabaseError::NotFound(id.clone()));
             }
             // Of an active key only the date of its use gets lost; it goes on signing while the database is away.
-            Err(_) if last_used.is_some() => {}
+            Err(_) if last_used.is_some() => {
+                opened.is_used(now - self.0.options.mark_after + ASK_AGAIN);
+            }
             Err(error) => return Err(error.into()),
         }
-        Ok(signature)
+        Ok(signed)
+    }
+
+    /// Deletes a key, as Go does: its row stays, marked. Says whether there was one; that there was none is no error.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Database`]: the key may still be there.
+    pub async fn delete(&self, id: &KeyId, now: OffsetDateTime) -> Result<bool, DatabaseError> {
+        if !is_id(id) {
+            return Ok(false);
+        }
+        let deleted = self.0.rows.delete(id.as_str(), now).await;
+        self.0.open.forget(id);
+        Ok(deleted?)
     }
 
     /// Whether the table is there and readable, for health reports.
@@ -374,50 +350,106 @@ impl KeyDatabase {
         Ok(self.0.rows.check().await?)
     }
 
+    /// The newest key whose row names this passphrase alias, for a look at the start whether the passphrase is the right
+    /// one; `None` also when there is no table yet.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Database`].
+    pub async fn newest(database: &Database, alias: &str) -> Result<Option<KeyId>, DatabaseError> {
+        let rows = Rows::new(database.clone());
+        if !rows.has_table().await? {
+            return Ok(None);
+        }
+        Ok(rows.newest(alias).await?.and_then(|id| id.parse().ok()))
+    }
+
+    /// The passphrase aliases that keys name, in order, at most 1000: all of them must be configured.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Database`].
+    pub async fn aliases(&self) -> Result<Vec<String>, DatabaseError> {
+        Ok(self.0.rows.aliases().await?)
+    }
+
+    /// The database that the keys are in.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        self.0.rows.database()
+    }
+
+    async fn turn(
+        &self,
+        owner: Owner<'_>,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, DatabaseError> {
+        let index = usize::from(owner.lock().to_be_bytes()[7] % 16);
+        let turn = self.0.creating.get(index);
+        let turn = turn.ok_or(DatabaseError::Interrupted)?;
+        tokio::time::timeout(TURN, turn.lock())
+            .await
+            .map_err(|_| DatabaseError::Interrupted)
+    }
+
     async fn row(&self, id: &KeyId) -> Result<Option<Row>, DatabaseError> {
         // Metadata may hold any text as an ID; such a one is in no row.
-        if id.as_str().parse::<KeyId>().is_err() {
+        if !is_id(id) {
             return Ok(None);
         }
         Ok(self.0.rows.load(id.as_str()).await?)
     }
 
-    async fn find(&self, id: &KeyId) -> Result<Option<Arc<Opened>>, DatabaseError> {
-        let known = {
-            let open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.get(id).and_then(|slot| slot.get().cloned())
+    async fn find(
+        &self,
+        id: &KeyId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Arc<Opened>>, DatabaseError> {
+        if let Some(known) = self.0.open.get(id) {
+            if known.was_live(now, self.0.options.check_after) {
+                return Ok(Some(known));
+            }
+            match self.0.rows.is_live(id.as_str()).await {
+                Ok(true) => known.is_live(now),
+                Ok(false) => {
+                    self.0.open.forget(id);
+                    return Ok(None);
+                }
+                // It goes on signing while the database is away, and nobody waits for that each time. Whether a key may
+                // sign for the first time, marking its use decides.
+                Err(_) => known.is_live(now - self.0.options.check_after + ASK_AGAIN),
+            }
+            return Ok(Some(known));
+        }
+        let Some(row) = self.row(id).await? else {
+            return Ok(None);
         };
-        if known.is_some() {
-            return Ok(known);
-        }
-        match self.row(id).await? {
-            Some(row) => self.opened(row).await.map(Some),
-            None => Ok(None),
-        }
+        let opened = self.opened(row).await?;
+        opened.is_live(now);
+        Ok(Some(opened))
     }
 
     /// The key of a row, decrypted once however many ask for it at the same time.
     async fn opened(&self, row: Row) -> Result<Arc<Opened>, DatabaseError> {
-        let id: KeyId = row
-            .key_id
-            .parse()
-            .map_err(|_| DatabaseError::Inconsistent {
-                id: PublicKey::new(row.algorithm.as_str().into(), row.public.as_slice())
-                    .id()
-                    .clone(),
-            })?;
-        let opened = self
-            .slot(&id)
-            .get_or_try_init(|| self.decrypt(id.clone(), row))
+        let id = row.id();
+        let slot = self.0.open.slot(&id);
+        let opened = slot
+            .get_or_try_init(|| async {
+                let last_used = row.last_used;
+                let (stored, key) = self.decrypt(row).await?;
+                Ok(Arc::new(Opened::new(Arc::new(stored), key, last_used)))
+            })
             .await
             .cloned();
         if opened.is_err() {
-            self.forget(&id);
+            self.0.open.forget(&id);
         }
         opened
     }
 
-    async fn decrypt(&self, id: KeyId, row: Row) -> Result<Arc<Opened>, DatabaseError> {
+    /// The private key of a row, which is the one that the row says.
+    async fn decrypt(&self, row: Row) -> Result<(StoredKey, PrivateKey), DatabaseError> {
+        let id = row.id();
+        if id.as_str() != row.key_id {
+            return Err(DatabaseError::Inconsistent { id });
+        }
         let undecryptable = |id: KeyId, alias: &str, source| DatabaseError::Undecryptable {
             id,
             alias: alias.to_owned(),
@@ -439,61 +471,32 @@ impl KeyDatabase {
             if public.public_bytes() != row.public || *public.id() != id {
                 return Err(DatabaseError::Inconsistent { id });
             }
-            Ok(Arc::new(Opened {
-                stored: StoredKey {
-                    public: public.clone(),
-                    role: row.role,
-                    gun: row.gun,
-                },
-                key,
-                last_used: Mutex::new(row.last_used),
-            }))
+            let stored = StoredKey {
+                public: public.clone(),
+                role: row.role,
+                gun: row.gun,
+            };
+            Ok((stored, key))
         })
         .await
         .map_err(|_| DatabaseError::Interrupted)?
     }
 
-    async fn generate(&self, algorithm: Algorithm) -> Result<(PrivateKey, String), DatabaseError> {
-        let alias = &self.0.options.default_alias;
+    /// The private key as a row holds it, for the passphrase of an alias.
+    async fn encrypt(&self, key: &PrivateKey, alias: &str) -> Result<String, DatabaseError> {
         let passphrase = self
             .0
             .passphrases
             .passphrase(alias)
-            .ok_or_else(|| DatabaseError::MissingPassphrase(alias.clone()))?;
+            .ok_or_else(|| DatabaseError::MissingPassphrase(alias.to_owned()))?;
         let iterations = self.0.options.iterations;
+        let plain = Zeroizing::new(key.private_bytes().to_vec());
         tokio::task::spawn_blocking(move || {
-            let key = match algorithm {
-                Algorithm::Ecdsa => PrivateKey::generate_ecdsa(),
-                Algorithm::Ed25519 => PrivateKey::generate_ed25519(),
-            }
-            .map_err(|_| DatabaseError::Random)?;
             let passphrase = passphrase.expose_secret().as_bytes();
-            let token = jwe::seal(key.private_bytes(), passphrase, iterations)
-                .map_err(|_| DatabaseError::Random)?;
-            Ok((key, token))
+            jwe::seal(&plain, passphrase, iterations).map_err(|_| DatabaseError::Random)
         })
         .await
         .map_err(|_| DatabaseError::Interrupted)?
-    }
-
-    /// The place of an opened key.
-    fn slot(&self, id: &KeyId) -> Arc<OnceCell<Arc<Opened>>> {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = open.get(id) {
-            return slot.clone();
-        }
-        // Some other key goes; it will be decrypted again when it is needed.
-        if open.len() >= self.0.options.max_open.max(1)
-            && let Some(other) = open.keys().next().cloned()
-        {
-            open.remove(&other);
-        }
-        open.entry(id.clone()).or_default().clone()
-    }
-
-    fn forget(&self, id: &KeyId) {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(id);
     }
 }
 
@@ -505,6 +508,10 @@ impl fmt::Debug for KeyDatabase {
     }
 }
 
+fn is_id(id: &KeyId) -> bool {
+    id.as_str().parse::<KeyId>().is_ok()
+}
+
 fn fits(what: &'static str, text: &str, max: usize) -> Result<(), DatabaseError> {
     if text.chars().count() > max {
         Err(DatabaseError::Long { what, max })
@@ -512,3 +519,8 @@ fn fits(what: &'static str, text: &str, max: usize) -> Result<(), DatabaseError>
         Ok(())
     }
 }
+
+/// How long a database that did not answer about an open key is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long one that wants to make a key waits for others.
+const TURN: Duration = Duration::from_secs(10);

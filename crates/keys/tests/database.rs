@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use signet_keys::database::{Algorithm, DatabaseError, KeyDatabase, Options, Undecryptable};
 use signet_keys::jwe;
+use signet_sql::Database;
 use signet_tuf::{KeyId, PublicKey, crypto};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use time::OffsetDateTime;
@@ -89,7 +90,7 @@ async fn open(pool: &SqlitePool, passphrases: &Passphrases) -> KeyDatabase {
             .get(alias)
             .map(|p| SecretString::from(p.as_str()))
     };
-    KeyDatabase::open(pool.clone(), options, Arc::new(source))
+    KeyDatabase::open(Database::Sqlite(pool.clone()), options, Arc::new(source))
         .await
         .unwrap()
 }
@@ -181,11 +182,14 @@ async fn case_32_rows_of_go_are_used() {
             (info.gun.as_str(), info.role.as_str()),
             (&*row.gun, &*row.role)
         );
-        assert_eq!(world.keys.load(&id(row)).await.unwrap().unwrap(), info);
+        assert_eq!(
+            world.keys.load(&id(row), now()).await.unwrap().as_deref(),
+            Some(&info)
+        );
         // Knowing a key does not make it active, signing does.
         assert_eq!(last_used(&world.pool, &id(row)).await, row.last_used);
         let sig = world.keys.sign(&id(row), b"message", now()).await.unwrap();
-        assert!(is_signature(&info.public, &sig, b"message"));
+        assert!(is_signature(&info.public, &sig.signature, b"message"));
         assert_eq!(
             last_used(&world.pool, &id(row)).await.as_deref(),
             Some("2026-11-18 11:06:40+00:00")
@@ -209,7 +213,7 @@ async fn case_28_a_pending_key_is_returned_until_it_signs() {
         assert_eq!(create().await, first);
         // Case 29: looking at it changes nothing.
         world.keys.info(first.id()).await.unwrap().unwrap();
-        world.keys.load(first.id()).await.unwrap().unwrap();
+        world.keys.load(first.id(), now()).await.unwrap().unwrap();
         // Nor does a restart.
         let restarted = open(&world.pool, &world.passphrases).await;
         let again = restarted
@@ -229,7 +233,7 @@ async fn case_28_a_pending_key_is_returned_until_it_signs() {
             assert_ne!(other, first);
         }
         let sig = world.keys.sign(first.id(), b"x", now()).await.unwrap();
-        assert!(is_signature(&first, &sig, b"x"));
+        assert!(is_signature(&first, &sig.signature, b"x"));
         let second = create().await;
         assert_ne!(second, first);
         world.keys.sign(first.id(), b"y", now()).await.unwrap();
@@ -293,7 +297,7 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
     row.passphrase_alias = "other".into();
     insert(&world.pool, &row).await;
     for result in [
-        world.keys.load(&id(&row)).await.map(|_| ()),
+        world.keys.load(&id(&row), now()).await.map(|_| ()),
         world.keys.sign(&id(&row), b"x", now()).await.map(|_| ()),
     ] {
         let Err(DatabaseError::Undecryptable {
@@ -314,7 +318,7 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
     };
     set("wrong");
     assert!(matches!(
-        world.keys.load(&id(&row)).await,
+        world.keys.load(&id(&row), now()).await,
         Err(DatabaseError::Undecryptable {
             source: Undecryptable::Token(jwe::OpenError::Wrong),
             ..
@@ -355,7 +359,7 @@ async fn case_35_a_row_that_lies_about_its_key_is_refused() {
         };
         query.execute(&world.pool).await.unwrap();
         for result in [
-            world.keys.load(&id).await.map(|_| ()),
+            world.keys.load(&id, now()).await.map(|_| ()),
             world.keys.sign(&id, b"x", now()).await.map(|_| ()),
         ] {
             assert!(
@@ -431,7 +435,7 @@ async fn absence_is_told_from_failure() {
     let none: KeyId = serde_json::from_str("\"\"").unwrap();
     for id in [&absent, &none] {
         assert!(world.keys.info(id).await.unwrap().is_none());
-        assert!(world.keys.load(id).await.unwrap().is_none());
+        assert!(world.keys.load(id, now()).await.unwrap().is_none());
         assert!(matches!(
             world.keys.sign(id, b"x", now()).await,
             Err(DatabaseError::NotFound(_))
@@ -445,7 +449,7 @@ async fn absence_is_told_from_failure() {
     let later = now() + Duration::from_secs(7200);
     world.keys.sign(&id(row), b"x", later).await.unwrap();
     assert!(matches!(
-        world.keys.load(&absent).await,
+        world.keys.load(&absent, now()).await,
         Err(DatabaseError::Database(_))
     ));
     assert!(matches!(

@@ -12,7 +12,7 @@ use crate::http::ManagedRole;
 
 mod database;
 
-pub use database::{DatabaseTrust, newest_key};
+pub use database::DatabaseTrust;
 
 /// Why a key could not be made, found or used.
 #[derive(Debug, thiserror::Error)]

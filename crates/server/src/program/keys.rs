@@ -7,9 +7,9 @@ use signet_keys::KeyDatabase;
 use signet_keys::database::{Algorithm, DatabaseError, Options};
 use signet_server::Clock;
 use signet_server::store::SqliteStore;
-use signet_server::trust::{DatabaseTrust, newest_key};
+use signet_server::trust::DatabaseTrust;
 use signet_service::config::Environment;
-use sqlx::sqlite::SqlitePool;
+use signet_sql::Database;
 
 use super::passphrase::{self, PassphraseError};
 
@@ -20,8 +20,6 @@ pub(crate) enum KeysError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
-    #[error("the signing keys in the database")]
-    Table(#[from] sqlx::Error),
 }
 
 /// Opens the keys in the store's database. A passphrase that does not open the newest key is noticed here, and not at the
@@ -31,23 +29,25 @@ pub(crate) async fn open(
     environment: &Environment,
     clock: Clock,
 ) -> Result<DatabaseTrust, KeysError> {
-    let has_keys = newest_key(store.pool(), ALIAS).await?.is_some();
+    let database = Database::Sqlite(store.pool().clone());
+    let has_keys = KeyDatabase::newest(&database, ALIAS).await?.is_some();
     let passphrase = match passphrase::given(environment)? {
         Some(given) => given,
         None => passphrase::kept(store.path(), has_keys)?,
     };
-    open_with(store.pool(), passphrase, clock).await
+    open_with(database, passphrase, clock).await
 }
 
 async fn open_with(
-    pool: &SqlitePool,
+    database: Database,
     passphrase: SecretString,
     clock: Clock,
 ) -> Result<DatabaseTrust, KeysError> {
     let passphrases = Arc::new(move |alias: &str| (alias == ALIAS).then(|| passphrase.clone()));
-    let keys = KeyDatabase::open(pool.clone(), Options::new(ALIAS), passphrases).await?;
-    if let Some(newest) = newest_key(pool, ALIAS).await? {
-        keys.load(&newest).await?;
+    let newest = KeyDatabase::newest(&database, ALIAS).await?;
+    let keys = KeyDatabase::open(database, Options::new(ALIAS), passphrases).await?;
+    if let Some(newest) = newest {
+        keys.load(&newest, clock()).await?;
     }
     // The kind of key that the Go server's local service makes.
     Ok(DatabaseTrust::new(keys, Algorithm::Ed25519, clock))

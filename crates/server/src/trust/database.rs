@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use signet_keys::KeyDatabase;
 use signet_keys::database::{Algorithm, DatabaseError};
 use signet_tuf::{Gun, KeyId, PublicKey};
-use sqlx::sqlite::SqlitePool;
 
 use super::{TrustError, TrustService};
 use crate::http::ManagedRole;
@@ -39,25 +38,6 @@ impl DatabaseTrust {
     }
 }
 
-/// The newest key whose row names this passphrase alias; `None` also when there is no table yet.
-///
-/// # Errors
-/// What the database says.
-pub async fn newest_key(pool: &SqlitePool, alias: &str) -> Result<Option<KeyId>, sqlx::Error> {
-    const TABLES: &str =
-        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'private_keys'";
-    const NEWEST: &str = "SELECT key_id FROM private_keys WHERE deleted_at IS NULL AND passphrase_alias = ? ORDER BY id DESC LIMIT 1";
-    let tables: i64 = sqlx::query_scalar(TABLES).fetch_one(pool).await?;
-    if tables == 0 {
-        return Ok(None);
-    }
-    let newest: Option<String> = sqlx::query_scalar(NEWEST)
-        .bind(alias)
-        .fetch_optional(pool)
-        .await?;
-    Ok(newest.and_then(|id| id.parse().ok()))
-}
-
 impl From<DatabaseError> for TrustError {
     fn from(error: DatabaseError) -> Self {
         match error {
@@ -84,17 +64,19 @@ impl TrustService for DatabaseTrust {
 
     async fn find_key(&self, gun: &Gun, id: &KeyId) -> Result<Option<PublicKey>, TrustError> {
         // Opened, not only looked up: a key that cannot sign must not be told to a publisher.
-        let key = self.keys.load(id).await?;
+        let key = self.keys.load(id, (self.clock)()).await?;
         // Rows from before the database knew GUNs have none, and serve all.
         let is_ours = |owner: &str| owner.is_empty() || owner == gun.as_str();
-        Ok(key.filter(|key| is_ours(&key.gun)).map(|key| key.public))
+        Ok(key
+            .filter(|key| is_ours(&key.gun))
+            .map(|key| key.public.clone()))
     }
 
     async fn sign(&self, gun: &Gun, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError> {
         if self.find_key(gun, id).await?.is_none() {
             return Err(TrustError::NotFound(id.clone()));
         }
-        Ok(self.keys.sign(id, message, (self.clock)()).await?)
+        Ok(self.keys.sign(id, message, (self.clock)()).await?.signature)
     }
 
     async fn check(&self) -> Result<(), TrustError> {

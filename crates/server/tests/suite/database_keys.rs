@@ -19,7 +19,11 @@ const GUN: &str = "registry.example.com/a/b";
 async fn start(path: &Path, passphrase: &'static str) -> (Server, Arc<SqliteStore>) {
     let store = Arc::new(open(path).await);
     let alias = move |_: &str| Some(SecretString::from(passphrase));
-    let keys = KeyDatabase::open(store.pool().clone(), Options::new("local"), Arc::new(alias));
+    let keys = KeyDatabase::open(
+        signet_sql::Database::Sqlite(store.pool().clone()),
+        Options::new("local"),
+        Arc::new(alias),
+    );
     let clock = Arc::new(|| NOW);
     let trust = DatabaseTrust::new(keys.await.unwrap(), Algorithm::Ed25519, clock);
     let folder = tempfile::tempdir().unwrap();
