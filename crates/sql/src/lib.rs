@@ -8,6 +8,7 @@ use sqlx::sqlite::SqlitePool;
 mod failure;
 pub mod mysql;
 pub mod postgres;
+mod roots;
 
 pub use failure::Failure;
 

@@ -1,33 +1,97 @@
 //! MySQL and MariaDB: `user:password@tcp(host:port)/database?…`, as Go's driver reads it.
+//!
+//! A session is as Go's driver leaves it, so that both read the same rows: in the server's default time zone, with the server's default
+//! isolation. Ours are a limit for waits and statements, and that a value which does not fit is an error whatever the server's mode.
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::{ConnectError, PoolLimits};
+
+mod duration;
+mod source;
+
+pub use source::Source;
+
+/// How long a statement waits for a row that another transaction holds.
+const LOCK_WAIT_SECONDS: u32 = 5;
+/// How long a statement may take, when the data source does not say.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(60);
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(15);
+/// The server has no variable of this name.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// Connects to the database of this data source name.
 ///
 /// # Errors
 /// [`ConnectError`].
 pub async fn connect(source: &str, limits: PoolLimits) -> Result<MySqlPool, ConnectError> {
-    let fail =
-        || ConnectError::DataSource("failed to parse the database source for mysql".to_owned());
-    let (before, after) = source.rsplit_once('/').ok_or_else(fail)?;
-    let (login, address) = before.rsplit_once('@').unwrap_or(("", before));
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let address = address
-        .strip_prefix("tcp(")
-        .and_then(|a| a.strip_suffix(')'))
-        .ok_or_else(fail)?;
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, "3306"));
-    let database = after.split('?').next().unwrap_or_default();
-    let options = MySqlConnectOptions::new()
-        .host(host)
-        .port(port.parse().map_err(|_| fail())?)
-        .username(user)
-        .password(password)
-        .database(database);
-    let pool = MySqlPoolOptions::new()
-        .max_connections(limits.connections)
-        .acquire_timeout(limits.acquire);
-    Ok(pool.connect_with(options).await?)
+    Source::parse(source)?.connect(limits).await
+}
+
+impl Source {
+    /// Opens a pool of connections, the first one at once.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(&self, limits: PoolLimits) -> Result<MySqlPool, ConnectError> {
+        let session = self.session();
+        let limit = self.statement_limit.unwrap_or(STATEMENT_LIMIT);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(limits.connections)
+            .acquire_timeout(self.connect_limit.unwrap_or(limits.acquire))
+            // Who uses a connection that broke meanwhile gets another one; a look before every use would cost as much as the use.
+            .test_before_acquire(false)
+            .before_acquire(|connection, usage| {
+                Box::pin(async move {
+                    Ok(usage.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
+                })
+            })
+            .after_connect(move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move {
+                    limit_statements(connection, limit).await?;
+                    connection.execute(AssertSqlSafe(session)).await.map(drop)
+                })
+            });
+        Ok(pool.connect_with(self.options.clone()).await?)
+    }
+
+    /// What every session begins with: ours first, so that the operator has the last word.
+    fn session(&self) -> String {
+        let mut text = format!(
+            "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+        );
+        for (name, value) in &self.variables {
+            text.push_str(", ");
+            text.push_str(name);
+            text.push_str(" = ");
+            text.push_str(value);
+        }
+        text
+    }
+}
+
+/// Bounds what follows on this connection: in MariaDB every statement, in MySQL those that read.
+async fn limit_statements(
+    connection: &mut MySqlConnection,
+    limit: Duration,
+) -> Result<(), sqlx::Error> {
+    let mariadb = format!("SET SESSION max_statement_time = {}", limit.as_secs_f64());
+    match connection.execute(AssertSqlSafe(mariadb)).await {
+        Err(sqlx::Error::Database(error)) if is_unknown_variable(&*error) => {
+            let mysql = format!("SET SESSION max_execution_time = {}", limit.as_millis());
+            connection.execute(AssertSqlSafe(mysql)).await.map(drop)
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
+fn is_unknown_variable(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .is_some_and(|error| error.number() == UNKNOWN_VARIABLE)
 }

@@ -15,6 +15,7 @@ mod dump;
 mod file;
 mod import;
 mod memory;
+mod mysql;
 mod reader;
 mod sql_time;
 mod sqlite;
@@ -23,6 +24,7 @@ pub use dump::DumpError;
 pub use file::open_plain;
 pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
+pub use mysql::MySqlStore;
 pub use reader::{DatabaseReader, Engine, ReadError, StoredRow};
 pub use sqlite::{OpenError, SqliteStore};
 
@@ -147,6 +149,25 @@ pub enum StoreError {
     /// A version at least as high exists, or something was committed since the writer looked.
     #[error("a newer version of metadata is already available")]
     Conflict,
+    /// The database takes the name for another one that it has.
+    #[error("the database cannot tell this name from {stored:?}, which it has")]
+    NameTaken {
+        /// The name that it has.
+        stored: String,
+    },
+    /// The tables cannot hold the name.
+    #[error("the database cannot hold a name with characters beyond U+FFFF")]
+    NameUnsupported,
+    /// The database does not take so much at once.
+    #[error("the document of {role} has {size} bytes, the database takes {limit}")]
+    TooLarge {
+        /// Whose document it is.
+        role: RoleName,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        limit: usize,
+    },
     /// The database could not be reached or refused.
     #[error("the metadata store failed")]
     Database(#[source] sqlx::Error),

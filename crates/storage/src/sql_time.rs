@@ -1,4 +1,4 @@
-//! Times as the Go server's SQLite driver writes them: `2026-11-22 19:46:39.467344389+00:00`.
+//! Times as the Go server's drivers write them: for SQLite `2026-11-22 19:46:39.467344389+00:00`, for MySQL `2026-11-22 19:46:39.467344`.
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -18,6 +18,21 @@ pub(super) fn write(moment: OffsetDateTime) -> String {
         m.hour(),
         m.minute(),
         m.second()
+    )
+}
+
+/// The text of a moment without its zone: UTC, with microseconds.
+pub(super) fn write_naive(moment: OffsetDateTime) -> String {
+    let m = moment.to_offset(UtcOffset::UTC);
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}",
+        m.year(),
+        u8::from(m.month()),
+        m.day(),
+        m.hour(),
+        m.minute(),
+        m.second(),
+        m.microsecond()
     )
 }
 
