@@ -1,5 +1,7 @@
 //! What a failed statement means for who ran it.
 
+use crate::mysql;
+
 /// What a failed statement means for who ran it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
@@ -20,6 +22,7 @@ impl Failure {
         use sqlx::Error as E;
         match error {
             E::Database(error) if error.is_unique_violation() => Self::Taken,
+            E::Database(error) if mysql::is_contended(&**error) => Self::Contended,
             // SQLSTATE: 40001 serialisation failure (also MySQL's deadlock), 40P01 PostgreSQL's deadlock, 55P03 lock not available.
             E::Database(error) => match error.code().as_deref() {
                 Some("40001" | "40P01" | "55P03") => Self::Contended,

@@ -90,6 +90,14 @@ async fn limit_statements(
     }
 }
 
+/// Whether another transaction was in the way, where the server's SQLSTATE does not say so: the wait for a lock was too long, or a row has
+/// changed since the transaction began.
+pub(crate) fn is_contended(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .is_some_and(|error| matches!(error.number(), 1020 | 1205))
+}
+
 fn is_unknown_variable(error: &dyn sqlx::error::DatabaseError) -> bool {
     error
         .try_downcast_ref::<MySqlDatabaseError>()

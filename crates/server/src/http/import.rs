@@ -17,7 +17,7 @@ use signet_tuf::Gun;
 use super::body::{self, BodyError};
 use super::error::{ApiError, ErrorCode, MAX_MESSAGE, cut};
 use super::router::{Response, json};
-use super::update::boundary;
+use super::update::{boundary, refused_by_tables};
 use crate::app::App;
 use crate::import::{Delivery, ImportError, ImportOutcome};
 use crate::store::{Imported, StoreError};
@@ -172,6 +172,10 @@ fn refused(gun: &Gun, error: &ImportError) -> ApiError {
         ImportError::Store(StoreError::Conflict) => {
             tracing::info!(%gun, "400 POST old version error");
             ApiError::with_empty_detail(ErrorCode::Version)
+        }
+        ImportError::Store(error) if let Some(refusal) = refused_by_tables(error) => {
+            tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST the database cannot hold it");
+            refusal
         }
         ImportError::Store(_) => {
             tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST error applying import");

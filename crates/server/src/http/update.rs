@@ -192,6 +192,10 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
             tracing::info!(%gun, "400 POST old version error");
             ApiError::with_empty_detail(ErrorCode::Version)
         }
+        UpdateError::Store(error) if let Some(refusal) = refused_by_tables(error) => {
+            tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST the database cannot hold it");
+            refusal
+        }
         UpdateError::Store(_) | UpdateError::Unwritable(_) => {
             tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST error applying update request");
             ApiError::new(ErrorCode::Updating)
@@ -205,6 +209,24 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
             ApiError::internal()
         }
     }
+}
+
+/// The answer to what the tables of a database cannot hold, with what can be done about it.
+pub(super) fn refused_by_tables(error: &StoreError) -> Option<ApiError> {
+    let (code, advice) = match error {
+        StoreError::NameTaken { .. } => (
+            ErrorCode::InvalidGun,
+            "; `notary-server migrate --binary-names` makes it compare names by their bytes",
+        ),
+        StoreError::NameUnsupported => (ErrorCode::InvalidGun, ""),
+        StoreError::TooLarge { .. } => (
+            ErrorCode::InvalidUpdate,
+            "; a greater max_allowed_packet of the database makes room",
+        ),
+        _ => return None,
+    };
+    let message = format!("{error}{advice}");
+    Some(ApiError::told(code, "ErrValidation", None, &message))
 }
 
 #[cfg(test)]

@@ -57,20 +57,28 @@ fn assert_conflict(outcome: &Result<(), StoreError>) {
     assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
 }
 
-async fn conforms(store: &dyn MetadataStore) {
-    finds_what_was_stored(store).await;
+/// The moment as a store keeps it that knows only whole `unit`s of time.
+fn kept(moment: OffsetDateTime, unit: Duration) -> OffsetDateTime {
+    let nanoseconds = moment.unix_timestamp_nanos();
+    let unit = unit.whole_nanoseconds();
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds - nanoseconds % unit).unwrap()
+}
+
+/// Runs everything against a store that keeps whole `unit`s of time.
+pub(crate) async fn conforms(store: &dyn MetadataStore, unit: Duration) {
+    finds_what_was_stored(store, unit).await;
     refuses_what_is_not_newer(store).await;
     refuses_writers_who_missed_something(store).await;
-    stores_all_or_nothing(store).await;
+    stores_all_or_nothing(store, unit).await;
     stores_many_at_once(store).await;
     stores_what_comes_at_the_same_moment(store).await;
-    deletes_exactly_one_gun(store).await;
+    deletes_exactly_one_gun(store, unit).await;
     lists_and_prunes(store).await;
-    imports_only_what_agrees(store).await;
+    imports_only_what_agrees(store, unit).await;
     store.check().await.unwrap();
 }
 
-async fn finds_what_was_stored(store: &dyn MetadataStore) {
+async fn finds_what_was_stored(store: &dyn MetadataStore, unit: Duration) {
     let (a, root) = (gun("find/a"), role("root"));
     assert_eq!(store.newest(&a, &root).await.unwrap(), None);
     assert_eq!(store.newest_version(&a, &root).await.unwrap(), None);
@@ -89,7 +97,7 @@ async fn finds_what_was_stored(store: &dyn MetadataStore) {
         (newest.sha256, newest.role),
         (sha256(b"root three"), role("root"))
     );
-    assert_eq!(newest.stored_at, NOW);
+    assert_eq!(newest.stored_at, kept(NOW, unit));
     assert_eq!(store.newest_version(&a, &root).await.unwrap(), Some(3));
     let one = store.by_version(&a, &root, 1).await.unwrap().unwrap();
     assert_eq!(one.data, "root one");
@@ -230,7 +238,7 @@ async fn stores_what_comes_at_the_same_moment(store: &dyn MetadataStore) {
     }
 }
 
-async fn stores_all_or_nothing(store: &dyn MetadataStore) {
+async fn stores_all_or_nothing(store: &dyn MetadataStore, unit: Duration) {
     let a = gun("atomic");
     let first = [new("snapshot", 9, "s9"), new("timestamp", 1, "t1")];
     put(store, "atomic", &first).await.unwrap();
@@ -257,10 +265,11 @@ async fn stores_all_or_nothing(store: &dyn MetadataStore) {
         change.sha256,
         data_encoding::HEXLOWER.encode(&sha256(b"t1"))
     );
-    assert_eq!((change.created_at, &*change.gun), (NOW, "atomic"));
+    let at = kept(NOW, unit);
+    assert_eq!((change.created_at, &*change.gun), (at, "atomic"));
 }
 
-async fn deletes_exactly_one_gun(store: &dyn MetadataStore) {
+async fn deletes_exactly_one_gun(store: &dyn MetadataStore, unit: Duration) {
     for name in ["pre/a", "pre/ab", "pre/a/b"] {
         put(store, name, &[new("timestamp", 1, name)])
             .await
@@ -296,12 +305,13 @@ async fn deletes_exactly_one_gun(store: &dyn MetadataStore) {
         ChangeCategory::Update.as_str(),
         ChangeCategory::Deletion.as_str(),
     );
+    let (now, later) = (kept(NOW, unit), kept(later, unit));
     assert_eq!(
         what,
         [
-            (update, 1, 64, NOW),
+            (update, 1, 64, now),
             (deletion, 0, 0, later),
-            (update, 1, 64, NOW)
+            (update, 1, 64, now)
         ]
     );
     let ids: Vec<i64> = changes.iter().map(|c| c.id).collect();
@@ -347,7 +357,7 @@ fn import<'a>(gun: &'a Gun, documents: &'a [ImportedDocument], dry_run: bool) ->
     }
 }
 
-async fn imports_only_what_agrees(store: &dyn MetadataStore) {
+async fn imports_only_what_agrees(store: &dyn MetadataStore, unit: Duration) {
     let a = gun("import/a");
     let at = |day: i64| NOW - Duration::days(day);
     let imported = |role: &str, version, text: &str, day| ImportedDocument {
@@ -371,12 +381,13 @@ async fn imports_only_what_agrees(store: &dyn MetadataStore) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((&first.data[..], first.stored_at), (&b"t1"[..], at(9)));
+    assert_eq!(&first.data[..], b"t1");
+    assert_eq!(first.stored_at, kept(at(9), unit));
     let changes = store.changes(Some(&a), Window::After(0), 9).await.unwrap();
     let [change] = &changes[..] else {
         panic!("{changes:?}")
     };
-    assert_eq!((change.version, change.created_at), (2, NOW));
+    assert_eq!((change.version, change.created_at), (2, kept(NOW, unit)));
     assert_eq!(
         change.sha256,
         data_encoding::HEXLOWER.encode(&sha256(b"t2"))
@@ -430,7 +441,7 @@ async fn imports_only_what_agrees(store: &dyn MetadataStore) {
 
 #[tokio::test]
 async fn memory_conforms() {
-    conforms(&MemoryStore::new()).await;
+    conforms(&MemoryStore::new(), Duration::NANOSECOND).await;
 }
 
 #[tokio::test]
@@ -442,7 +453,7 @@ async fn sqlite_conforms_and_keeps_its_file_to_itself() {
         path.display().to_string().replace(' ', "%20")
     );
     let store = SqliteStore::open(&url).await.unwrap();
-    conforms(&store).await;
+    conforms(&store, Duration::NANOSECOND).await;
     let second = SqliteStore::open(path.to_str().unwrap()).await;
     assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
     let link = folder.path().join("link.db");

@@ -17,6 +17,8 @@ mod import;
 #[cfg(test)]
 mod museum;
 #[cfg(test)]
+mod mysql;
+#[cfg(test)]
 mod publisher;
 #[cfg(test)]
 mod reads;

@@ -49,7 +49,11 @@ impl Pair {
 
     /// The server that number `n` of several clients talks to.
     fn server(&self, n: usize) -> &Arc<Server> {
-        if n.is_multiple_of(2) { &self.one } else { &self.other }
+        if n.is_multiple_of(2) {
+            &self.one
+        } else {
+            &self.other
+        }
     }
 
     fn set_time(&self, now: time::OffsetDateTime) {

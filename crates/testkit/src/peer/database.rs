@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use serde_json::{Value, json};
 
+mod janitor;
 mod mariadb;
 mod postgresql;
 

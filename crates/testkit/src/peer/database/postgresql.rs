@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::Database;
+use super::janitor::Janitor;
 use crate::certificate::{Authority, Identity};
 use crate::file;
 use crate::process::{self, COMMAND_LIMIT, Group, START_LIMIT, Service};
@@ -110,7 +111,9 @@ impl PostgreSql {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.is_none() {
             let cluster = Cluster::start(None)?;
-            let _janitor = Janitor::watch(&cluster.service, cluster.folder.path())?;
+            let folder = cluster.folder.path();
+            let mark = folder.join("data/postmaster.pid");
+            let _janitor = Janitor::watch(&cluster.service, &mark, folder, "QUIT")?;
             *shared = Some(Shared { cluster, _janitor });
         }
         let shared = shared.as_ref().context("no shared PostgreSQL")?;
@@ -447,33 +450,4 @@ fn as_user(program: &Path) -> anyhow::Result<Command> {
         // Where a home directory was root's.
         .current_dir("/");
     Ok(command)
-}
-
-/// Ends a service and removes its folder once this process is gone, however it went: what is static is never dropped.
-struct Janitor {
-    _process: Child,
-    /// Closed by the end of this process.
-    _alive: Option<ChildStdin>,
-}
-
-impl Janitor {
-    fn watch(service: &Service, folder: &Path) -> anyhow::Result<Self> {
-        let script = r#"cat; mark=$2/data/postmaster.pid
-            [ "$(head -n 1 "$mark")" = "$1" ] && kill -QUIT "$1"
-            tries=200; while [ -e "$mark" ] && [ $((tries-=1)) -gt 0 ]; do sleep 0.05; done
-            rm -rf -- "$2""#;
-        let mut process = Command::new("sh")
-            .args(["-c", script, "janitor"])
-            .arg(service.id().to_string())
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .current_dir("/")
-            .spawn()?;
-        Ok(Self {
-            _alive: process.stdin.take(),
-            _process: process,
-        })
-    }
 }

@@ -41,6 +41,7 @@ fn documents(server: &TrustServer) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_backup_of_gos_mysql_database_is_enough_to_go_on() {
     let database = MariaDb::start().unwrap();
+    database.make_tables().unwrap();
     let options = TrustOptions::default().database(&database);
     let mut old = TrustServer::go_with(&options).unwrap();
     let mut owner = stranger(&old);

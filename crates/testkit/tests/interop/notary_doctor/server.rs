@@ -1,6 +1,5 @@
 //! The trust server and the login.
 
-
 use signet_testkit::chaos::Proxy;
 use signet_testkit::clock;
 use signet_testkit::peer::{TokenService, TrustOptions, TrustServer};
