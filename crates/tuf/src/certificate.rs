@@ -3,6 +3,8 @@
 //! A certificate here is a container for a key with a name and a validity. Its own signature is never checked: root
 //! certificates in the field carry invalid ones (`signer-and-keys.md` section 8.6).
 
+use std::sync::Arc;
+
 use data_encoding::BASE64;
 use time::{Duration, OffsetDateTime};
 use x509_cert::der::asn1::ObjectIdentifier;
@@ -240,7 +242,29 @@ impl Bundle {
         for certificate in &self.intermediates {
             text.push_str(&certificate.to_pem());
         }
-        Some(PublicKey::new(kind, text.into_bytes()))
+        let text = text.into_bytes();
+        Some(if text.len() > MAX_KEY_PEM_BYTES {
+            // Whoever looks for the bare key in so long a text finds none.
+            PublicKey::new(kind, text)
+        } else {
+            PublicKey::of_certificates(kind, text, &self.leaf.spki)
+        })
+    }
+}
+
+/// The certificates of a root key, and the key as Go rebuilds it from them.
+#[derive(Clone, Debug)]
+pub(crate) struct RootKey {
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) rebuilt: Option<PublicKey>,
+}
+
+impl RootKey {
+    pub(crate) fn of(bundle: Bundle) -> Self {
+        Self {
+            rebuilt: bundle.to_key(),
+            bundle: Arc::new(bundle),
+        }
     }
 }
 

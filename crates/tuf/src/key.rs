@@ -9,6 +9,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::certificate::{Bundle, RootKey};
 use crate::digest::{Base64, null_is_default};
 use crate::object::only_objects;
 use crate::{certificate, crypto};
@@ -150,16 +151,20 @@ impl<'de> Deserialize<'de> for KeyId {
     }
 }
 
-/// A public key as metadata holds it.
+/// A public key as metadata holds it. Clones share what was found out about it.
 #[derive(Clone)]
-pub struct PublicKey {
+pub struct PublicKey(Arc<Parts>);
+
+struct Parts {
     kind: KeyKind,
     /// `None` is `null`, which has another ID than empty bytes.
     public: Option<Arc<[u8]>>,
     id: OnceLock<KeyId>,
     canonical_id: OnceLock<KeyId>,
     /// The bare key, where the bytes wrap one.
-    spki: OnceLock<Option<Arc<[u8]>>>,
+    spki: OnceLock<Option<Box<[u8]>>>,
+    /// The certificates and the key in them, where the bytes are those of a root key.
+    root_key: OnceLock<Option<RootKey>>,
 }
 
 /// A file or certificate that holds no key that roles can use.
@@ -196,14 +201,15 @@ impl PublicKey {
         Self::from_parts(kind, Some(public.into()))
     }
 
-    const fn from_parts(kind: KeyKind, public: Option<Arc<[u8]>>) -> Self {
-        Self {
+    fn from_parts(kind: KeyKind, public: Option<Arc<[u8]>>) -> Self {
+        Self(Arc::new(Parts {
             kind,
             public,
             id: OnceLock::new(),
             canonical_id: OnceLock::new(),
             spki: OnceLock::new(),
-        }
+            root_key: OnceLock::new(),
+        }))
     }
 
     /// A key from DER `SubjectPublicKeyInfo`: RSA (2048 bits and more) or ECDSA on P-256, P-384 or P-521.
@@ -222,20 +228,22 @@ impl PublicKey {
     /// What the bytes are.
     #[must_use]
     pub fn kind(&self) -> &KeyKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The key's bytes; their form depends on [`PublicKey::kind`].
     #[must_use]
     pub fn public_bytes(&self) -> &[u8] {
-        self.public.as_deref().unwrap_or_default()
+        self.0.public.as_deref().unwrap_or_default()
     }
 
     /// The TUF key ID: what `keyids`, `keys` and signatures use.
     #[must_use]
     pub fn id(&self) -> &KeyId {
-        self.id
-            .get_or_init(|| compute_id(&self.kind, self.public.as_deref()))
+        let Parts {
+            kind, public, id, ..
+        } = &*self.0;
+        id.get_or_init(|| compute_id(kind, public.as_deref()))
     }
 
     /// The ID of the bare key: for certificate keys that of the key inside the first certificate, else the TUF key ID.
@@ -243,8 +251,8 @@ impl PublicKey {
     /// Key files, key lists, prompts and thresholds use it.
     #[must_use]
     pub fn canonical_id(&self) -> &KeyId {
-        self.canonical_id.get_or_init(|| {
-            let bare = self.kind.is_certificate().then(|| self.bare_id());
+        self.0.canonical_id.get_or_init(|| {
+            let bare = self.0.kind.is_certificate().then(|| self.bare_id());
             bare.flatten().unwrap_or_else(|| self.id().clone())
         })
     }
@@ -252,7 +260,7 @@ impl PublicKey {
     /// What counts toward a threshold: the ID of the bare key, however its bytes are wrapped. It differs from the
     /// canonical ID only for RSA keys in PEM, whose canonical ID Go takes over the text.
     pub(crate) fn identity(&self) -> KeyId {
-        if self.kind == KeyKind::Rsa && self.is_pem() {
+        if self.0.kind == KeyKind::Rsa && self.is_pem() {
             return self.bare_id().unwrap_or_else(|| self.id().clone());
         }
         self.canonical_id().clone()
@@ -272,16 +280,31 @@ impl PublicKey {
     pub(crate) fn spki(&self) -> Option<&[u8]> {
         let unwrapped = |find: fn(&[u8]) -> Option<Vec<u8>>| {
             let cached = self
+                .0
                 .spki
                 .get_or_init(|| find(self.public_bytes()).map(Into::into));
             cached.as_deref()
         };
-        match self.kind {
+        match self.0.kind {
             KeyKind::EcdsaX509 | KeyKind::RsaX509 => unwrapped(certificate::first_spki),
             KeyKind::Rsa if self.is_pem() => unwrapped(certificate::pem_public_key),
             KeyKind::Ecdsa | KeyKind::Rsa => Some(self.public_bytes()),
             KeyKind::Ed25519 | KeyKind::Other(_) => None,
         }
+    }
+
+    /// What the bytes say as certificates, read once, however often a root is looked at; `None` where they are not those of a root key.
+    pub(crate) fn root_key(&self) -> Option<&RootKey> {
+        let read = || Bundle::from_pem(self.public_bytes()).map(RootKey::of);
+        self.0.root_key.get_or_init(read).as_ref()
+    }
+
+    /// A certificate key whose first certificate is known to be that of the bare key `spki`.
+    pub(crate) fn of_certificates(kind: KeyKind, pem: Vec<u8>, spki: &[u8]) -> Self {
+        let key = Self::new(kind, pem);
+        // A key that has none yet takes it.
+        let _ = key.0.spki.set(Some(spki.into()));
+        key
     }
 
     /// Whether the bytes are not DER, so that PEM is the only form left.
@@ -314,7 +337,7 @@ fn compute_id(kind: &KeyKind, public: Option<&[u8]>) -> KeyId {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublicKey")
-            .field("kind", &self.kind)
+            .field("kind", self.kind())
             .field("id", &self.id().as_str())
             .finish_non_exhaustive()
     }
@@ -322,7 +345,7 @@ impl fmt::Debug for PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.public == other.public
+        self.0.kind == other.0.kind && self.0.public == other.0.public
     }
 }
 
@@ -340,8 +363,8 @@ impl Serialize for PublicKey {
             }
         }
         let mut key = serializer.serialize_struct("key", 2)?;
-        key.serialize_field("keytype", self.kind.as_str())?;
-        key.serialize_field("keyval", &Value(self.public.as_deref()))?;
+        key.serialize_field("keytype", self.kind().as_str())?;
+        key.serialize_field("keyval", &Value(self.0.public.as_deref()))?;
         key.end()
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use crate::certificate::{Bundle, CertificateError, parse_pem_certificates};
+use crate::certificate::{Bundle, Certificate, CertificateError, RootKey, parse_pem_certificates};
 use crate::digest::DigestMismatch;
 use crate::metadata::{InvalidStructure, Metadata};
 use crate::pinning::{PinningError, TrustPinning};
@@ -23,6 +23,10 @@ pub const MAX_VERSION_JUMP: Version = 1_000_000;
 pub const RECOVERY_DISTANCE: Version = 10_000;
 /// Most root keys that are looked at.
 const MAX_ROLE_KEYS: usize = 1024;
+/// Up to how many root keys, and of which size, keep what their certificates say. What a hostile root lists is read again each time instead: it
+/// would take a multiple of the document's memory.
+const MAX_PLAIN_KEYS: usize = 16;
+const MAX_PLAIN_KEY_BYTES: usize = 8 << 10;
 /// Largest version that may be stored: the width of the column in every server's database.
 pub const MAX_VERSION: Version = i32::MAX as Version;
 
@@ -150,10 +154,16 @@ impl CertificateTime {
 
 /// A root key's certificates.
 struct RootCertificates {
-    bundle: Bundle,
+    read: RootKey,
     /// Whether the key's type says that it is certificates. Under the label of a bare key they are no key: the type
     /// says how a key is to be read.
     labelled: bool,
+}
+
+impl RootCertificates {
+    fn bundle(&self) -> &Bundle {
+        &self.read.bundle
+    }
 }
 
 /// The certificates of a root's own keys, those of the wrong form dropped.
@@ -162,15 +172,19 @@ fn root_certificates(root: &Root) -> Vec<RootCertificates> {
         .role(BaseRole::Root)
         .and_then(|role| role.keyids.as_deref())
         .unwrap_or_default();
+    let is_plain = ids.len() <= MAX_PLAIN_KEYS;
     let mut seen = BTreeSet::new();
     ids.iter()
         .filter(|id| seen.insert(*id))
         .take(MAX_ROLE_KEYS)
         .filter_map(|id| root.keys.get(id))
         .filter_map(|key| {
-            let bundle = Bundle::from_pem(key.public_bytes())?;
             Some(RootCertificates {
-                bundle,
+                read: if is_plain && key.public_bytes().len() <= MAX_PLAIN_KEY_BYTES {
+                    key.root_key()?.clone()
+                } else {
+                    RootKey::of(Bundle::from_pem(key.public_bytes())?)
+                },
                 labelled: key.kind().is_certificate(),
             })
         })
@@ -187,11 +201,14 @@ pub fn root_role_keys(root: &Root, gun: &Gun, time: CertificateTime) -> RoleKeys
 fn valid_certificates(root: &Root, gun: &Gun, time: CertificateTime) -> Vec<RootCertificates> {
     let now = time.moment();
     let mut found = root_certificates(root);
-    found.retain(|key| key.bundle.leaf.names(gun) && key.bundle.leaf.validate(now).is_ok());
+    found.retain(|key| key.bundle().leaf.names(gun) && key.bundle().leaf.validate(now).is_ok());
     for key in &mut found {
-        key.bundle
-            .intermediates
-            .retain(|certificate| certificate.validate(now).is_ok());
+        let stays = |certificate: &Certificate| certificate.validate(now).is_ok();
+        if !key.bundle().intermediates.iter().all(stays) {
+            let mut bundle = key.bundle().clone();
+            bundle.intermediates.retain(stays);
+            key.read = RootKey::of(bundle);
+        }
     }
     found
 }
@@ -200,7 +217,7 @@ fn keys_of<'a>(root: &Root, certificates: impl Iterator<Item = &'a RootCertifica
     let threshold = root.role(BaseRole::Root).map_or(0, |role| role.threshold);
     let keys = certificates
         .filter(|key| key.labelled)
-        .filter_map(|key| key.bundle.to_key())
+        .filter_map(|key| key.read.rebuilt.clone())
         .map(|key| (key.id().clone(), key));
     RoleKeys::new(RoleName::root(), keys, threshold)
 }
@@ -208,7 +225,7 @@ fn keys_of<'a>(root: &Root, certificates: impl Iterator<Item = &'a RootCertifica
 /// The keys by which a later root must be signed: those of `previous` that name `gun`, whatever their validity.
 pub(crate) fn predecessor_keys(previous: &Root, gun: &Gun) -> Option<RoleKeys> {
     let mut found = root_certificates(previous);
-    found.retain(|key| key.bundle.leaf.names(gun));
+    found.retain(|key| key.bundle().leaf.names(gun));
     (!found.is_empty()).then(|| keys_of(previous, found.iter()))
 }
 
@@ -266,7 +283,7 @@ fn root_signers(
         // Pinned paths are judged at the present moment only; without one there is nothing to pin.
         if let CertificateTime::At(now) = time {
             accepted = pinning
-                .filter(gun, accepted, |key| &key.bundle, now, previous.is_some())
+                .filter(gun, accepted, |key| key.bundle(), now, previous.is_some())
                 .map_err(RootError::Pinning)?;
         }
         if accepted.is_empty() {
@@ -281,7 +298,7 @@ fn root_signers(
 pub fn root_certificates_near_expiry(root: &Root, gun: &Gun, now: OffsetDateTime) -> Vec<String> {
     valid_certificates(root, gun, CertificateTime::At(now))
         .iter()
-        .map(|key| &key.bundle.leaf)
+        .map(|key| &key.bundle().leaf)
         .filter(|leaf| leaf.is_near_expiry(now))
         .map(|leaf| leaf.common_name().to_owned())
         .collect()

@@ -295,9 +295,9 @@ impl Update {
         let missing = || UpdateError::NoTrustData {
             gun: self.gun.clone(),
         };
-        let root = self.root.clone().ok_or_else(missing)?;
-        let timestamp = self.timestamp.clone().ok_or_else(missing)?;
-        let snapshot = self.snapshot.clone().ok_or_else(missing)?;
+        let root = self.root.take().ok_or_else(missing)?;
+        let timestamp = self.timestamp.take().ok_or_else(missing)?;
+        let snapshot = self.snapshot.take().ok_or_else(missing)?;
         let keys = rules::root_role_keys(root.body(), &self.gun, CertificateTime::Ignored);
         if root.version() >= self.root_floor() {
             self.floors.raise(&keys, root.version());
