@@ -1,6 +1,7 @@
 //! The chain of roots: which of them follow from one another.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use signet_tuf::rules::{self, CertificateTime};
@@ -17,7 +18,7 @@ const MAX_SAME_VERSION: usize = 16;
 
 /// The roots that are linked to the current one, by digest.
 pub(crate) struct Roots {
-    linked: BTreeMap<Sha256, Verified<Root>>,
+    linked: BTreeMap<Sha256, Rc<Verified<Root>>>,
     pub(crate) chain: RootChain,
     /// Why an older root, which is there, does not lead to the next one.
     pub(crate) broken: Option<String>,
@@ -35,10 +36,10 @@ impl Roots {
         let fits = |bytes: &Bytes| bytes.len() as u64 <= MAX_ROOT_BYTES;
         let (digest, bytes) = shelf.current(&role).filter(|(_, bytes)| fits(bytes))?;
         let mut work = Work(0);
-        let current = match accepted.filter(|root| root.raw() == bytes) {
+        let current = Rc::new(match accepted.filter(|root| root.raw() == bytes) {
             Some(root) => root.clone(),
             None => work.verify(gun, bytes, None).ok()?,
-        };
+        });
         let last = current.version();
         let mut by_version: BTreeMap<Version, Vec<(Sha256, &Bytes)>> = BTreeMap::new();
         for (document, bytes) in shelf.all(&role).filter(|(_, bytes)| fits(bytes)) {
@@ -58,7 +59,7 @@ impl Roots {
             broken: None,
         };
         roots.go_down(gun, &current, candidates, &mut work);
-        let mut above = current.clone();
+        let mut above = Rc::clone(&current);
         roots.linked.insert(digest, current);
         while above.version().saturating_sub(last) < MAX_ROOT_CHAIN
             && let Some((digest, next)) = candidates(above.version().saturating_add(1))
@@ -67,8 +68,8 @@ impl Roots {
                     Some((*digest, work.verify(gun, bytes, Some(&above)).ok()?))
                 })
         {
-            roots.linked.insert(digest, next.clone());
-            above = next;
+            above = Rc::new(next);
+            roots.linked.insert(digest, Rc::clone(&above));
         }
         Some(roots)
     }
@@ -76,11 +77,11 @@ impl Roots {
     fn go_down<'a>(
         &mut self,
         gun: &Gun,
-        current: &Verified<Root>,
+        current: &Rc<Verified<Root>>,
         candidates: impl Fn(Version) -> &'a [(Sha256, &'a Bytes)],
         work: &mut Work,
     ) {
-        let mut upper = current.clone();
+        let mut upper = Rc::clone(current);
         while self.chain.first > 1 {
             if self.chain.last.saturating_sub(self.chain.first) >= MAX_ROOT_CHAIN {
                 self.chain.gap = Some(format!("more than {MAX_ROOT_CHAIN} roots"));
@@ -102,9 +103,9 @@ impl Roots {
             }
             match (found, refused) {
                 (Some((digest, root)), _) => {
-                    self.linked.insert(digest, root.clone());
+                    upper = Rc::new(root);
+                    self.linked.insert(digest, Rc::clone(&upper));
                     self.chain.first = version;
-                    upper = root;
                 }
                 (None, Some(error)) => {
                     let above = self.chain.first;
@@ -125,7 +126,7 @@ impl Roots {
 
     /// The linked root with this digest.
     pub(crate) fn get(&self, digest: &Sha256) -> Option<&Verified<Root>> {
-        self.linked.get(digest)
+        self.linked.get(digest).map(|root| &**root)
     }
 }
 

@@ -117,7 +117,7 @@ fn of_trusted(trusted: &TrustedRepository) -> Verdict {
         role: None,
         reason: None,
         valid_until: Some(Moment::of(valid_until)),
-        tags: trusted.list(&[]).len() as u64,
+        tags: trusted.listed(&[]).len() as u64,
         unusable,
         roots: None,
         history: None,

@@ -71,9 +71,8 @@ pub enum WorkError {
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> WorkError {
-    let path = path.display().to_string();
-    move |source| WorkError::File {
-        path: path.clone(),
+    |source| WorkError::File {
+        path: path.display().to_string(),
         source,
     }
 }
@@ -432,13 +431,15 @@ fn clear(folder: &Path) -> Result<(), WorkError> {
 
 /// A new file that only this user can read, in place of whatever has the name.
 fn create(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    options.open(path)
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
 }
 
 /// Writes a file under another name first, so that it is there whole or not at all.
@@ -451,9 +452,7 @@ fn write_whole(path: &Path, parts: &[&[u8]], lasting: bool) -> Result<(), WorkEr
     let unfinished = PathBuf::from(unfinished);
     let write = || {
         let mut file = create(&unfinished)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
+        file.write_all(&parts.concat())?;
         if lasting {
             file.sync_all()?;
         }

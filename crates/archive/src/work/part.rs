@@ -16,6 +16,8 @@ use crate::bounds::MAX_INDEX_LINE_BYTES;
 use crate::{Section, Sha256, Source, strict};
 
 const DIGEST: usize = 32;
+/// How much of a file is read at once.
+const PIECE: usize = 1 << 16;
 /// Longest first line.
 const MAX_LINE: u64 = 4 * MAX_INDEX_LINE_BYTES;
 
@@ -137,7 +139,7 @@ impl Part {
         file.read_exact(&mut offset)?;
         digest.update(&offset);
         let mut left = self.line.entry.length;
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
         while left > 0 {
             let wanted = buffer
                 .len()
@@ -163,7 +165,7 @@ fn digest_rest(
     length: u64,
 ) -> io::Result<[u8; 32]> {
     let mut rest = file.take(length);
-    let mut buffer = vec![0; 1 << 16];
+    let mut buffer = vec![0; PIECE];
     loop {
         match rest.read(&mut buffer)? {
             0 => return Ok(digest.finish()),

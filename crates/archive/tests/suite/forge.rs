@@ -90,7 +90,7 @@ pub(crate) fn stream(pieces: &[Piece]) -> Vec<u8> {
 }
 
 /// How hard the writer of archives compresses.
-pub(crate) const LEVEL: u32 = 4;
+pub(crate) const LEVEL: u32 = 2;
 
 pub(crate) fn gzip(content: &[u8], level: u32) -> Vec<u8> {
     let builder = GzBuilder::new().mtime(0).operating_system(255);
