@@ -111,6 +111,8 @@ pub(crate) fn builder(
         .tls_backend_preconfigured(tls_config(tls)?)
         .user_agent(user_agent)
         .redirect(reqwest::redirect::Policy::none())
+        // What it would try again is refused over HTTP/2 only; it keeps a copy of every request for that.
+        .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .http1_only();

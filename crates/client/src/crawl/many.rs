@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use signet_tuf::Gun;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 
 use super::line::{CrawlError, Line};
@@ -13,7 +14,8 @@ use super::repository::{Capture, CaptureOptions, capture};
 const MOST_SILENT: usize = 5;
 
 /// Takes repositories, `jobs` at a time, makes of each what is wanted of it on a thread of its own (`make`), and hands that to `done` as soon as it
-/// is there; in what order is chance. No more than `jobs` are held at any time besides the one that `done` has.
+/// is there; in what order is chance. The server need not wait for what is made: others are taken meanwhile. No more than twice `jobs` are held at
+/// any time besides the one that `done` has.
 ///
 /// # Errors
 /// What `done` fails with; and [`CrawlError`] when it makes no sense to ask this server on: it ends the crawl, and so does a server that does not
@@ -28,15 +30,17 @@ pub async fn run<T: Send + 'static, E: From<CrawlError>>(
 ) -> Result<(), E> {
     let mut waiting = repositories.into_iter();
     let mut running: JoinSet<(Gun, Result<Made<T>, CrawlError>)> = JoinSet::new();
+    let asking = Arc::new(Semaphore::new(jobs.get().min(Semaphore::MAX_PERMITS)));
     let mut silent = 0;
     let mut answers = line.answers();
     loop {
-        while running.len() < jobs.get()
+        while running.len() < jobs.get().saturating_mul(2)
             && let Some(gun) = waiting.next()
         {
             let (line, options, make) = (Arc::clone(line), options.clone(), make.clone());
+            let asking = Arc::clone(&asking);
             running.spawn(async move {
-                let made = take(&line, &gun, &options, make).await;
+                let made = take(&line, &gun, &options, &asking, make).await;
                 (gun, made)
             });
         }
@@ -70,9 +74,13 @@ async fn take<T: Send + 'static>(
     line: &Line,
     gun: &Gun,
     options: &CaptureOptions,
+    asking: &Semaphore,
     make: impl FnOnce(Capture) -> T + Send + 'static,
 ) -> Result<Made<T>, CrawlError> {
+    // Nobody closes it.
+    let turn = asking.acquire().await.ok();
     let capture = capture(line, gun, options).await?;
+    drop(turn);
     let verdict = &capture.repository.record.verdict;
     let reason = || verdict.reason.clone().unwrap_or_default();
     let unreachable = capture.is_temporary.then(reason);

@@ -561,6 +561,50 @@ async fn a_server_that_is_gone_ends_the_crawl_soon() {
     assert!(matches!(error, Err(CrawlError::Silent { .. })));
 }
 
+/// The server is not kept waiting by what is made of what it gave, and is asked for no more repositories at a time than it was to be.
+#[tokio::test]
+async fn the_next_repository_is_taken_while_one_is_made() {
+    let asked = Arc::new(Mutex::new(Vec::<String>::new()));
+    let noted = Arc::clone(&asked);
+    let server = Server::start(move |request| {
+        if request.path == "/v2/" {
+            return answer(200, "{}");
+        }
+        let name = request.path.split('/').nth(3).unwrap_or_default();
+        noted.lock().unwrap().push(name.to_owned());
+        answer(404, "{}")
+    })
+    .await;
+    let seen = Arc::clone(&asked);
+    // The first one is done only once the server was asked for the second.
+    let make = move |capture: Capture| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let is_first = capture.repository.record.gun.as_str() == "r/0";
+        while is_first && !seen.lock().unwrap().iter().any(|name| name == "1") {
+            assert!(Instant::now() < deadline, "the server waits");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let mut done = 0;
+    run::<(), CrawlError>(
+        &line(&server).await,
+        (0..5).map(|number| gun(&format!("r/{number}"))),
+        &options(false),
+        NonZeroUsize::MIN,
+        make,
+        async |_, ()| {
+            done += 1;
+            Ok(())
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(done, 5);
+    let mut names = asked.lock().unwrap().clone();
+    names.dedup();
+    assert_eq!(names, ["0", "1", "2", "3", "4"]);
+}
+
 struct Basic;
 
 #[async_trait]
