@@ -369,9 +369,6 @@ impl NotaryLogin {
         challenges: &[Challenge],
         scope: &str,
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
-        if challenges.is_empty() {
-            return Ok(None);
-        }
         let mut at = match (self.reached(chain), first) {
             (Some(at), _) if at > 0 => at,
             (_, First::Nobody) => 0,
@@ -409,6 +406,12 @@ impl NotaryLogin {
             }),
             ..error
         }
+    }
+
+    /// The header for a server that asks for none. A variable that cannot be read is told of all the same.
+    fn unasked(&self) -> Option<HeaderValue> {
+        self.logins.given();
+        None
     }
 
     fn chain_of(&self, gun: Option<&Gun>) -> Chain {
@@ -508,6 +511,9 @@ impl Authorizer for NotaryLogin {
             Access::PullPush => (First::Somebody, Access::PushPull),
             _ => (First::Somebody, access),
         };
+        if challenges.is_empty() {
+            return Ok(self.unasked());
+        }
         let scope = format!("repository:{gun}:{}", access.actions());
         self.header(&self.chain_of(Some(gun)), first, challenges, &scope)
             .await
@@ -517,6 +523,9 @@ impl Authorizer for NotaryLogin {
         &self,
         challenges: &[Challenge],
     ) -> Result<Option<HeaderValue>, AuthorizationError> {
+        if challenges.is_empty() {
+            return Ok(self.unasked());
+        }
         let scope = "registry:catalog:*";
         self.header(&self.chain_of(None), First::Nobody, challenges, scope)
             .await
