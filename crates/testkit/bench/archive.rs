@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,6 +16,7 @@ use signet_testkit::fleet::Fleet;
 use signet_testkit::process::children_cpu_time;
 use signet_testkit::user::Tool;
 
+use crate::cores::Apart;
 use crate::load::{self, Load};
 use crate::watch::{mebibytes, run_and_watch};
 
@@ -27,6 +29,9 @@ const JOBS: usize = 4;
 const ROUNDS: usize = 3;
 /// The largest share of a crawl's wall time beyond that of a client which only asks and throws the answers away.
 const WALL_GOAL: f64 = 2.0;
+/// The least share of a crawl's wall time in which the server is at work, when it has a core of its own and the client another one: what is
+/// missing is the client's time.
+const SERVER_GOAL: f64 = 0.9;
 /// The most by which the peak memory for many may exceed that for few.
 const MEMORY_GOAL: f64 = 1.25;
 
@@ -34,6 +39,8 @@ struct Line {
     size: usize,
     create: Timed,
     replay: Timed,
+    /// With a core for each program, where there are two.
+    apart: Option<Timed>,
     requests: usize,
     peak: u64,
     bytes: u64,
@@ -90,11 +97,33 @@ pub(crate) fn run() -> anyhow::Result<()> {
     );
     let growth = mebibytes(many.peak) / mebibytes(few.peak);
     verdict("peak memory, many beside few", growth, MEMORY_GOAL);
+    let apart = many
+        .apart
+        .context("there is one core only, which does not tell whose time a crawl takes")?;
+    let share = apart.server.as_secs_f64() / apart.wall.as_secs_f64();
+    println!(
+        "with a core for each: {:.2} s, in which Go's server works {:.2} s and the client {:.2} s",
+        apart.wall.as_secs_f64(),
+        apart.server.as_secs_f64(),
+        apart.client.as_secs_f64(),
+    );
+    let reached = share >= SERVER_GOAL;
+    print_verdict(
+        "share of that time in which the server works",
+        share,
+        SERVER_GOAL,
+        reached,
+    );
     Ok(())
 }
 
+/// Whether a value that should be small is.
 fn verdict(what: &str, value: f64, goal: f64) {
-    let verdict = if value <= goal { "reached" } else { "MISSED" };
+    print_verdict(what, value, goal, value <= goal);
+}
+
+fn print_verdict(what: &str, value: f64, goal: f64, reached: bool) {
+    let verdict = if reached { "reached" } else { "MISSED" };
     println!("{what:<45} {value:>6.2}  goal {goal:.2}  {verdict}");
 }
 
@@ -132,6 +161,21 @@ fn measure(size: usize) -> anyhow::Result<Line> {
         })?);
     }
 
+    let mut aparts = Vec::new();
+    let apart = Apart::from(fleet.server_mut().service().id())?;
+    if apart.is_some() {
+        for _ in 0..ROUNDS {
+            // Nobody looks at its memory: that would take time of its core.
+            let mut command = user.command(Tool::OurNotary, &words)?;
+            aparts.push(timed(&mut fleet, || {
+                let status = command.stdout(Stdio::null()).status()?;
+                ensure!(status.success(), "it fails: {status}");
+                Ok(())
+            })?);
+        }
+    }
+    drop(apart);
+
     let requests = requests(&output)?;
     let count = requests.iter().map(Vec::len).sum();
     let load = Load::new(fleet.server().address(), &fleet.server().ca_pem())?.with_absent();
@@ -143,6 +187,7 @@ fn measure(size: usize) -> anyhow::Result<Line> {
         size,
         create: fastest(creates)?,
         replay: fastest(replays)?,
+        apart: fastest(aparts).ok(),
         requests: count,
         peak,
         bytes: fs::metadata(&output)?.len(),

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "its output is the report")]
 
 mod archive;
+mod cores;
 mod load;
 mod notary;
 mod publication;
