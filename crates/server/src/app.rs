@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::current::{Library, Served, View};
-use crate::http::{Budget, Headers, ManagedRole};
+use crate::http::{Budget, Compressor, Headers, ManagedRole};
 use crate::settings::{Clock, Settings};
 use crate::store::{MetadataStore, StoreError};
 use crate::trust::{TrustError, TrustService};
@@ -25,6 +25,7 @@ pub struct App {
     trust: Arc<dyn TrustService>,
     settings: Settings,
     headers: Headers,
+    compressor: Compressor,
     upload_budget: Budget,
     import_turn: Arc<Mutex<()>>,
     clock: Clock,
@@ -61,9 +62,11 @@ impl App {
         settings: Settings,
         clock: Clock,
     ) -> Arc<Self> {
+        let eighth = settings.limits.cache_bytes / 8;
         Arc::new(Self {
-            library: Library::new(store, settings.limits.cache_bytes / 4 * 3),
-            verified: Arc::new(VerifiedDocuments::new(settings.limits.cache_bytes / 4)),
+            library: Library::new(store, eighth * 5),
+            verified: Arc::new(VerifiedDocuments::new(eighth * 2)),
+            compressor: Compressor::new(eighth),
             trust,
             headers: Headers::new(settings.max_age),
             upload_budget: Budget::new(settings.limits.max_pending_bytes),
@@ -102,6 +105,10 @@ impl App {
 
     pub(crate) fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    pub(crate) fn compressor(&self) -> &Compressor {
+        &self.compressor
     }
 
     pub(crate) fn upload_budget(&self) -> &Budget {

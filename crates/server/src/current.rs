@@ -67,7 +67,7 @@ impl Library {
         let documents = Cache::builder()
             .max_capacity(cache_bytes - cache_bytes / 4)
             .weigher(|_: &DocumentKey, served: &Arc<Served>| {
-                u32::try_from(256 + served.document.data.len()).unwrap_or(u32::MAX)
+                u32::try_from(512 + served.document.data.len()).unwrap_or(u32::MAX)
             })
             .build();
         Self {

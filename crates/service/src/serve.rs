@@ -205,6 +205,8 @@ impl<H: Handler> Server<H> {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEAD_BYTES_2)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_ERRORS)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         tokio::select! {
@@ -228,6 +230,10 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEAD_BYTES_2: u32 = 64 * 1024;
 const MAX_STREAMS: u32 = 100;
+/// Requests that a peer has taken back before anybody looked at them; who goes on is cut off.
+const MAX_RESETS: usize = 20;
+/// Streams that were ended for a peer's faults; who goes on is cut off.
+const MAX_ERRORS: usize = 256;
 
 /// A stream that fails when nothing has moved for too long.
 ///

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use signet_tuf::{HashAlgorithm, RoleName, Snapshot, Version};
 use time::{Duration, OffsetDateTime};
 
-use crate::http::http_date;
+use crate::http::{EntityTags, http_date};
 use crate::store::{Document, Head, Revision, Sha256};
 use crate::verified::NO_EPOCH;
 
@@ -17,12 +17,14 @@ use crate::verified::NO_EPOCH;
 pub(crate) struct Served {
     pub(crate) document: Document,
     pub(crate) last_modified: HeaderValue,
+    pub(crate) tags: EntityTags,
 }
 
 impl Served {
     pub(crate) fn new(document: Document) -> Arc<Self> {
         Arc::new(Self {
             last_modified: http_date(document.stored_at),
+            tags: EntityTags::of(&document.sha256),
             document,
         })
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use signet_tuf::{BaseRole, Gun, MetadataPath, Received, RoleName, Root};
 
 use super::admission::{admit, elsewhere};
 use super::error::{ApiError, ErrorCode};
 use super::metadata::{self, Selector, http_date};
+use super::negotiation::EntityTags;
 use super::path::{ManagedRole, MetadataName, Route};
 use super::router::Response;
 use super::{body, changefeed, keys};
@@ -48,7 +49,8 @@ impl Archives {
         let gun = admit(self.settings(), &route, &request, self.now())?;
         match (route, gun) {
             (Route::Metadata { role, name, .. }, Some(gun)) => {
-                self.document(&gun, role.as_ref(), &name).await
+                self.document(&gun, role.as_ref(), &name, request.headers())
+                    .await
             }
             (Route::GetKey { role, .. }, Some(gun)) => self.key(&gun, role).await,
             (
@@ -75,6 +77,7 @@ impl Archives {
         gun: &Gun,
         role: Option<&RoleName>,
         name: &MetadataName,
+        asked: &HeaderMap,
     ) -> Result<Response, ApiError> {
         let selector = Selector::of(name)?;
         let absent = || {
@@ -106,7 +109,9 @@ impl Archives {
             .published
             .unwrap_or(kept.repository.record.captured);
         let cache = self.headers().of(name);
-        let mut response = metadata::answer(bytes.clone(), http_date(published.time()), cache);
+        let tags = EntityTags::of(&document.sha256.0);
+        let modified = http_date(published.time());
+        let mut response = metadata::plain(asked, bytes.clone(), &tags, &modified, cache);
         let headers = response.headers_mut();
         headers.insert(CAPTURED, kept.captured.clone());
         if let Some((expired, end)) = kept.expired(path.role(), self.now()) {

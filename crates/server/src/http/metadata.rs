@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LAST_MODIFIED, PRAGMA};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue,
+    LAST_MODIFIED, PRAGMA, VARY,
+};
 use http::{HeaderMap, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -12,6 +15,7 @@ use signet_tuf::{BaseRole, Gun, RoleName, Version};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::error::{ApiError, ErrorCode};
+use super::negotiation::{EntityTags, takes_gzip};
 use super::path::MetadataName;
 use super::router::{Response, empty};
 use crate::app::App;
@@ -94,6 +98,7 @@ pub(super) async fn read(
     gun: &Gun,
     role: Option<&RoleName>,
     name: &MetadataName,
+    asked: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let selector = Selector::of(name)?;
     let found = match (role, selector) {
@@ -115,25 +120,83 @@ pub(super) async fn read(
             return Err(ApiError::internal());
         }
     };
-    Ok(answer(
-        served.document.data.clone(),
-        served.last_modified.clone(),
-        app.headers().of(name),
-    ))
+    let cache = app.headers().of(name);
+    let takes_gzip = takes_gzip(asked);
+    if let Some(tag) = served.tags.held(asked, takes_gzip) {
+        return Ok(not_modified(tag, &served.last_modified, cache));
+    }
+    let compressed = if takes_gzip {
+        app.compressor().gzip(&served.document).await
+    } else {
+        None
+    };
+    let tag = served.tags.tag(compressed.is_some());
+    Ok(match compressed {
+        Some(data) => {
+            let mut response = answer(data, tag, &served.last_modified, cache);
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_ENCODING, const { HeaderValue::from_static("gzip") });
+            response
+        }
+        None => answer(
+            served.document.data.clone(),
+            tag,
+            &served.last_modified,
+            cache,
+        ),
+    })
+}
+
+/// The answer with a document as it is, or that the reader has it.
+pub(super) fn plain(
+    asked: &HeaderMap,
+    data: Bytes,
+    tags: &EntityTags,
+    last_modified: &HeaderValue,
+    cache: &CacheHeaders,
+) -> Response {
+    match tags.held(asked, false) {
+        Some(tag) => not_modified(tag, last_modified, cache),
+        None => answer(data, tags.tag(false), last_modified, cache),
+    }
 }
 
 /// 200 with a document.
-pub(super) fn answer(data: Bytes, last_modified: HeaderValue, cache: &CacheHeaders) -> Response {
+fn answer(
+    data: Bytes,
+    tag: HeaderValue,
+    last_modified: &HeaderValue,
+    cache: &CacheHeaders,
+) -> Response {
     let mut response = http::Response::new(Full::new(data));
-    let map = response.headers_mut();
-    map.reserve(4);
-    map.insert(
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    headers.insert(
         CONTENT_TYPE,
         const { HeaderValue::from_static("application/json") },
     );
-    map.insert(LAST_MODIFIED, last_modified);
-    cache.apply(map);
+    describe(headers, tag, last_modified, cache);
     response
+}
+
+/// 304: the reader has what it asks for.
+fn not_modified(tag: HeaderValue, last_modified: &HeaderValue, cache: &CacheHeaders) -> Response {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    describe(response.headers_mut(), tag, last_modified, cache);
+    response
+}
+
+/// What both answers say of the document.
+fn describe(
+    headers: &mut HeaderMap,
+    tag: HeaderValue,
+    last_modified: &HeaderValue,
+    cache: &CacheHeaders,
+) {
+    headers.insert(ETAG, tag);
+    headers.insert(LAST_MODIFIED, last_modified.clone());
+    headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
+    cache.apply(headers);
 }
 
 /// Which copy of a role's document can be looked for.

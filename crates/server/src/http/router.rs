@@ -52,7 +52,7 @@ impl App {
         let gun = admit(self.settings(), &route, &request, self.now())?;
         match (route, gun) {
             (Route::Metadata { role, name, .. }, Some(gun)) => {
-                metadata::read(self, &gun, role.as_ref(), &name).await
+                metadata::read(self, &gun, role.as_ref(), &name, request.headers()).await
             }
             (Route::Update { .. }, Some(gun)) => Box::pin(update::update(self, gun, request)).await,
             (Route::GetKey { role, .. }, Some(gun)) => {

@@ -152,3 +152,30 @@ fn a_second_signal_ends_at_once() {
     server.signal(Signal::INT);
     assert_eq!(server.wait().code(), Some(130));
 }
+
+#[test]
+fn what_has_no_body_has_none_on_the_wire() {
+    let folder = Folder::new();
+    let server = Server::start(folder.configured(MEMORY));
+    let heads = |request: &str| {
+        let mut stream = connect(
+            &server,
+            &format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
+        );
+        let answer = rest(&mut stream);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_ascii_lowercase(), body.to_owned())
+    };
+    let (get, body) = heads("GET /v2/");
+    let (head, nothing) = heads("HEAD /v2/");
+    assert_eq!((body.as_str(), nothing.as_str()), ("{}", ""));
+    for text in [get, head] {
+        assert!(text.starts_with("http/1.1 200 ok"), "{text}");
+        assert!(text.contains("\r\ncontent-length: 2"), "{text}");
+        let date = text.lines().find_map(|line| line.strip_prefix("date: "));
+        assert!(date.is_some_and(|date| date.ends_with(" gmt")), "{text}");
+    }
+    let (patch, body) = heads("PATCH /v2/");
+    assert!(patch.starts_with("http/1.1 405 ") && body.is_empty());
+    assert!(patch.contains("\r\nallow: get, head"), "{patch}");
+}

@@ -47,6 +47,17 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The body as a reader sees it who takes gzip, as Go's clients do.
+    pub(crate) fn decoded(&self) -> Bytes {
+        if self.header("content-encoding") != Some("gzip") {
+            return self.body.clone();
+        }
+        let mut out = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(&self.body[..]);
+        std::io::Read::read_to_end(&mut decoder, &mut out).unwrap();
+        out.into()
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod caching;
+#[cfg(test)]
 mod captures;
 #[cfg(test)]
 mod concurrency;

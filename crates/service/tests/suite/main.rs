@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod tls;

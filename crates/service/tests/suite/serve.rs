@@ -11,6 +11,7 @@ use hyper::{Request, Response};
 use signet_service::listen::Address;
 use signet_service::serve::{Handler, Limits, serve};
 use signet_service::shutdown::{Shutdown, Trigger};
+use signet_service::tls::Tls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -40,19 +41,23 @@ impl Handler for Answers {
     }
 }
 
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     answers: Answers,
     trigger: Trigger,
     task: JoinHandle<()>,
 }
 
 async fn start(limits: Limits) -> Server {
+    start_with(None, limits).await
+}
+
+pub(crate) async fn start_with(tls: Option<Arc<Tls>>, limits: Limits) -> Server {
     let listeners = Address::parse("127.0.0.1:0").unwrap().bind().await.unwrap();
     let address = listeners[0].local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::new();
     let answers = Answers::default();
-    let task = tokio::spawn(serve(listeners, None, limits, answers.clone(), shutdown));
+    let task = tokio::spawn(serve(listeners, tls, limits, answers.clone(), shutdown));
     Server {
         address,
         answers,

@@ -18,14 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-struct Made {
-    certificate: Certificate,
+pub(crate) struct Made {
+    pub(crate) certificate: Certificate,
     key: KeyPair,
     params: CertificateParams,
 }
 
 impl Made {
-    fn new(adjust: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn new(adjust: impl FnOnce(&mut CertificateParams)) -> Self {
         let (key, params) = (KeyPair::generate().unwrap(), params(adjust));
         Self {
             certificate: params.self_signed(&key).unwrap(),
@@ -53,16 +53,16 @@ fn params(adjust: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
     params
 }
 
-fn plain(_: &mut CertificateParams) {}
+pub(crate) fn plain(_: &mut CertificateParams) {}
 
 fn authority(params: &mut CertificateParams) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
 }
 
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -76,7 +76,7 @@ impl Folder {
         path
     }
 
-    fn server(&self, server: &Made, listed: &[&Made]) -> Tls {
+    pub(crate) fn server(&self, server: &Made, listed: &[&Made]) -> Tls {
         let certificate = self.write("c.pem", &server.certificate.pem());
         let key = self.write("k.pem", &server.key.serialize_pem());
         let text: String = listed.iter().map(|made| made.certificate.pem()).collect();

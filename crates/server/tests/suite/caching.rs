@@ -1,0 +1,142 @@
+//! What readers need not be sent, and the form in which they are sent the rest: entity tags and gzip (RFC 9110).
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use signet_server::{Limits, Settings};
+use signet_tuf::crypto::sha256;
+
+use crate::fixture::{Answer, Backend, Server};
+use crate::publisher::Publisher;
+
+const GUN: &str = "registry.example.com/a/b";
+
+async fn ask(server: &Server, name: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::get(format!("/v2/{GUN}/_trust/tuf/{name}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body: Full<Bytes> = Full::default();
+    server.send(request.body(body).unwrap()).await
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&sha256(bytes))
+}
+
+/// A server with a repository whose `targets.json` is worth compressing.
+async fn published(settings: Settings) -> Server {
+    let server = Server::with(Backend::Memory, settings).await;
+    let publisher = Publisher::published(&server, GUN).await;
+    let tags: Vec<String> = (0..200).map(|n| format!("v{n}")).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let targets = publisher.targets(2, &tags);
+    server.post(GUN, &[("targets", &targets)]).await.assert_ok();
+    server
+}
+
+#[tokio::test]
+async fn every_document_has_the_tag_of_its_bytes() {
+    let server = published(Settings::default()).await;
+    for current in [
+        "root.json",
+        "targets.json",
+        "snapshot.json",
+        "timestamp.json",
+    ] {
+        let body = server.file(GUN, current).await.body;
+        let tag = format!("\"{}\"", hex(&body));
+        let role = current.strip_suffix(".json").unwrap();
+        let by_checksum = format!("{role}.{}.json", hex(&body));
+        let by_version = format!("{}.{current}", server.signed(GUN, role).await["version"]);
+        for name in [current, &by_checksum, &by_version] {
+            let full = ask(&server, name, &[]).await;
+            assert_eq!((&full.body, full.header("etag")), (&body, Some(&*tag)));
+            assert_eq!(full.header("vary"), Some("accept-encoding"));
+            for held in [&*tag, "*", &format!("\"x\", W/{tag}")] {
+                let same = ask(&server, name, &[("if-none-match", held)]).await;
+                assert_eq!((same.status.as_u16(), same.text()), (304, ""), "{name}");
+                for header in ["etag", "vary", "cache-control", "last-modified", "pragma"] {
+                    assert_eq!(same.header(header), full.header(header), "{name} {header}");
+                }
+                assert_eq!(same.header("content-type"), None);
+            }
+            let other = ask(&server, name, &[("if-none-match", "\"x\", W/\"y\"")]).await;
+            assert_eq!((other.status.as_u16(), &other.body), (200, &body));
+        }
+    }
+    // What is not there has no tag, whatever the reader has.
+    let missing = ask(&server, "9.root.json", &[("if-none-match", "*")]).await;
+    assert_eq!(
+        (missing.status.as_u16(), missing.header("etag")),
+        (404, None)
+    );
+}
+
+#[tokio::test]
+async fn a_tag_is_of_its_version() {
+    let server = Server::new(Backend::Memory).await;
+    let publisher = Publisher::published(&server, GUN).await;
+    let before = ask(&server, "timestamp.json", &[]).await;
+    let held = [("if-none-match", before.header("etag").unwrap())];
+    let same = ask(&server, "timestamp.json", &held).await;
+    assert_eq!(same.status, 304);
+    let targets = publisher.targets(2, &["v2"]);
+    server.post(GUN, &[("targets", &targets)]).await.assert_ok();
+    let after = ask(&server, "timestamp.json", &held).await;
+    assert_eq!(after.status, 200);
+    assert_ne!(after.header("etag"), before.header("etag"));
+}
+
+#[tokio::test]
+async fn gzip_is_sent_to_who_asks_for_it() {
+    let server = published(Settings::default()).await;
+    let plain = ask(&server, "targets.json", &[]).await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let gzip = [("accept-encoding", "gzip")];
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let compressed = ask(&server, "targets.json", &gzip).await;
+        assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+        assert_eq!(compressed.header("vary"), Some("accept-encoding"));
+        assert_eq!(compressed.decoded(), plain.body);
+        assert!(compressed.body.len() < plain.body.len());
+        // Other bytes, another tag.
+        let tag = format!("\"{}-gzip\"", hex(&plain.body));
+        assert_eq!(compressed.header("etag"), Some(&*tag));
+        bodies.push(compressed.body);
+        for (accept, status) in [("gzip", 304), ("identity", 200)] {
+            let held = [("accept-encoding", accept), ("if-none-match", &tag)];
+            let answer = ask(&server, "targets.json", &held).await;
+            assert_eq!(answer.status, status, "{accept}");
+        }
+        let held = plain.header("etag").unwrap();
+        let held = [("accept-encoding", "gzip"), ("if-none-match", held)];
+        assert_eq!(ask(&server, "targets.json", &held).await.status, 304);
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    for refused in ["gzip;q=0", "identity", "*;q=0", "br"] {
+        let answer = ask(&server, "targets.json", &[("accept-encoding", refused)]).await;
+        assert_eq!(answer.header("content-encoding"), None, "{refused}");
+        assert_eq!(answer.body, plain.body, "{refused}");
+    }
+    // Too small to gain anything.
+    let small = ask(&server, "timestamp.json", &gzip).await;
+    assert_eq!(small.header("content-encoding"), None);
+    assert!(small.body.len() < 1024);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_compressed_again_and_again() {
+    let limits = Limits {
+        cache_bytes: 8 * 4 * 1024,
+        ..Limits::default()
+    };
+    let settings = Settings {
+        limits,
+        ..Settings::default()
+    };
+    let server = published(settings).await;
+    let answer = ask(&server, "targets.json", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(answer.assert_ok().header("content-encoding"), None);
+}
