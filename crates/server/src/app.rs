@@ -10,6 +10,7 @@ use signet_tuf::{Gun, PublicKey, RoleName};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::audit;
 use crate::current::{Library, Served, View};
 use crate::http::{Budget, Compressor, Headers, ManagedRole};
 use crate::settings::{Clock, Settings};
@@ -140,7 +141,7 @@ impl App {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        match tokio::spawn(carry_fields(work)).await {
+        match tokio::spawn(audit::carry(carry_fields(work))).await {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request failed");

@@ -14,6 +14,7 @@ use signet_archive::{
 use signet_tuf::{Gun, RoleName, Version};
 
 use crate::app::App;
+use crate::audit;
 use crate::store::{Import, Imported, ImportedDocument, NewDocument, Revision, StoreError};
 
 /// A repository that was sent to be taken over: its record and its documents.
@@ -95,6 +96,7 @@ impl App {
         if let Imported::Added { documents, .. } = &stored
             && !dry_run
         {
+            audit::note_timestamp(timestamp);
             tracing::info!(
                 %gun,
                 version,

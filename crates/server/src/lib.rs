@@ -7,13 +7,17 @@
 //! * [`http`] is the only part that knows paths, status codes and error codes.
 //! * `upload` decides what may be stored, with the rules of [`signet_tuf`]; it is one more verifier, whose trust is the
 //!   stored root.
-//! * [`token`] decides whom a request may come from.
+//! * [`token`] and [`htpasswd`] decide whom a request may come from.
+//! * [`audit`] records who changed what.
 //! * `import` takes over repositories from archives.
 //! * `renewal` signs timestamps and snapshots again before they expire.
 //! * [`archives`] serves what was captured of other servers, and nothing else: it has neither store nor keys.
 //! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
 
 pub mod archives;
+pub mod audit;
+pub mod counters;
+pub mod htpasswd;
 pub mod http;
 pub mod settings;
 pub use signet_storage as store;
@@ -21,6 +25,7 @@ pub mod token;
 pub mod trust;
 
 mod app;
+mod authentication;
 mod current;
 mod gate;
 mod import;
@@ -32,4 +37,5 @@ mod verified;
 
 pub use app::App;
 pub use archives::Archives;
+pub use authentication::Authenticator;
 pub use settings::{Clock, Limits, MaxAge, Settings};

@@ -30,6 +30,16 @@ fn main() -> ExitCode {
     let usage = format!("usage: {name}\n");
     match Command::parse(arguments) {
         Ok(Command::Run(flags)) => run(flags),
+        Ok(Command::HashPassword(user)) => match program::hash_password(user.as_deref()) {
+            Ok(line) => {
+                print(&format!("{line}\n"));
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                complain(&format!("{error}\n"));
+                ExitCode::FAILURE
+            }
+        },
         Ok(Command::Version) => {
             print(&format!("notary-server {}\n", version()));
             ExitCode::SUCCESS

@@ -2,18 +2,22 @@
 
 mod access;
 mod archives;
+mod audit;
 mod auth;
 mod config;
 mod failure;
 mod flags;
 mod front;
+mod htpasswd;
 mod keys;
 mod metrics;
 mod passphrase;
+mod password;
 mod quickstart;
 mod run;
 mod signals;
 mod stores;
 
 pub(crate) use flags::{Command, EXAMPLES, FLAG_LIST, Flags};
+pub(crate) use password::hash_password;
 pub(crate) use run::{raise_file_limit, run};

@@ -76,11 +76,15 @@ impl App {
         };
         let mut retry = RETRY;
         match outcome {
-            Ok(next) => return Ok(next),
+            Ok(next) => {
+                self.settings().counters.renewals.count();
+                return Ok(next);
+            }
             // The publisher signs the snapshot and still has time for it.
             Err(RenewalError::NotYet) => {}
             Err(RenewalError::Seal(error @ SealError::KeysMissing { .. })) => {
                 retry = RETRY_WITHOUT_KEYS;
+                self.settings().counters.renewal_failures.count();
                 tracing::warn!(
                     %gun,
                     error = &error as &dyn std::error::Error,
@@ -88,11 +92,14 @@ impl App {
                      (the owner's `notary takeover` gives it keys of this server)"
                 );
             }
-            Err(error) => tracing::warn!(
-                %gun,
-                error = &error as &dyn std::error::Error,
-                "cannot renew the timestamp of {gun}; serving what is stored"
-            ),
+            Err(error) => {
+                self.settings().counters.renewal_failures.count();
+                tracing::warn!(
+                    %gun,
+                    error = &error as &dyn std::error::Error,
+                    "cannot renew the timestamp of {gun}; serving what is stored"
+                );
+            }
         }
         // After a failed commit the store may hold more than `view` knows.
         let view = self.library().view_inside(gun).await.unwrap_or(view);

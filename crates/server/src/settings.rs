@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::token::TokenAuth;
+use crate::audit::Audit;
+use crate::authentication::Authenticator;
+use crate::counters::Counters;
 
 /// Tells the time. The program passes the system's clock, tests pass their own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
@@ -17,10 +19,14 @@ pub struct Settings {
     pub max_age: MaxAge,
     /// Prefixes of the GUNs that are served; empty serves all. Each is a clean relative path that ends in `/`.
     pub gun_prefixes: Vec<String>,
-    /// What requests need a token for, and whose. `None` lets everybody do everything.
-    pub auth: Option<Arc<TokenAuth>>,
+    /// How requests say whose they are. `None` lets everybody do everything.
+    pub auth: Option<Arc<Authenticator>>,
     /// Bounds on what a request may cost.
     pub limits: Limits,
+    /// Where changes are recorded.
+    pub audit: Option<Arc<Audit>>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
 }
 
 /// Lifetimes of served metadata in the caches of others, in seconds (`caching.max_age` in the configuration).

@@ -18,10 +18,11 @@ use time::OffsetDateTime;
 use self::submission::Submission;
 use self::validation::{Accepted, AcceptedSnapshot, Baseline};
 use crate::app::App;
+use crate::audit;
 use crate::current::{NewState, Served, View};
 use crate::pause::{TRIES, pause};
 use crate::seal::{self, RoleSigner, SealError};
-use crate::store::{Commit, Sha256, StoreError};
+use crate::store::{Commit, Revision, Sha256, StoreError};
 use crate::trust::TrustError;
 
 mod submission;
@@ -101,7 +102,9 @@ impl App {
     /// Parses the parts of an update.
     pub(crate) async fn parse(&self, parts: Vec<Part>) -> Result<Submission, UpdateError> {
         let bytes = parts.iter().map(|part| part.data.len()).sum();
-        aside(bytes, move || Submission::parse(parts)).await?
+        let submission = aside(bytes, move || Submission::parse(parts)).await??;
+        audit::note_documents(|| submission.uploaded());
+        Ok(submission)
     }
 
     /// Validates an update and stores it. Not to be abandoned half-way.
@@ -152,6 +155,7 @@ impl App {
             None => 0,
         };
         let (version, sha256) = self.publish(gun, &view, accepted, headroom, now).await?;
+        audit::note_timestamp(Revision { version, sha256 });
         let sha256 = HEXLOWER.encode(&sha256);
         tracing::info!(
             %gun,

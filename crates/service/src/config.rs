@@ -216,6 +216,20 @@ impl Configuration {
         }
     }
 
+    /// The value of a key as it is in the file; in a variable, as JSON. `None` when there is no such key.
+    ///
+    /// # Errors
+    /// [`NotJson`] when there is a variable and it is no JSON.
+    pub fn json(&self, key: &str) -> Result<Option<Value>, NotJson> {
+        match self.lookup(key) {
+            None => Ok(None),
+            Some(Found::Value(value)) => Ok(Some(value)),
+            Some(Found::Variable(text)) => serde_json::from_str(text)
+                .map(Some)
+                .map_err(|_| NotJson(key.to_owned())),
+        }
+    }
+
     /// Whether the key is a section (an object), and not missing or a plain value.
     #[must_use]
     pub fn is_section(&self, key: &str) -> bool {
@@ -525,6 +539,11 @@ fn directory(path: &Path) -> PathBuf {
     })
     .map_or_else(|_| parent.to_owned(), |path| clean(&path))
 }
+
+/// A variable that must be JSON and is not.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable for {0} must be JSON")]
+pub struct NotJson(String);
 
 /// A value that should be true or false, and is not.
 #[derive(Debug, thiserror::Error)]

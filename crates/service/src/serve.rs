@@ -27,7 +27,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::shutdown::Shutdown;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// What a connection may cost.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +51,23 @@ impl Default for Limits {
             head: Duration::from_secs(60),
             stall: Duration::from_secs(120),
         }
+    }
+}
+
+/// The certificate that a client has shown; among the extensions of its requests, where the server asks for certificates.
+#[derive(Clone, Debug)]
+pub struct PeerCertificate(Arc<str>);
+
+impl PeerCertificate {
+    fn of(session: &rustls::ServerConnection) -> Option<Self> {
+        let chain = session.peer_certificates()?;
+        chain.first().map(|der| Self(tls::subject(der).into()))
+    }
+
+    /// Its subject as RFC 4514 writes it.
+    #[must_use]
+    pub fn subject(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -141,14 +158,19 @@ impl<H: Handler> Server<H> {
         let _ = stream.set_nodelay(true);
         let stream = StallGuard::new(stream, self.limits.stall);
         let result = match &self.tls {
-            None => self.http1(stream, peer).await,
+            None => self.http1(stream, peer, None).await,
             Some(tls) => {
                 let handshake = TlsAcceptor::from(tls.current()).accept(stream);
                 match tokio::time::timeout(self.limits.handshake, handshake).await {
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        self.http2(stream, peer).await
+                    Ok(Ok(stream)) => {
+                        let session = stream.get_ref().1;
+                        let certificate = PeerCertificate::of(session);
+                        if session.alpn_protocol() == Some(b"h2") {
+                            self.http2(stream, peer, certificate).await
+                        } else {
+                            self.http1(stream, peer, certificate).await
+                        }
                     }
-                    Ok(Ok(stream)) => self.http1(stream, peer).await,
                     Ok(Err(error)) => {
                         tracing::debug!("TLS handshake with {peer} failed: {error}");
                         Ok(())
@@ -170,10 +192,14 @@ impl<H: Handler> Server<H> {
         self,
         stream: S,
         peer: SocketAddr,
+        certificate: Option<PeerCertificate>,
     ) -> hyper::Result<()> {
         let mut shutdown = self.shutdown.clone();
-        let service = service_fn(|request| async {
-            Ok::<_, Infallible>(self.handler.handle(request, peer).await)
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
+            async { Ok::<_, Infallible>(self.handler.handle(request, peer).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -194,10 +220,14 @@ impl<H: Handler> Server<H> {
         self,
         stream: S,
         peer: SocketAddr,
+        certificate: Option<PeerCertificate>,
     ) -> hyper::Result<()> {
         let mut shutdown = self.shutdown.clone();
         let handler = self.handler.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             let handler = handler.clone();
             async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
         });

@@ -235,6 +235,13 @@ impl Telemetry {
         self.write(Level::Fatal, message, BTreeMap::new());
     }
 
+    /// Writes a line of the audit log, with these fields. It is shown at every level.
+    pub fn audit(&self, fields: serde_json::Map<String, Value>) {
+        let mut line: BTreeMap<String, Value> = fields.into_iter().collect();
+        line.insert("audit".to_owned(), Value::from(true));
+        self.write(Level::Info, "audit", line);
+    }
+
     fn write(&self, level: Level, message: &str, mut fields: BTreeMap<String, Value>) {
         #[expect(
             clippy::disallowed_methods,

@@ -181,6 +181,14 @@ pub enum PairFault {
     },
 }
 
+/// The subject of a certificate as RFC 4514 writes it.
+pub(crate) fn subject(der: &CertificateDer<'_>) -> String {
+    Certificate::from_der(der).map_or_else(
+        |_| "unreadable".to_owned(),
+        |certificate| certificate.tbs_certificate().subject().to_string(),
+    )
+}
+
 fn server_config(files: &Files) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(default_provider());
     let pair = load_pair(files, &provider)?;

@@ -6,7 +6,8 @@ use http::{Request, StatusCode};
 use signet_tuf::Gun;
 use time::OffsetDateTime;
 
-use super::authorization::authorize;
+use super::authorization::{Asker, authorize};
+use super::caller::Caller;
 use super::error::{ApiError, ErrorCode};
 use super::path::Route;
 use super::router::{Response, empty, json};
@@ -15,21 +16,28 @@ use crate::settings::Settings;
 /// Lets a request pass, or refuses it. Gives the repository that it is about, if it is about one.
 ///
 /// The order is Go's: which repositories are served is no secret, which ones exist is.
-pub(super) fn admit<B>(
+pub(super) async fn admit(
     settings: &Settings,
     route: &Route,
-    request: &Request<B>,
+    asker: Asker<'_>,
     now: OffsetDateTime,
 ) -> Result<Option<Gun>, ApiError> {
     if let Some(name) = route.gun() {
         check_prefix(&settings.gun_prefixes, name, route)?;
     }
-    if let Some(auth) = &settings.auth
-        && let Some(wanted) = route.wanted()
-    {
-        authorize(auth, &wanted, request, now)?;
+    if let Some(auth) = &settings.auth {
+        authorize(auth, route, asker, &settings.counters, now).await?;
     }
     route.gun().map(|name| parse_gun(name, route)).transpose()
+}
+
+/// What a request says about who sends it.
+pub(super) fn asker<B>(request: &Request<B>) -> Asker<'_> {
+    Asker {
+        headers: request.headers(),
+        uri: request.uri(),
+        caller: request.extensions().get::<Caller>(),
+    }
 }
 
 /// Refuses a GUN that this server does not serve.

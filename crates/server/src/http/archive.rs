@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use signet_tuf::{BaseRole, Gun, MetadataPath, Received, RoleName, Root};
 
-use super::admission::{admit, elsewhere};
+use super::admission::{admit, asker, elsewhere};
 use super::error::{ApiError, ErrorCode};
 use super::metadata::{self, Selector, http_date};
 use super::negotiation::EntityTags;
@@ -46,7 +46,7 @@ impl Archives {
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
     {
-        let gun = admit(self.settings(), &route, &request, self.now())?;
+        let gun = admit(self.settings(), &route, asker(&request), self.now()).await?;
         match (route, gun) {
             (Route::Metadata { role, name, .. }, Some(gun)) => {
                 self.document(&gun, role.as_ref(), &name, request.headers())

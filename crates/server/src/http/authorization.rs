@@ -1,30 +1,24 @@
 //! What a request may do, and what is answered when it may not (specification, `server.md` sections 3 and 4).
 
-use std::sync::{Arc, OnceLock};
-
 use http::HeaderMap;
+use http::Uri;
 use http::header::{AUTHORIZATION, HOST, HeaderValue};
-use http::{Request, Uri};
 use serde::Serialize;
 
-use super::error::ApiError;
+use super::caller::Caller;
+use super::error::{ApiError, ErrorCode};
 use super::path::Route;
+use crate::authentication::Authenticator;
+use crate::counters::Counters;
+use crate::htpasswd::{Credentials, Htpasswd, Login, Right};
 use crate::token::{Realm, TokenAuth};
 
-/// Longest name of a caller that is kept for log lines, in characters.
-const MAX_CALLER: usize = 256;
-
-/// Who sent a request, once a token has told. Whoever hands a request to the service may put one among its extensions and look
-/// at it afterwards; the name is for logs.
-#[derive(Clone, Debug, Default)]
-pub struct Caller(Arc<OnceLock<String>>);
-
-impl Caller {
-    /// The name, if one is known.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
-    }
+/// What a request says about who sends it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) uri: &'a Uri,
+    pub(super) caller: Option<&'a Caller>,
 }
 
 /// A resource and what is to be done with it.
@@ -85,42 +79,181 @@ enum Refusal {
     Insufficient,
 }
 
+/// Lets a request pass that may do what it asks for.
+pub(super) async fn authorize(
+    auth: &Authenticator,
+    route: &Route,
+    asker: Asker<'_>,
+    counters: &Counters,
+    now: time::OffsetDateTime,
+) -> Result<(), ApiError> {
+    let Some(wanted) = route.wanted() else {
+        return Ok(());
+    };
+    match auth {
+        Authenticator::Token(auth) => by_token(auth, &wanted, asker, counters, now),
+        Authenticator::Htpasswd(auth) => {
+            // Most servers have no such file, and every request's future would be as large as this one.
+            Box::pin(by_password(auth, route, &wanted, asker, counters)).await
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// The refusal of a request that wants this.
+    fn unauthorized(&self, challenge: Option<HeaderValue>) -> ApiError {
+        let access = |action: &&'static str| Access {
+            r#type: self.kind,
+            class: "",
+            name: self.name,
+            action,
+        };
+        let detail: Vec<Access<'_>> = self.actions.iter().map(access).collect();
+        ApiError::unauthorized(&detail, challenge)
+    }
+
+    /// Why a login was not enough, for logs.
+    fn beyond(&self) -> String {
+        format!(
+            "{} of {} {} is not allowed",
+            self.actions.join(","),
+            self.kind,
+            self.name
+        )
+    }
+}
+
 /// Lets a request pass that has a token which allows what it wants.
-pub(super) fn authorize<B>(
+fn by_token(
     auth: &TokenAuth,
     wanted: &Wanted<'_>,
-    request: &Request<B>,
+    asker: Asker<'_>,
+    counters: &Counters,
     now: time::OffsetDateTime,
 ) -> Result<(), ApiError> {
     let refuse = |refusal: Refusal| {
-        let challenge = challenge(auth, wanted, &refusal, request.headers(), request.uri());
-        let access = |action: &&'static str| Access {
-            r#type: wanted.kind,
-            class: "",
-            name: wanted.name,
-            action,
-        };
-        let detail: Vec<Access<'_>> = wanted.actions.iter().map(access).collect();
-        ApiError::unauthorized(&detail, challenge)
+        wanted.unauthorized(challenge(auth, wanted, &refusal, asker.headers, asker.uri))
     };
-    let token = bearer_token(request.headers()).ok_or_else(|| refuse(Refusal::NoToken))?;
+    let token = bearer_token(asker.headers).ok_or_else(|| refuse(Refusal::NoToken))?;
     let grant = auth.verify(token, now).map_err(|reason| {
         tracing::info!("the token is refused: {reason}");
+        counters.logins_wrong.count();
+        if let Some(caller) = asker.caller {
+            caller.refused(None, format!("the token is refused: {reason}"));
+        }
         refuse(Refusal::Invalid)
     })?;
-    if let Some(caller) = request.extensions().get::<Caller>()
-        && !grant.subject().is_empty()
-    {
-        let name = grant.subject().chars().take(MAX_CALLER).collect();
-        // Set before only when the same request comes twice.
-        let _ = caller.0.set(name);
+    if let Some(caller) = asker.caller {
+        caller.is(grant.subject());
     }
     let allowed = |action: &&str| grant.allows(wanted.kind, wanted.name, action);
     if wanted.actions.iter().all(allowed) {
-        Ok(())
-    } else {
-        Err(refuse(Refusal::Insufficient))
+        return Ok(());
     }
+    counters.logins_insufficient.count();
+    if let Some(caller) = asker.caller {
+        caller.refused(None, wanted.beyond());
+    }
+    Err(refuse(Refusal::Insufficient))
+}
+
+/// Lets a request pass whose user, or everybody, may do what it wants by the rules.
+async fn by_password(
+    auth: &Htpasswd,
+    route: &Route,
+    wanted: &Wanted<'_>,
+    asker: Asker<'_>,
+    counters: &Counters,
+) -> Result<(), ApiError> {
+    let refuse = || {
+        let value = format!("Basic realm={}", quoted(auth.realm()));
+        wanted.unauthorized(HeaderValue::from_bytes(value.as_bytes()).ok())
+    };
+    let refused = |claimed: Option<&str>, reason: String| {
+        tracing::info!("the login is refused: {reason}");
+        if let Some(caller) = asker.caller {
+            caller.refused(claimed, reason);
+        }
+    };
+    let user = match basic_login(asker.headers) {
+        None => None,
+        Some(None) => {
+            counters.logins_wrong.count();
+            refused(None, "it is no name and password".to_owned());
+            return Err(refuse());
+        }
+        Some(Some(login)) => {
+            let peer = asker.caller.and_then(|caller| caller.origin().peer);
+            let outcome = auth.verify(&login, peer.map(|peer| peer.ip())).await;
+            let later = |seconds: u64, code: ErrorCode, reason: &str| {
+                counters.logins_throttled.count();
+                refused(Some(&login.user), reason.to_owned());
+                Err(ApiError::with_empty_detail(code).after(seconds))
+            };
+            match outcome {
+                Login::Verified => Some(login.user),
+                Login::Wrong => {
+                    counters.logins_wrong.count();
+                    refused(Some(&login.user), "wrong name or password".to_owned());
+                    return Err(refuse());
+                }
+                Login::Throttled(wait) => {
+                    let reason = "too many wrong passwords for this name from this address";
+                    return later(wait.as_secs() + 1, ErrorCode::TooManyRequests, reason);
+                }
+                Login::Busy => {
+                    let reason = "too many passwords are being checked";
+                    return later(1, ErrorCode::Unavailable, reason);
+                }
+            }
+        }
+    };
+    if let (Some(caller), Some(user)) = (asker.caller, &user) {
+        caller.is(user);
+    }
+    if may(auth, route, user.as_deref()) {
+        return Ok(());
+    }
+    if user.is_some() {
+        counters.logins_insufficient.count();
+        refused(None, wanted.beyond());
+    }
+    Err(refuse())
+}
+
+/// What the rules say.
+fn may(auth: &Htpasswd, route: &Route, user: Option<&str>) -> bool {
+    let rules = auth.rules();
+    match route {
+        Route::Update { gun } | Route::GetKey { gun, .. } => rules.allow(user, gun, Right::Push),
+        Route::Metadata { gun, .. } | Route::Changefeed { gun: Some(gun) } => {
+            rules.allow(user, gun, Right::Pull)
+        }
+        Route::RotateKey { gun, .. } | Route::Delete { gun } | Route::Import { gun } => {
+            rules.allow(user, gun, Right::Admin)
+        }
+        // Names every repository there is.
+        Route::Changefeed { gun: None } => rules.allow_everywhere(user, Right::Pull),
+        // From its answer clients learn that they have to log in, so it asks everybody, whatever the rules allow without.
+        Route::Ping | Route::NotFound => user.is_some(),
+        Route::Health
+        | Route::Metrics
+        | Route::Redirect { .. }
+        | Route::MethodNotAllowed { .. }
+        | Route::Malformed => true,
+    }
+}
+
+/// The login of a header `Basic …`; `Some(None)` when it is none that can be understood.
+fn basic_login(headers: &HeaderMap) -> Option<Option<Credentials>> {
+    let value = headers.get(AUTHORIZATION)?;
+    let parts = value.to_str().ok().and_then(|text| text.split_once(' '));
+    Some(parts.and_then(|(scheme, encoded)| {
+        scheme
+            .eq_ignore_ascii_case("basic")
+            .then(|| Credentials::parse(encoded))
+            .flatten()
+    }))
 }
 
 /// The token of a header `Bearer <token>`: two words with one blank between them. Anything else is no token, as in Go.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub enum ErrorCode {
     NoFilename,
     /// Archives are served, and they cannot be changed.
     ReadOnly,
+    /// Too many wrong passwords came.
+    TooManyRequests,
     /// There is no token that allows it.
     Unauthorized,
     /// The keys are out of reach for now.
@@ -95,6 +97,11 @@ impl ErrorCode {
                 "READ_ONLY",
                 "This server serves trust archives, which cannot be changed.",
             ),
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOOMANYREQUESTS",
+                "too many requests",
+            ),
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
@@ -124,6 +131,8 @@ pub struct ApiError {
     detail: Option<String>,
     /// Value of `Www-Authenticate`.
     challenge: Option<HeaderValue>,
+    /// Value of `Retry-After`.
+    wait: Option<u64>,
 }
 
 impl ApiError {
@@ -134,6 +143,7 @@ impl ApiError {
             code,
             detail: None,
             challenge: None,
+            wait: None,
         }
     }
 
@@ -144,6 +154,7 @@ impl ApiError {
             code,
             detail: serde_json::to_string(detail).ok(),
             challenge: None,
+            wait: None,
         }
     }
 
@@ -191,6 +202,16 @@ impl ApiError {
             code,
             detail: Some("{}".to_owned()),
             challenge: None,
+            wait: None,
+        }
+    }
+
+    /// The same, to be asked for again after this many seconds.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        Self {
+            wait: Some(seconds),
+            ..self
         }
     }
 
@@ -210,6 +231,16 @@ impl ApiError {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// Status, code and message.
+    pub(super) const fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        self.code.parts()
+    }
+
+    /// The detail as JSON text.
+    pub(super) fn detail_text(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The answer.
@@ -237,6 +268,11 @@ impl ApiError {
         );
         if let Some(challenge) = self.challenge {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(wait) = self.wait {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         response
     }

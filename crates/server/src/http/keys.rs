@@ -9,6 +9,7 @@ use super::error::{ApiError, ErrorCode};
 use super::path::ManagedRole;
 use super::router::{Response, json};
 use crate::app::{App, KeyError};
+use crate::audit;
 use crate::trust::TrustError;
 
 /// Answers with the key that the root lists and the server holds, or else with one for the next root.
@@ -43,6 +44,7 @@ pub(super) async fn rotate(
 
 /// The key with its members in Go's order, which is not the canonical one.
 pub(super) fn answer(key: &PublicKey) -> Response {
+    audit::note_key(key.id());
     json(format!(
         r#"{{"keytype":"{}","keyval":{{"public":"{}","private":null}}}}"#,
         key.kind(),

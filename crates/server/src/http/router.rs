@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 
-use super::admission::{admit, elsewhere};
+use super::admission::{admit, asker, elsewhere};
 use super::error::ApiError;
 use super::path::Route;
 use super::{changefeed, import, keys, metadata, update};
@@ -35,12 +35,14 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.answer(route, request)
-            .await
-            .unwrap_or_else(ApiError::into_response)
+        let answer = match &self.settings().audit {
+            None => self.answer(route, request).await,
+            Some(audit) => Box::pin(self.answer_recorded(audit, route, request)).await,
+        };
+        answer.unwrap_or_else(ApiError::into_response)
     }
 
-    async fn answer<B>(
+    pub(super) async fn answer<B>(
         self: &Arc<Self>,
         route: Route,
         request: Request<B>,
@@ -49,7 +51,7 @@ impl App {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let gun = admit(self.settings(), &route, &request, self.now())?;
+        let gun = admit(self.settings(), &route, asker(&request), self.now()).await?;
         match (route, gun) {
             (Route::Metadata { role, name, .. }, Some(gun)) => {
                 metadata::read(self, &gun, role.as_ref(), &name, request.headers()).await

@@ -58,7 +58,12 @@ where
     match outcome {
         Some(Ok(Ok(()))) => Ok(empty(StatusCode::OK)),
         Some(Ok(Err(refused))) => Err(refused),
-        Some(Err(error)) => Err(refusal(&gun, &error)),
+        Some(Err(error)) => {
+            if matches!(error, UpdateError::Store(StoreError::Conflict)) {
+                app.settings().counters.conflicts.count();
+            }
+            Err(refusal(&gun, &error))
+        }
         None => Err(ApiError::internal()),
     }
 }

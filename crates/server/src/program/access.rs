@@ -2,14 +2,14 @@
 //! section 10).
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use serde_json::Value;
-use signet_server::http::Caller;
+use signet_server::http::{Caller, Origin};
+use signet_service::serve::PeerCertificate;
 use signet_service::telemetry::LogFields;
 
 /// A request, as far as log lines name it. Cheap to make: nothing is copied, and nothing written until a line is.
@@ -19,7 +19,6 @@ pub(crate) struct Described {
     uri: Uri,
     headers: [Option<HeaderValue>; HEADER_COUNT],
     peer: SocketAddr,
-    id: OnceLock<String>,
     caller: Caller,
 }
 
@@ -31,8 +30,15 @@ impl Described {
             uri: request.uri().clone(),
             headers: HEADERS.map(|name| headers.get(name).cloned()),
             peer,
-            id: OnceLock::new(),
-            caller: Caller::default(),
+            caller: Caller::at(Origin {
+                peer: Some(peer),
+                forwarded: headers.get(FORWARDED_FOR).cloned(),
+                request_id: headers.get(REQUEST_ID).cloned(),
+                certificate: request
+                    .extensions()
+                    .get::<PeerCertificate>()
+                    .map(PeerCertificate::subject),
+            }),
         })
     }
 
@@ -84,10 +90,7 @@ impl LogFields for Described {
             add("auth.user.name", Value::from(name));
         }
         add("go.version", Value::from(crate::GO_VERSION));
-        add(
-            "http.request.id",
-            Value::from(self.id.get_or_init(random_id).as_str()),
-        );
+        add("http.request.id", Value::from(self.caller.request_id()));
         add("http.request.method", Value::from(self.method.as_str()));
         let authority = self.uri.authority().map(|authority| authority.as_str());
         if let Some(host) = self.header(&HOST).or(authority) {
@@ -142,28 +145,6 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
-/// A random UUID.
-fn random_id() -> String {
-    let mut bytes = [0_u8; 16];
-    // Without random numbers there is an identifier that says so: log lines are no place to fail.
-    if rand::fill(&mut bytes).is_err() {
-        bytes = [0; 16];
-    }
-    let number = u128::from_be_bytes(bytes);
-    // Version 4, variant 1.
-    let number = number & !(0xf000 << 64) & !(0xc000 << 48) | (0x4000 << 64) | (0x8000 << 48);
-    let hex = format!("{number:032x}");
-    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
-    [
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-")
-}
-
 /// A duration as Go writes it: `508.252µs`, `1.575423ms`, `2.5s`, `1m0.5s`.
 fn go_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
@@ -192,6 +173,7 @@ fn go_duration(duration: Duration) -> String {
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 const NANOS_PER_MINUTE: u128 = 60 * NANOS_PER_SECOND;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const HEADER_COUNT: usize = 6;
 const HEADERS: [HeaderName; HEADER_COUNT] = [
@@ -233,16 +215,6 @@ mod tests {
         assert_eq!(fields["http.request.uri"], "/v2/a/_trust/tuf/root.json?x=1");
         assert_eq!(fields["http.request.useragent"], "curl/7.88.1");
         assert!(!fields.contains_key("http.request.referer"));
-    }
-
-    #[test]
-    fn identifiers_are_random_uuids() {
-        let (one, two) = (random_id(), random_id());
-        assert_ne!(one, two);
-        let shape: Vec<usize> = one.split('-').map(str::len).collect();
-        assert_eq!(shape, [8, 4, 4, 4, 12]);
-        assert_eq!(one.as_bytes()[14], b'4');
-        assert!("89ab".contains(one.as_bytes()[19] as char));
     }
 
     #[test]

@@ -5,33 +5,39 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
+use signet_server::Authenticator;
 use signet_server::token::{Realm, TokenAuth, TrustedKeys};
 use signet_service::config::Configuration;
 use signet_service::files::reason;
 
 use super::config::ConfigError;
+use super::htpasswd;
 
 /// Largest file of certificates or keys, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The authentication that is asked for; none only when none is asked for.
-pub(crate) fn auth(configuration: &Configuration) -> Result<Option<Arc<TokenAuth>>, ConfigError> {
+pub(crate) fn auth(
+    configuration: &Configuration,
+) -> Result<Option<Arc<Authenticator>>, ConfigError> {
     let said = configuration.said_about("auth");
     if said.is_empty() {
         return Ok(None);
     }
     match configuration.string("auth.type").as_deref() {
         Some("token") => token(configuration)
-            .map(Arc::new)
-            .map(Some)
+            .map(|auth| Some(Arc::new(auth.into())))
+            .map_err(ConfigError::Auth),
+        Some("htpasswd") => htpasswd::open(configuration)
+            .map(|auth| Some(Arc::new(auth.into())))
             .map_err(ConfigError::Auth),
         Some("") if said == ["auth.type"] => Ok(None),
         Some(other) if !other.is_empty() => Err(ConfigError::Auth(format!(
-            "unknown auth.type {other:?}: it must be \"token\"; remove it to serve without authentication"
+            "unknown auth.type {other:?}: it must be \"token\" or \"htpasswd\"; remove it to serve without authentication"
         ))),
         // Whoever writes anything about authentication wants some, also where the registry's way of writing it means nothing here.
         _ => Err(ConfigError::Auth(format!(
-            "authentication is configured ({}), but auth.type is not the text \"token\"; remove what is configured to serve without authentication",
+            "authentication is configured ({}), but auth.type is neither \"token\" nor \"htpasswd\"; remove what is configured to serve without authentication",
             said.join(", ")
         ))),
     }
@@ -134,7 +140,10 @@ mod tests {
     use super::super::config::ENVIRONMENT_PREFIX;
     use super::*;
 
-    fn outcome(auth: &str, variables: &[(&str, &str)]) -> Result<Option<Arc<TokenAuth>>, String> {
+    fn outcome(
+        auth: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Option<Arc<Authenticator>>, String> {
         let keys = serde_json::from_str(&format!(r#"{{"auth":{auth}}}"#)).unwrap();
         let environment: Environment = variables.iter().copied().collect();
         let configuration = Configuration::built_in(keys, ENVIRONMENT_PREFIX, environment);
@@ -278,7 +287,7 @@ mod tests {
     fn a06_authentication_that_is_asked_for_and_not_there_refuses_to_start() {
         let bundle = data("bundle.pem");
         let options = format!(r#","options":{{{NAMES},"rootcertbundle":"{bundle}"}}"#);
-        for kind in ["htpasswd", "none", "Token", "false"] {
+        for kind in ["Htpasswd", "none", "Token", "false"] {
             let message = fault(&format!(r#"{{"type":"{kind}"{options}}}"#));
             assert!(
                 message.contains(&format!("auth.type {kind:?}")),
@@ -339,13 +348,21 @@ mod tests {
             ("NOTARY_SERVER_AUTH_OPTIONS_SERVICE", "s"),
             ("NOTARY_SERVER_AUTH_OPTIONS_ROOTCERTBUNDLE", &bundle),
         ];
-        let auth = outcome("{}", &variables).unwrap().unwrap();
-        assert_eq!(auth.realm, Realm::Url("https://t.example/token".to_owned()));
+        let realm = |auth: Option<Arc<Authenticator>>| match auth.as_deref() {
+            Some(Authenticator::Token(auth)) => auth.realm.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            realm(outcome("{}", &variables).unwrap()),
+            Realm::Url("https://t.example/token".to_owned())
+        );
         let redirected: Vec<_> = variables
             .into_iter()
             .chain([("NOTARY_SERVER_AUTH_OPTIONS_AUTOREDIRECT", "true")])
             .collect();
-        let auth = outcome("{}", &redirected).unwrap().unwrap();
-        assert_eq!(auth.realm, Realm::RequestedHost);
+        assert_eq!(
+            realm(outcome("{}", &redirected).unwrap()),
+            Realm::RequestedHost
+        );
     }
 }

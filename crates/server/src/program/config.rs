@@ -18,6 +18,8 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "NOTARY_SERVER";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("{0}")]
+    Audit(String),
+    #[error("{0}")]
     Auth(String),
     #[error(
         "{0} is set, but is no JSON object: it would hide what the configuration file says in this section"
@@ -301,11 +303,18 @@ pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, ConfigErro
 
 /// The keys that mean something, for the warning about others.
 pub(crate) const KNOWN_KEYS: &[&str] = &[
+    "audit.file",
+    "audit.log",
+    "audit.required",
+    "audit.sync",
+    "auth.options.allow_plain",
     "auth.options.autoredirect",
     "auth.options.issuer",
     "auth.options.jwks",
+    "auth.options.path",
     "auth.options.realm",
     "auth.options.rootcertbundle",
+    "auth.options.rules",
     "auth.options.service",
     "auth.type",
     "caching.max_age.consistent_metadata",
@@ -321,6 +330,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "limits.max_pending_bytes",
     "limits.renew_before",
     "limits.shutdown_timeout",
+    "limits.survey_period",
     "logging.level",
     "reporting.bugsnag.api_key",
     "reporting.bugsnag.endpoint",

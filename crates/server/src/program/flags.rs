@@ -13,6 +13,8 @@ use signet_service::telemetry;
 pub(crate) enum Command {
     /// Serve, or prepare the storage.
     Run(Flags),
+    /// Print a line for the file of users and passwords; the user's name, if one is given.
+    HashPassword(Option<String>),
     /// Print the version.
     Version,
     /// Print how the program is used, on standard output and standard error as the Go program does.
@@ -71,6 +73,10 @@ pub(crate) enum UsageError {
     Boolean { flag: String, value: String },
     #[error("flag provided but not defined: -{0}")]
     Unknown(String),
+    #[error(
+        "hash-password takes the name of one user, and there is {0:?} too; the password is asked for, or read from standard input"
+    )]
+    TooMany(String),
 }
 
 impl Command {
@@ -80,7 +86,13 @@ impl Command {
     /// [`UsageError`], after which the program prints its usage and ends with 2.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
         let mut flags = Flags::default();
-        let mut arguments = arguments.into_iter();
+        let mut arguments = arguments.into_iter().peekable();
+        if arguments
+            .next_if(|first| first == "hash-password")
+            .is_some()
+        {
+            return Self::parse_hash_password(arguments);
+        }
         while let Some(argument) = arguments.next() {
             let text = argument.to_string_lossy().into_owned();
             let Some(name) = text.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
@@ -125,6 +137,24 @@ impl Command {
         } else {
             Self::Run(flags)
         })
+    }
+
+    /// What follows `hash-password`: at most one name.
+    fn parse_hash_password(arguments: impl Iterator<Item = OsString>) -> Result<Self, UsageError> {
+        let mut user = None;
+        for argument in arguments {
+            let text = argument.to_string_lossy().into_owned();
+            match text.trim_start_matches('-') {
+                "h" | "help" if text.starts_with('-') => return Ok(Self::Help),
+                _ if text.starts_with('-') => {
+                    let flag = text.trim_start_matches('-').to_owned();
+                    return Err(UsageError::Unknown(flag));
+                }
+                _ if user.is_some() => return Err(UsageError::TooMany(text)),
+                _ => user = Some(text),
+            }
+        }
+        Ok(Self::HashPassword(user))
     }
 }
 
@@ -206,11 +236,13 @@ Examples:
         Run as configured. Every key can be overridden by a variable, for example NOTARY_SERVER_LOGGING_LEVEL=info.
   notary-server -config /etc/notary/server-config.json -bootstrap
         Create or upgrade the tables of the configured database, then end.
+  notary-server hash-password alice >> /etc/notary/htpasswd
+        Ask for a password, and print the line for the file of auth.type htpasswd.
   notary-server --archive trust.tar.gz
         Serve what was captured of other trust servers under its original names: to be read, and never changed.
 
 Signals: SIGTERM and SIGINT finish what has begun, then end. SIGUSR1 and SIGUSR2 raise and lower the log level.
-SIGHUP reads the certificates and the archives again.
+SIGHUP reads the certificates, the users and the archives again.
 ";
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ impl Front {
         described: &Described,
     ) -> Response {
         let started = Instant::now();
-        if self.service.settings().auth.is_some() {
+        let settings = self.service.settings();
+        if settings.auth.is_some() || settings.audit.is_some() {
             request.extensions_mut().insert(described.caller().clone());
         }
         let operation = route.operation();
@@ -83,8 +84,13 @@ impl Front {
         let answer = AssertUnwindSafe(self.service.respond(route, request))
             .catch_unwind()
             .await;
-        let response =
+        let mut response =
             answer.unwrap_or_else(|_| json(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_ERROR));
+        if let Some(id) = described.caller().given_id() {
+            response
+                .headers_mut()
+                .insert(access::REQUEST_ID, id.clone());
+        }
         let now = Instant::now();
         let response_bytes = response.body().size_hint().exact().unwrap_or(0);
         if let Some(operation) = operation {

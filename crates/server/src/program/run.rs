@@ -21,11 +21,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::archives::{self, Gauges};
+use super::audit;
 use super::auth;
 use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX};
 use super::failure::Failure;
 use super::flags::Flags;
 use super::front::{DebugFront, Front, Service};
+use super::htpasswd;
 use super::metrics::Metrics;
 use super::quickstart::{self, DataFolder, Offer, QuickstartError};
 use super::signals;
@@ -79,6 +81,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             gun_prefixes: gun_prefixes.clone(),
             auth: auth::auth(&configuration)?,
             limits: config::bounds(&configuration)?.requests,
+            ..Settings::default()
         };
         let files = flags.archives.clone();
         Source::Archives(archives::open(files, settings, Arc::clone(&clock)).await?)
@@ -106,7 +109,12 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         .first()
         .and_then(|listener| listener.local_addr().ok())
         .map_or(0, |address| address.port());
-    let auth = auth::auth(&configuration)?;
+    let auth = match &source {
+        Source::Stores(_) => auth::auth(&configuration)?,
+        Source::Archives(archives) => archives.settings().auth.clone(),
+    };
+    htpasswd::check_transport(auth.as_deref(), &configuration, &address, tls.is_some())?;
+    htpasswd::watch(auth.as_ref(), &mut tasks)?;
     if !flags.switches.debug {
         // Keys are in memory: no core dumps, and no other process of this user looks in.
         protect_memory();
@@ -120,7 +128,9 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
                 max_age,
                 gun_prefixes,
                 auth,
+                audit: audit::audit(&configuration, log)?,
                 limits: bounds.requests.clone(),
+                ..Settings::default()
             };
             Service::Repositories(stores.serve(settings, Arc::clone(&clock)))
         }

@@ -12,6 +12,7 @@ use signet_tuf::{
 };
 
 use super::{Part, UpdateError};
+use crate::audit::Uploaded;
 
 /// A document that parsed, or why it did not: the latter is said when its turn comes.
 pub(super) type Parsed<T> = Result<Received<T>, ParseError>;
@@ -72,10 +73,32 @@ impl Submission {
             .collect()
     }
 
+    /// The documents that can be read, for the audit log.
+    pub(super) fn uploaded(&self) -> Vec<Uploaded<'_>> {
+        let (root, snapshot) = (self.root.as_ref(), self.snapshot.as_ref());
+        let root = root.and_then(uploaded);
+        let targets = self.targets.values().filter_map(uploaded);
+        let snapshot = snapshot.and_then(uploaded);
+        root.into_iter().chain(targets).chain(snapshot).collect()
+    }
+
     /// Whether there is a document for a role that lists targets.
     pub(super) fn contains(&self, role: &RoleName) -> bool {
         self.targets.contains_key(&(role.depth(), role.clone()))
     }
+}
+
+fn uploaded<T: Metadata>(parsed: &Parsed<T>) -> Option<Uploaded<'_>> {
+    let received = parsed.as_ref().ok()?;
+    Some(Uploaded {
+        role: received.role(),
+        version: received.unverified().version(),
+        keys: received
+            .signatures()
+            .iter()
+            .map(|signature| &signature.key_id)
+            .collect(),
+    })
 }
 
 /// Parses one part. What is no envelope at all, or holds members that would make the repository unpublishable, is

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod htpasswd;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

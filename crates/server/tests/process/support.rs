@@ -82,6 +82,35 @@ pub(super) fn run(mut command: Command) -> (Option<i32>, String, String) {
     )
 }
 
+/// Runs to the end with this on standard input.
+pub(super) fn run_with_input(mut command: Command, input: &str) -> (Option<i32>, String, String) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who does not read it has ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// The head of the answer to a request.
+pub(super) fn head(server: &Server, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let end = answer.find("\r\n\r\n").unwrap() + 2;
+    answer[..end].to_owned()
+}
+
 /// A running server.
 pub(super) struct Server {
     child: Child,

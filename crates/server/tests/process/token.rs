@@ -164,8 +164,8 @@ fn a_start_without_what_authentication_needs_ends_with_the_reason() {
     let folder = Folder::new();
     for (auth, message) in [
         (
-            r#"{"type":"htpasswd","options":{}}"#.to_owned(),
-            "unknown auth.type \"htpasswd\": it must be \"token\"; remove it to serve without authentication",
+            r#"{"type":"ldap","options":{}}"#.to_owned(),
+            "unknown auth.type \"ldap\": it must be \"token\" or \"htpasswd\"; remove it to serve without authentication",
         ),
         (
             format!(r#"{{"type":"token","options":{{{OPTIONS}}}}}"#),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use signet_server::Settings;
 use signet_server::http::Caller;
 use signet_server::token::{Realm, TokenAuth, TrustedKeys};
+use signet_server::{Authenticator, Settings};
 use signet_testkit::mint::{Certified, TokenKey, certificate_pem};
 use time::{Duration, OffsetDateTime};
 
@@ -20,26 +20,22 @@ pub(crate) const REALM: &str = "https://auth.example.com/token";
 pub(crate) const GUN: &str = "registry.example.com/vec/app";
 
 /// The authentication of the recorded server.
-pub(crate) fn recorded_auth() -> Arc<TokenAuth> {
+pub(crate) fn recorded_auth() -> Arc<Authenticator> {
     let mut keys = TrustedKeys::default();
     keys.add_certificates(&read("auth/bundle.pem")).unwrap();
     auth(keys)
 }
 
-pub(crate) fn auth(keys: TrustedKeys) -> Arc<TokenAuth> {
+pub(crate) fn auth(keys: TrustedKeys) -> Arc<Authenticator> {
     auth_at(Realm::Url(REALM.to_owned()), keys)
 }
 
-fn auth_at(realm: Realm, keys: TrustedKeys) -> Arc<TokenAuth> {
-    Arc::new(TokenAuth::new(
-        realm,
-        SERVICE.to_owned(),
-        ISSUER.to_owned(),
-        keys,
-    ))
+fn auth_at(realm: Realm, keys: TrustedKeys) -> Arc<Authenticator> {
+    let auth = TokenAuth::new(realm, SERVICE.to_owned(), ISSUER.to_owned(), keys);
+    Arc::new(auth.into())
 }
 
-pub(crate) async fn guarded(auth: Arc<TokenAuth>) -> Server {
+pub(crate) async fn guarded(auth: Arc<Authenticator>) -> Server {
     let settings = Settings {
         auth: Some(auth),
         ..Settings::default()

@@ -43,6 +43,8 @@ pub struct TrustOptions {
     database: Option<Value>,
     keys: Value,
     token: Option<TokenAuth>,
+    /// Lines of users and hashes, and rules.
+    htpasswd: Option<(String, Value)>,
     archives: Vec<PathBuf>,
 }
 
@@ -54,6 +56,7 @@ impl Default for TrustOptions {
             database: None,
             keys: json!({"type": "local"}),
             token: None,
+            htpasswd: None,
             archives: Vec::new(),
         }
     }
@@ -92,6 +95,13 @@ impl TrustOptions {
     #[must_use]
     pub fn archives(mut self, files: &[&Path]) -> Self {
         self.archives = files.iter().map(|file| (*file).to_owned()).collect();
+        self
+    }
+
+    /// Ours only: those in this file of users may do what these rules allow.
+    #[must_use]
+    pub fn htpasswd(mut self, users: &str, rules: Value) -> Self {
+        self.htpasswd = Some((users.to_owned(), rules));
         self
     }
 
@@ -206,6 +216,11 @@ impl TrustServer {
                 }
                 if let Some(token) = &options.token {
                     config["auth"] = json!({"type": "token", "options": token.options()});
+                }
+                if let Some((users, rules)) = &options.htpasswd {
+                    file::write(&folder.path().join("users"), users)?;
+                    config["auth"] =
+                        json!({"type": "htpasswd", "options": {"path": "users", "rules": rules}});
                 }
                 file::write(&folder.path().join("server.json"), config.to_string())?;
                 Ok(server_command(&program, folder.path(), &options.archives))

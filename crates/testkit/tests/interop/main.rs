@@ -22,6 +22,7 @@ mod endpoint;
 mod enforce;
 mod faults;
 mod go_client;
+mod htpasswd;
 mod judge;
 mod keys;
 mod library;
