@@ -10,6 +10,7 @@ pub mod health;
 pub mod listen;
 pub mod local_ca;
 pub mod metrics;
+pub mod secrets;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

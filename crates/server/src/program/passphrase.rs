@@ -12,13 +12,12 @@ use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 use signet_service::config::Environment;
 use signet_service::files;
+use signet_service::secrets::{self, SecretError};
 use zeroize::Zeroizing;
 
 /// Why there is no passphrase.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PassphraseError {
-    #[error("the passphrase file {} is empty", .0.display())]
-    Empty(PathBuf),
     #[error("the passphrase file {}: {}", path.display(), files::reason(error))]
     Io { path: PathBuf, error: io::Error },
     #[error(
@@ -31,28 +30,21 @@ pub(crate) enum PassphraseError {
     Open(PathBuf),
     #[error("no random numbers")]
     Random,
-    #[error("the passphrase file {} is not UTF-8 text", .0.display())]
-    Text(PathBuf),
-    #[error("the passphrase file {} is larger than {MAX_BYTES} bytes", .0.display())]
-    TooLarge(PathBuf),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// The operator's passphrase: the variable, the file that a variable names, or systemd's credential; in that order.
 pub(crate) fn given(environment: &Environment) -> Result<Option<SecretString>, PassphraseError> {
-    if let Some(text) = environment.value(VARIABLE) {
-        return Ok(Some(SecretString::from(text)));
-    }
-    if let Some(path) = environment.value(FILE_VARIABLE) {
-        return read(Path::new(path)).map(Some);
+    if let Some(given) = secrets::variable(environment, VARIABLE)? {
+        return Ok(Some(given));
     }
     let Some(folder) = environment.value("CREDENTIALS_DIRECTORY") else {
         return Ok(None);
     };
-    match read(&Path::new(folder).join(CREDENTIAL)) {
-        Err(PassphraseError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(None)
-        }
-        other => other.map(Some),
+    match secrets::file(&Path::new(folder).join(CREDENTIAL)) {
+        Err(SecretError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => Ok(Some(other?)),
     }
 }
 
@@ -61,7 +53,7 @@ pub(crate) fn kept(database: &Path, has_keys: bool) -> Result<SecretString, Pass
     let path = beside(database);
     match path.metadata() {
         Ok(metadata) if metadata.mode() & 0o077 != 0 => Err(PassphraseError::Open(path)),
-        Ok(_) => read(&path),
+        Ok(_) => Ok(secrets::file(&path)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound && has_keys => {
             Err(PassphraseError::Lost(path))
         }
@@ -89,30 +81,8 @@ fn make(path: &Path) -> Result<SecretString, PassphraseError> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// The first line of the file.
-fn read(path: &Path) -> Result<SecretString, PassphraseError> {
-    let fail = |error| PassphraseError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    if path.metadata().map_err(fail)?.len() > MAX_BYTES {
-        return Err(PassphraseError::TooLarge(path.to_owned()));
-    }
-    let content = Zeroizing::new(std::fs::read(path).map_err(fail)?);
-    let text = std::str::from_utf8(&content).map_err(|_| PassphraseError::Text(path.to_owned()))?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.is_empty() {
-        Err(PassphraseError::Empty(path.to_owned()))
-    } else {
-        Ok(SecretString::from(line))
-    }
-}
-
 const VARIABLE: &str = "NOTARY_SERVER_LOCAL_PASSPHRASE";
-const FILE_VARIABLE: &str = "NOTARY_SERVER_LOCAL_PASSPHRASE_FILE";
 const CREDENTIAL: &str = "notary-server-local-passphrase";
-const MAX_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -165,10 +135,13 @@ mod tests {
                 path.to_str().unwrap(),
             )]))
         };
-        assert!(matches!(named(&empty), Err(PassphraseError::Empty(_))));
+        assert!(matches!(
+            named(&empty),
+            Err(PassphraseError::Secret(SecretError::Empty(_)))
+        ));
         assert!(matches!(
             named(&folder.path().join("none")),
-            Err(PassphraseError::Io { .. })
+            Err(PassphraseError::Secret(SecretError::Io { .. }))
         ));
     }
 

@@ -52,86 +52,6 @@ fn samples() -> Vec<Sample> {
         .collect()
 }
 
-/// Passphrases that a test may change.
-type Passphrases = Arc<Mutex<HashMap<String, String>>>;
-
-struct World {
-    pool: SqlitePool,
-    keys: KeyDatabase,
-    passphrases: Passphrases,
-    _dir: tempfile::TempDir,
-}
-
-async fn world() -> World {
-    let dir = tempfile::tempdir().unwrap();
-    let file = SqliteConnectOptions::new()
-        .filename(dir.path().join("keys.db"))
-        .create_if_missing(true);
-    let pool = SqlitePoolOptions::new().connect_with(file).await.unwrap();
-    let passphrases: Passphrases = Arc::new(Mutex::new(HashMap::from([(
-        "timestamp_1".to_owned(),
-        "testpassword".to_owned(),
-    )])));
-    let keys = open(&pool, &passphrases).await;
-    World {
-        pool,
-        keys,
-        passphrases,
-        _dir: dir,
-    }
-}
-
-async fn open(pool: &SqlitePool, passphrases: &Passphrases) -> KeyDatabase {
-    let passphrases = passphrases.clone();
-    let options = Options::new("timestamp_1");
-    let source = move |alias: &str| {
-        let passphrases = passphrases.lock().unwrap();
-        passphrases
-            .get(alias)
-            .map(|p| SecretString::from(p.as_str()))
-    };
-    KeyDatabase::open(Database::Sqlite(pool.clone()), options, Arc::new(source))
-        .await
-        .unwrap()
-}
-
-async fn insert(pool: &SqlitePool, row: &Sample) {
-    sqlx::query(
-        "INSERT INTO private_keys (created_at, updated_at, key_id, encryption_alg, keywrap_alg, algorithm,
-         passphrase_alias, public, private, gun, role, last_used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(&row.created_at)
-    .bind(&row.updated_at)
-    .bind(&row.key_id)
-    .bind(&row.encryption_alg)
-    .bind(&row.keywrap_alg)
-    .bind(&row.algorithm)
-    .bind(&row.passphrase_alias)
-    .bind(HEXLOWER.decode(row.public_hex.as_bytes()).unwrap())
-    .bind(row.private.as_bytes())
-    .bind(&row.gun)
-    .bind(&row.role)
-    .bind(&row.last_used)
-    .execute(pool)
-    .await
-    .unwrap();
-}
-
-async fn last_used(pool: &SqlitePool, id: &KeyId) -> Option<String> {
-    sqlx::query_scalar("SELECT CAST(last_used AS TEXT) FROM private_keys WHERE key_id = ?")
-        .bind(id.as_str())
-        .fetch_one(pool)
-        .await
-        .unwrap()
-}
-
-async fn count(pool: &SqlitePool) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM private_keys")
-        .fetch_one(pool)
-        .await
-        .unwrap()
-}
-
 fn id(sample: &Sample) -> KeyId {
     sample.key_id.parse().unwrap()
 }
@@ -174,7 +94,7 @@ async fn case_32_rows_of_go_are_used() {
     let samples = samples();
     assert_eq!(samples.len(), 6);
     for row in &samples {
-        insert(&world.pool, row).await;
+        world.insert(row).await;
         let info = world.keys.info(&id(row)).await.unwrap().unwrap();
         let public = HEXLOWER.decode(row.public_hex.as_bytes()).unwrap();
         assert_eq!(info.public.public_bytes(), public);
@@ -187,11 +107,11 @@ async fn case_32_rows_of_go_are_used() {
             Some(&info)
         );
         // Knowing a key does not make it active, signing does.
-        assert_eq!(last_used(&world.pool, &id(row)).await, row.last_used);
+        assert_eq!(world.last_used(&id(row)).await, row.last_used);
         let sig = world.keys.sign(&id(row), b"message", now()).await.unwrap();
         assert!(is_signature(&info.public, &sig.signature, b"message"));
         assert_eq!(
-            last_used(&world.pool, &id(row)).await.as_deref(),
+            world.last_used(&id(row)).await.as_deref(),
             Some("2026-11-18 11:06:40+00:00")
         );
     }
@@ -215,7 +135,7 @@ async fn case_28_a_pending_key_is_returned_until_it_signs() {
         world.keys.info(first.id()).await.unwrap().unwrap();
         world.keys.load(first.id(), now()).await.unwrap().unwrap();
         // Nor does a restart.
-        let restarted = open(&world.pool, &world.passphrases).await;
+        let restarted = world.open().await;
         let again = restarted
             .create(algorithm, "docker.io/a/b", "timestamp", now())
             .await
@@ -251,7 +171,7 @@ async fn case_28_a_pending_key_is_returned_until_it_signs() {
 async fn simultaneous_requests_make_one_key() {
     let world = world().await;
     // Two instances, as two processes would be.
-    let other = open(&world.pool, &world.passphrases).await;
+    let other = world.open().await;
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..16 {
         let keys = if index % 2 == 0 { &world.keys } else { &other }.clone();
@@ -263,7 +183,7 @@ async fn simultaneous_requests_make_one_key() {
     }
     let made = tasks.join_all().await;
     assert!(made.iter().all(|key| *key == made[0]));
-    assert_eq!(count(&world.pool).await, 1);
+    assert_eq!(world.count().await, 1);
 }
 
 #[tokio::test]
@@ -273,7 +193,7 @@ async fn a_pending_key_that_cannot_be_opened_is_passed_over() {
         .into_iter()
         .find(|row| row.last_used.is_none())
         .unwrap();
-    insert(&world.pool, &pending).await;
+    world.insert(&pending).await;
     let algorithm: Algorithm = pending.algorithm.parse().unwrap();
     let create = || {
         world
@@ -295,7 +215,7 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
     let world = world().await;
     let mut row = samples().remove(0);
     row.passphrase_alias = "other".into();
-    insert(&world.pool, &row).await;
+    world.insert(&row).await;
     for result in [
         world.keys.load(&id(&row), now()).await.map(|_| ()),
         world.keys.sign(&id(&row), b"x", now()).await.map(|_| ()),
@@ -333,7 +253,7 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
         .create(Algorithm::Ecdsa, "docker.io/x/y", "timestamp", now())
         .await;
     assert!(matches!(made, Err(DatabaseError::MissingPassphrase(alias)) if alias == "timestamp_1"));
-    assert_eq!(count(&world.pool).await, 1);
+    assert_eq!(world.count().await, 1);
 }
 
 #[tokio::test]
@@ -343,7 +263,7 @@ async fn case_35_a_row_that_lies_about_its_key_is_refused() {
     // Private key of another row; public key and ID of another row; public key alone.
     for column in ["private", "public", "key_id"] {
         let world = world().await;
-        insert(&world.pool, good).await;
+        world.insert(good).await;
         let id = if column == "key_id" {
             id(other)
         } else {
@@ -367,7 +287,7 @@ async fn case_35_a_row_that_lies_about_its_key_is_refused() {
                 "{column}: {result:?}"
             );
         }
-        assert_eq!(last_used(&world.pool, &id).await, good.last_used);
+        assert_eq!(world.last_used(&id).await, good.last_used);
     }
 }
 
@@ -377,7 +297,7 @@ async fn case_36_the_algorithm_columns_do_not_matter() {
     let mut row = samples().remove(0);
     row.encryption_alg = "x".into();
     row.keywrap_alg = String::new();
-    insert(&world.pool, &row).await;
+    world.insert(&row).await;
     world.keys.sign(&id(&row), b"x", now()).await.unwrap();
 }
 
@@ -417,7 +337,7 @@ async fn case_38_what_fits_no_column_makes_no_row() {
             Err(DatabaseError::Long { max: 255, .. })
         ));
     }
-    assert_eq!(count(&world.pool).await, 0);
+    assert_eq!(world.count().await, 0);
     for name in ["rsa", "ECDSA", "", "ecdsa-x509"] {
         assert_eq!(
             name.parse::<Algorithm>().unwrap_err().to_string(),
@@ -431,7 +351,7 @@ async fn absence_is_told_from_failure() {
     let world = world().await;
     let absent: KeyId = "0".repeat(64).parse().unwrap();
     // An ID that is none finds nothing: Go's signer takes the first key for the empty one.
-    insert(&world.pool, &samples()[0]).await;
+    world.insert(&samples()[0]).await;
     let none: KeyId = serde_json::from_str("\"\"").unwrap();
     for id in [&absent, &none] {
         assert!(world.keys.info(id).await.unwrap().is_none());
@@ -445,7 +365,7 @@ async fn absence_is_told_from_failure() {
     // A cached, active key goes on signing when the database is away; nothing else does.
     let row = &samples()[0];
     world.keys.sign(&id(row), b"x", now()).await.unwrap();
-    world.pool.close().await;
+    world.database.close().await;
     let later = now() + Duration::from_secs(7200);
     world.keys.sign(&id(row), b"x", later).await.unwrap();
     assert!(matches!(
@@ -485,7 +405,7 @@ async fn last_use_is_noted_at_first_and_then_now_and_again() {
         .create(Algorithm::Ed25519, "docker.io/a/b", "timestamp", now())
         .await
         .unwrap();
-    assert_eq!(last_used(&world.pool, key.id()).await, None);
+    assert_eq!(world.last_used(key.id()).await, None);
     for (seconds, expected) in [
         (0, "2026-11-18 11:06:40+00:00"),
         (3599, "2026-11-18 11:06:40+00:00"),
@@ -494,7 +414,7 @@ async fn last_use_is_noted_at_first_and_then_now_and_again() {
         let now = now() + Duration::from_secs(seconds);
         world.keys.sign(key.id(), b"x", now).await.unwrap();
         assert_eq!(
-            last_used(&world.pool, key.id()).await.as_deref(),
+            world.last_used(key.id()).await.as_deref(),
             Some(expected)
         );
     }
@@ -520,7 +440,7 @@ async fn a_first_signature_that_cannot_be_noted_is_not_returned() {
         .create(Algorithm::Ed25519, "docker.io/a/b", "timestamp", now())
         .await
         .unwrap();
-    world.pool.close().await;
+    world.database.close().await;
     assert!(matches!(
         world.keys.sign(key.id(), b"x", now()).await,
         Err(DatabaseError::Database(_))
