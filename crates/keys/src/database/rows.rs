@@ -248,7 +248,7 @@ impl Rows {
                     let mut connection = pool.acquire().await?;
                     // However this ends, the session does, and the lock with it.
                     connection.close_on_drop();
-                    let name = format!("signet:{:016x}", row.owner.lock());
+                    let name = format!(".private_keys.{:016x}", row.owner.lock());
                     let lock = sqlx::query(mysql::LOCK).bind(name);
                     // Not every cluster has such locks; two pending keys do no harm.
                     let _ = lock.fetch_one(&mut *connection).await;

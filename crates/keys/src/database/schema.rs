@@ -333,7 +333,9 @@ WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
 }
 
 async fn mysql(pool: &MySqlPool, dry_run: bool) -> Result<Vec<Step>, MigrateError> {
-    const LOCK: &str = "SELECT CAST(GET_LOCK('signet:migrate_private_keys', 0) AS SIGNED)";
+    // One for all databases of a server, hence the name of this one in it.
+    const LOCK: &str =
+        "SELECT CAST(GET_LOCK(SHA2(CONCAT(DATABASE(), '.private_keys'), 256), 10) AS SIGNED)";
     let mut connection = pool.acquire().await?;
     // However this ends, the session does, and the lock with it.
     connection.close_on_drop();

@@ -1,60 +1,82 @@
-//! The key database on SQLite: rows that Go wrote, and acceptance cases 28, 29 and 32 to 38 of signer-and-keys.
+//! The key database on every kind of database: rows that Go wrote, and acceptance cases 28, 29 and 31 to 38 of
+//! signer-and-keys.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
 
-use std::collections::HashMap;
+mod migration;
+mod rotation;
+mod world;
+
 use std::num::NonZeroU32;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use secrecy::SecretString;
-use serde::Deserialize;
-use signet_keys::database::{Algorithm, DatabaseError, KeyDatabase, Options, Undecryptable};
+use signet_keys::database::{Algorithm, DatabaseError, KeyDatabase, Undecryptable, migrate};
 use signet_keys::jwe;
-use signet_sql::Database;
+use signet_sql::{PoolLimits, postgres};
+use signet_testkit::peer::{Database as _, PostgreSql};
 use signet_tuf::{KeyId, PublicKey, crypto};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use time::OffsetDateTime;
 
-#[derive(Deserialize)]
-struct Sample {
-    created_at: String,
-    updated_at: String,
-    key_id: String,
-    encryption_alg: String,
-    keywrap_alg: String,
-    algorithm: String,
-    passphrase_alias: String,
-    public_hex: String,
-    private: String,
-    gun: String,
-    role: String,
-    last_used: Option<String>,
-    _expected: Expected,
+use crate::world::{Engine, World, samples};
+
+/// Each of these on each kind of database.
+macro_rules! on_every_engine {
+    ($($path:path as $case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $case() { $path(crate::world::Engine::Sqlite).await; })*
+        }
+        mod postgresql {
+            $(#[tokio::test] async fn $case() { $path(crate::world::Engine::PostgreSql).await; })*
+        }
+        mod mariadb {
+            $(#[tokio::test] async fn $case() { $path(crate::world::Engine::MariaDb).await; })*
+        }
+    };
 }
 
-#[derive(Deserialize)]
-struct Expected {
-    passphrase: String,
-    plaintext_hex: String,
-}
-
-fn samples() -> Vec<Sample> {
-    ["postgres", "mysql"]
-        .into_iter()
-        .flat_map(|name| {
-            let path = format!("tests/data/db/private_keys.{name}.json");
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-            serde_json::from_slice::<Vec<Sample>>(&std::fs::read(path).unwrap()).unwrap()
-        })
-        .collect()
-}
-
-fn id(sample: &Sample) -> KeyId {
-    sample.key_id.parse().unwrap()
-}
+on_every_engine!(
+    crate::case_32_rows_of_go_are_used as case_32_rows_of_go_are_used,
+    crate::case_28_a_pending_key_is_returned_until_it_signs
+        as case_28_a_pending_key_is_returned_until_it_signs,
+    crate::simultaneous_requests_make_one_key as simultaneous_requests_make_one_key,
+    crate::a_pending_key_that_cannot_be_opened_is_passed_over
+        as a_pending_key_that_cannot_be_opened_is_passed_over,
+    crate::case_34_a_missing_passphrase_is_not_a_missing_key
+        as case_34_a_missing_passphrase_is_not_a_missing_key,
+    crate::case_35_a_row_that_lies_about_its_key_is_refused
+        as case_35_a_row_that_lies_about_its_key_is_refused,
+    crate::case_36_the_algorithm_columns_do_not_matter
+        as case_36_the_algorithm_columns_do_not_matter,
+    crate::case_37_names_are_compared_byte_for_byte as case_37_names_are_compared_byte_for_byte,
+    crate::case_38_what_fits_no_column_makes_no_row as case_38_what_fits_no_column_makes_no_row,
+    crate::absence_is_told_from_failure as absence_is_told_from_failure,
+    crate::a_table_that_is_gone_is_noticed as a_table_that_is_gone_is_noticed,
+    crate::last_use_is_noted_at_first_and_then_now_and_again
+        as last_use_is_noted_at_first_and_then_now_and_again,
+    crate::a_first_signature_that_cannot_be_noted_is_not_returned
+        as a_first_signature_that_cannot_be_noted_is_not_returned,
+    crate::a07_the_database_holds_no_plain_key_and_debug_no_secret
+        as a07_the_database_holds_no_plain_key_and_debug_no_secret,
+    crate::a_key_that_another_process_deletes_stops_signing_within_a_minute
+        as a_key_that_another_process_deletes_stops_signing_within_a_minute,
+    crate::nothing_is_deleted_for_an_id_that_is_none as nothing_is_deleted_for_an_id_that_is_none,
+    crate::a_process_knows_which_aliases_it_needs as a_process_knows_which_aliases_it_needs,
+    crate::migration::ends_as_those_of_go_and_does_nothing_twice
+        as ends_as_those_of_go_and_does_nothing_twice,
+    crate::migration::a_dry_run_changes_nothing as a_dry_run_changes_nothing,
+    crate::migration::a_table_of_another_program_is_refused
+        as a_table_of_another_program_is_refused,
+    crate::rotation::every_key_gets_the_new_passphrase as every_key_gets_the_new_passphrase,
+    crate::rotation::a_key_that_cannot_be_opened_stays_and_is_told
+        as a_key_that_cannot_be_opened_stays_and_is_told,
+    crate::rotation::nothing_is_written_in_a_dry_run as nothing_is_written_in_a_dry_run,
+);
 
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_795_000_000).unwrap()
@@ -88,14 +110,13 @@ fn case_32_tokens_of_go_open() {
     }
 }
 
-#[tokio::test]
-async fn case_32_rows_of_go_are_used() {
-    let world = world().await;
+async fn case_32_rows_of_go_are_used(engine: Engine) {
+    let world = World::on(engine).await;
     let samples = samples();
     assert_eq!(samples.len(), 6);
     for row in &samples {
         world.insert(row).await;
-        let info = world.keys.info(&id(row)).await.unwrap().unwrap();
+        let info = world.keys.info(&row.id()).await.unwrap().unwrap();
         let public = HEXLOWER.decode(row.public_hex.as_bytes()).unwrap();
         assert_eq!(info.public.public_bytes(), public);
         assert_eq!(
@@ -103,23 +124,22 @@ async fn case_32_rows_of_go_are_used() {
             (&*row.gun, &*row.role)
         );
         assert_eq!(
-            world.keys.load(&id(row), now()).await.unwrap().as_deref(),
+            world.keys.load(&row.id(), now()).await.unwrap().as_deref(),
             Some(&info)
         );
         // Knowing a key does not make it active, signing does.
-        assert_eq!(world.last_used(&id(row)).await, row.last_used);
-        let sig = world.keys.sign(&id(row), b"message", now()).await.unwrap();
+        assert_eq!(world.last_used(&row.id()).await, row.last_used());
+        let sig = world.keys.sign(&row.id(), b"message", now()).await.unwrap();
         assert!(is_signature(&info.public, &sig.signature, b"message"));
         assert_eq!(
-            world.last_used(&id(row)).await.as_deref(),
-            Some("2026-11-18 11:06:40+00:00")
+            world.last_used(&row.id()).await.as_deref(),
+            Some("2026-11-18 11:06:40")
         );
     }
 }
 
-#[tokio::test]
-async fn case_28_a_pending_key_is_returned_until_it_signs() {
-    let world = world().await;
+async fn case_28_a_pending_key_is_returned_until_it_signs(engine: Engine) {
+    let world = World::on(engine).await;
     for algorithm in [Algorithm::Ecdsa, Algorithm::Ed25519] {
         let create = async || {
             world
@@ -158,18 +178,14 @@ async fn case_28_a_pending_key_is_returned_until_it_signs() {
         assert_ne!(second, first);
         world.keys.sign(first.id(), b"y", now()).await.unwrap();
         // A deleted pending key is not returned.
-        sqlx::query("UPDATE private_keys SET deleted_at = '2026-11-22' WHERE key_id = ?")
-            .bind(second.id().as_str())
-            .execute(&world.pool)
-            .await
-            .unwrap();
+        let sql = "UPDATE private_keys SET deleted_at = '2026-11-22' WHERE key_id =";
+        world.run(&format!("{sql} '{}'", second.id())).await;
         assert_ne!(create().await, second);
     }
 }
 
-#[tokio::test]
-async fn simultaneous_requests_make_one_key() {
-    let world = world().await;
+async fn simultaneous_requests_make_one_key(engine: Engine) {
+    let world = World::on(engine).await;
     // Two instances, as two processes would be.
     let other = world.open().await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -186,9 +202,8 @@ async fn simultaneous_requests_make_one_key() {
     assert_eq!(world.count().await, 1);
 }
 
-#[tokio::test]
-async fn a_pending_key_that_cannot_be_opened_is_passed_over() {
-    let world = world().await;
+async fn a_pending_key_that_cannot_be_opened_is_passed_over(engine: Engine) {
+    let world = World::on(engine).await;
     let pending = samples()
         .into_iter()
         .find(|row| row.last_used.is_none())
@@ -206,19 +221,18 @@ async fn a_pending_key_that_cannot_be_opened_is_passed_over() {
         .unwrap()
         .insert("timestamp_1".into(), "changed".into());
     let made = create().await.unwrap();
-    assert_ne!(*made.id(), id(&pending));
+    assert_ne!(*made.id(), pending.id());
     assert_eq!(create().await.unwrap(), made);
 }
 
-#[tokio::test]
-async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
-    let world = world().await;
+async fn case_34_a_missing_passphrase_is_not_a_missing_key(engine: Engine) {
+    let world = World::on(engine).await;
     let mut row = samples().remove(0);
     row.passphrase_alias = "other".into();
     world.insert(&row).await;
     for result in [
-        world.keys.load(&id(&row), now()).await.map(|_| ()),
-        world.keys.sign(&id(&row), b"x", now()).await.map(|_| ()),
+        world.keys.load(&row.id(), now()).await.map(|_| ()),
+        world.keys.sign(&row.id(), b"x", now()).await.map(|_| ()),
     ] {
         let Err(DatabaseError::Undecryptable {
             id: of,
@@ -228,24 +242,24 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
         else {
             panic!("{result:?}")
         };
-        assert_eq!((of, alias.as_str()), (id(&row), "other"));
+        assert_eq!((of, alias.as_str()), (row.id(), "other"));
         assert!(matches!(source, Undecryptable::MissingPassphrase));
     }
-    assert!(world.keys.info(&id(&row)).await.unwrap().is_some());
+    assert!(world.keys.info(&row.id()).await.unwrap().is_some());
     let set = |passphrase: &str| {
         let mut passphrases = world.passphrases.lock().unwrap();
         passphrases.insert("other".into(), passphrase.into());
     };
     set("wrong");
     assert!(matches!(
-        world.keys.load(&id(&row), now()).await,
+        world.keys.load(&row.id(), now()).await,
         Err(DatabaseError::Undecryptable {
             source: Undecryptable::Token(jwe::OpenError::Wrong),
             ..
         })
     ));
     set("testpassword");
-    world.keys.sign(&id(&row), b"x", now()).await.unwrap();
+    world.keys.sign(&row.id(), b"x", now()).await.unwrap();
     // And no key is made for which there is no passphrase.
     world.passphrases.lock().unwrap().clear();
     let made = world
@@ -256,28 +270,26 @@ async fn case_34_a_missing_passphrase_is_not_a_missing_key() {
     assert_eq!(world.count().await, 1);
 }
 
-#[tokio::test]
-async fn case_35_a_row_that_lies_about_its_key_is_refused() {
+async fn case_35_a_row_that_lies_about_its_key_is_refused(engine: Engine) {
     let samples = samples();
     let (good, other) = (&samples[0], &samples[1]);
     // Private key of another row; public key and ID of another row; public key alone.
     for column in ["private", "public", "key_id"] {
-        let world = world().await;
+        let world = World::on(engine).await;
         world.insert(good).await;
         let id = if column == "key_id" {
-            id(other)
+            other.id()
         } else {
-            id(good)
+            good.id()
         };
-        let query = match column {
-            "private" => {
-                sqlx::query("UPDATE private_keys SET private = ?").bind(other.private.as_bytes())
-            }
-            "public" => sqlx::query("UPDATE private_keys SET public = ?")
-                .bind(HEXLOWER.decode(other.public_hex.as_bytes()).unwrap()),
-            _ => sqlx::query("UPDATE private_keys SET key_id = ?").bind(other.key_id.as_str()),
+        let value = match column {
+            "private" => world.blob(other.private.as_bytes()),
+            "public" => world.blob(&other.public()),
+            _ => format!("'{}'", other.key_id),
         };
-        query.execute(&world.pool).await.unwrap();
+        world
+            .run(&format!("UPDATE private_keys SET {column} = {value}"))
+            .await;
         for result in [
             world.keys.load(&id, now()).await.map(|_| ()),
             world.keys.sign(&id, b"x", now()).await.map(|_| ()),
@@ -287,23 +299,21 @@ async fn case_35_a_row_that_lies_about_its_key_is_refused() {
                 "{column}: {result:?}"
             );
         }
-        assert_eq!(world.last_used(&id).await, good.last_used);
+        assert_eq!(world.last_used(&id).await, good.last_used());
     }
 }
 
-#[tokio::test]
-async fn case_36_the_algorithm_columns_do_not_matter() {
-    let world = world().await;
+async fn case_36_the_algorithm_columns_do_not_matter(engine: Engine) {
+    let world = World::on(engine).await;
     let mut row = samples().remove(0);
     row.encryption_alg = "x".into();
     row.keywrap_alg = String::new();
     world.insert(&row).await;
-    world.keys.sign(&id(&row), b"x", now()).await.unwrap();
+    world.keys.sign(&row.id(), b"x", now()).await.unwrap();
 }
 
-#[tokio::test]
-async fn case_37_names_are_compared_byte_for_byte() {
-    let world = world().await;
+async fn case_37_names_are_compared_byte_for_byte(engine: Engine) {
+    let world = World::on(engine).await;
     let mut seen = Vec::new();
     for gun in [
         "Docker.io/Case/A",
@@ -324,9 +334,8 @@ async fn case_37_names_are_compared_byte_for_byte() {
     }
 }
 
-#[tokio::test]
-async fn case_38_what_fits_no_column_makes_no_row() {
-    let world = world().await;
+async fn case_38_what_fits_no_column_makes_no_row(engine: Engine) {
+    let world = World::on(engine).await;
     let long = "x".repeat(300);
     for (gun, role) in [
         (long.as_str(), "timestamp"),
@@ -346,9 +355,8 @@ async fn case_38_what_fits_no_column_makes_no_row() {
     }
 }
 
-#[tokio::test]
-async fn absence_is_told_from_failure() {
-    let world = world().await;
+async fn absence_is_told_from_failure(engine: Engine) {
+    let world = World::on(engine).await;
     let absent: KeyId = "0".repeat(64).parse().unwrap();
     // An ID that is none finds nothing: Go's signer takes the first key for the empty one.
     world.insert(&samples()[0]).await;
@@ -364,16 +372,16 @@ async fn absence_is_told_from_failure() {
     world.keys.check().await.unwrap();
     // A cached, active key goes on signing when the database is away; nothing else does.
     let row = &samples()[0];
-    world.keys.sign(&id(row), b"x", now()).await.unwrap();
+    world.keys.sign(&row.id(), b"x", now()).await.unwrap();
     world.database.close().await;
     let later = now() + Duration::from_secs(7200);
-    world.keys.sign(&id(row), b"x", later).await.unwrap();
+    world.keys.sign(&row.id(), b"x", later).await.unwrap();
     assert!(matches!(
         world.keys.load(&absent, now()).await,
         Err(DatabaseError::Database(_))
     ));
     assert!(matches!(
-        world.keys.info(&id(row)).await,
+        world.keys.info(&row.id()).await,
         Err(DatabaseError::Database(_))
     ));
     assert!(matches!(
@@ -383,23 +391,18 @@ async fn absence_is_told_from_failure() {
     assert!(world.keys.check().await.is_err());
 }
 
-#[tokio::test]
-async fn a_table_that_is_gone_is_noticed() {
-    let world = world().await;
+async fn a_table_that_is_gone_is_noticed(engine: Engine) {
+    let world = World::on(engine).await;
     world.keys.check().await.unwrap();
-    sqlx::query("DROP TABLE private_keys")
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    world.run("DROP TABLE private_keys").await;
     assert!(matches!(
         world.keys.check().await,
         Err(DatabaseError::Database(_))
     ));
 }
 
-#[tokio::test]
-async fn last_use_is_noted_at_first_and_then_now_and_again() {
-    let world = world().await;
+async fn last_use_is_noted_at_first_and_then_now_and_again(engine: Engine) {
+    let world = World::on(engine).await;
     let key = world
         .keys
         .create(Algorithm::Ed25519, "docker.io/a/b", "timestamp", now())
@@ -407,22 +410,18 @@ async fn last_use_is_noted_at_first_and_then_now_and_again() {
         .unwrap();
     assert_eq!(world.last_used(key.id()).await, None);
     for (seconds, expected) in [
-        (0, "2026-11-18 11:06:40+00:00"),
-        (3599, "2026-11-18 11:06:40+00:00"),
-        (3600, "2026-11-18 12:06:40+00:00"),
+        (0, "2026-11-18 11:06:40"),
+        (3599, "2026-11-18 11:06:40"),
+        (3600, "2026-11-18 12:06:40"),
     ] {
         let now = now() + Duration::from_secs(seconds);
         world.keys.sign(key.id(), b"x", now).await.unwrap();
-        assert_eq!(
-            world.last_used(key.id()).await.as_deref(),
-            Some(expected)
-        );
+        assert_eq!(world.last_used(key.id()).await.as_deref(), Some(expected));
     }
     // A key that was deleted elsewhere is noticed then, and does not sign any more.
-    sqlx::query("UPDATE private_keys SET deleted_at = '2026-11-22'")
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    world
+        .run("UPDATE private_keys SET deleted_at = '2026-11-22'")
+        .await;
     let later = now() + Duration::from_secs(10_000);
     for _ in 0..2 {
         assert!(matches!(
@@ -432,9 +431,8 @@ async fn last_use_is_noted_at_first_and_then_now_and_again() {
     }
 }
 
-#[tokio::test]
-async fn a_first_signature_that_cannot_be_noted_is_not_returned() {
-    let world = world().await;
+async fn a_first_signature_that_cannot_be_noted_is_not_returned(engine: Engine) {
+    let world = World::on(engine).await;
     let key = world
         .keys
         .create(Algorithm::Ed25519, "docker.io/a/b", "timestamp", now())
@@ -447,18 +445,18 @@ async fn a_first_signature_that_cannot_be_noted_is_not_returned() {
     ));
 }
 
-#[tokio::test]
-async fn a07_the_database_holds_no_plain_key_and_debug_no_secret() {
-    let world = world().await;
+async fn a07_the_database_holds_no_plain_key_and_debug_no_secret(engine: Engine) {
+    let world = World::on(engine).await;
     let key = world
         .keys
         .create(Algorithm::Ecdsa, "docker.io/a/b", "timestamp", now())
         .await
         .unwrap();
-    let token: Vec<u8> = sqlx::query_scalar("SELECT private FROM private_keys")
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
+    let expression = match engine {
+        Engine::PostgreSql => "convert_from(private, 'UTF8')",
+        _ => "private",
+    };
+    let token = world.text(expression, "").await.unwrap().into_bytes();
     assert_eq!(token.len(), 365);
     assert_eq!(token.iter().filter(|byte| **byte == b'.').count(), 4);
     let plain = jwe::open(&token, b"testpassword", jwe::MAX_ITERATIONS).unwrap();
@@ -467,4 +465,99 @@ async fn a07_the_database_holds_no_plain_key_and_debug_no_secret() {
     let shown = format!("{:?}", world.keys);
     assert!(shown.starts_with("KeyDatabase { options: Options {"));
     assert!(!shown.contains("testpassword"));
+}
+
+async fn a_key_that_another_process_deletes_stops_signing_within_a_minute(engine: Engine) {
+    let world = World::on(engine).await;
+    let other = world.open().await;
+    let key = other
+        .create(Algorithm::Ecdsa, "docker.io/a/b", "timestamp", now())
+        .await
+        .unwrap();
+    let id = key.id();
+    for keys in [&world.keys, &other] {
+        keys.sign(id, b"x", now()).await.unwrap();
+    }
+    assert!(other.delete(id, now()).await.unwrap());
+    // The one that deleted it knows at once, and a second time is no error.
+    assert!(matches!(
+        other.sign(id, b"x", now()).await,
+        Err(DatabaseError::NotFound(_))
+    ));
+    assert!(!other.delete(id, now()).await.unwrap());
+    let soon = now() + Duration::from_secs(59);
+    world.keys.sign(id, b"x", soon).await.unwrap();
+    let later = now() + Duration::from_secs(60);
+    assert!(matches!(
+        world.keys.sign(id, b"x", later).await,
+        Err(DatabaseError::NotFound(_))
+    ));
+    assert!(world.keys.load(id, later).await.unwrap().is_none());
+    assert!(world.keys.info(id).await.unwrap().is_none());
+    // The row stays, as Go leaves it, and another key is made.
+    assert_eq!(world.count().await, 1);
+    let next = world
+        .keys
+        .create(Algorithm::Ecdsa, "docker.io/a/b", "timestamp", later);
+    assert_ne!(next.await.unwrap(), key);
+}
+
+async fn nothing_is_deleted_for_an_id_that_is_none(engine: Engine) {
+    let world = World::on(engine).await;
+    let row = &samples()[0];
+    world.insert(row).await;
+    let upper = format!("\"{}\"", row.key_id.to_uppercase());
+    for text in ["\"\"", "\"%\"", upper.as_str()] {
+        let id: KeyId = serde_json::from_str(text).unwrap();
+        assert!(!world.keys.delete(&id, now()).await.unwrap(), "{text}");
+    }
+    assert!(world.keys.info(&row.id()).await.unwrap().is_some());
+}
+
+async fn a_process_knows_which_aliases_it_needs(engine: Engine) {
+    let world = World::on(engine).await;
+    let mut rows = samples();
+    rows[0].passphrase_alias = "old".into();
+    for row in &rows {
+        world.insert(row).await;
+    }
+    assert_eq!(world.keys.aliases().await.unwrap(), ["old", "timestamp_1"]);
+    let newest = KeyDatabase::newest(&world.database, "old").await.unwrap();
+    assert_eq!(newest, Some(rows[0].id()));
+    let newest = KeyDatabase::newest(&world.database, "timestamp_1").await;
+    assert_eq!(newest.unwrap(), Some(rows[rows.len() - 1].id()));
+    let (without_tables, _peer) = world::empty(engine).await;
+    let none = KeyDatabase::newest(&without_tables, "old").await.unwrap();
+    assert_eq!(none, None);
+}
+
+// Case 31.
+#[tokio::test]
+async fn a_database_that_was_away_is_used_again() {
+    let mut peer = PostgreSql::start().unwrap();
+    let limits = PoolLimits {
+        acquire: Duration::from_millis(300),
+        ..PoolLimits::default()
+    };
+    let pool = postgres::connect(&peer.url(), limits).await.unwrap();
+    let database = signet_sql::Database::Postgres(pool);
+    migrate(&database, false).await.unwrap();
+    let passphrases = world::Passphrases::default();
+    let known = ("timestamp_1".to_owned(), "testpassword".to_owned());
+    passphrases.lock().unwrap().extend([known]);
+    let keys = world::open(&database, &passphrases).await;
+    let create = || keys.create(Algorithm::Ecdsa, "a", "timestamp", now());
+    let key = create().await.unwrap();
+    keys.sign(key.id(), b"x", now()).await.unwrap();
+    peer.kill().unwrap();
+    let unavailable = |error: DatabaseError| error.is_unavailable();
+    assert!(create().await.is_err_and(unavailable));
+    assert!(keys.info(key.id()).await.is_err_and(unavailable));
+    assert!(keys.delete(key.id(), now()).await.is_err_and(unavailable));
+    assert!(keys.check().await.is_err_and(unavailable));
+    peer.restart().unwrap();
+    // The failed deletion evicted it; it is there all the same.
+    keys.sign(key.id(), b"x", now()).await.unwrap();
+    keys.check().await.unwrap();
+    assert_ne!(create().await.unwrap(), key);
 }

@@ -43,6 +43,7 @@ UPDATE private_keys SET private = ?, passphrase_alias = ?, updated_at = ?
 WHERE id = ? AND private = ? AND deleted_at IS NULL",
 };
 
-/// Held by the session, which ends with the work: two processes cannot both see that there is no pending key. Where the
+/// One for all databases of a server, hence the name of ours in it. Held by the session, which ends with the work: two processes cannot both see that there is no pending key. Where the
 /// server has no such locks, or another holds it for too long, two keys may be made, of which the lower ID is used.
-pub(in super::super) const LOCK: &str = "SELECT CAST(GET_LOCK(?, 5) AS SIGNED)";
+pub(in super::super) const LOCK: &str =
+    "SELECT CAST(GET_LOCK(SHA2(CONCAT(DATABASE(), ?), 256), 5) AS SIGNED)";
