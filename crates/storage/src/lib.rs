@@ -11,11 +11,13 @@ use bytes::Bytes;
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
 
+mod attempt;
 mod dump;
 mod file;
 mod import;
 mod memory;
 mod mysql;
+mod postgres;
 mod reader;
 mod sql_time;
 mod sqlite;
@@ -25,6 +27,7 @@ pub use file::open_plain;
 pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
 pub use mysql::MySqlStore;
+pub use postgres::PostgresStore;
 pub use reader::{DatabaseReader, Engine, ReadError, StoredRow};
 pub use sqlite::{OpenError, SqliteStore};
 

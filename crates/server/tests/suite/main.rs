@@ -21,6 +21,8 @@ mod museum;
 #[cfg(test)]
 mod mysql;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod publisher;
 #[cfg(test)]
 mod reads;

@@ -37,6 +37,34 @@ hostssl all certified 127.0.0.1/32 trust clientcert=verify-ca
 host all notary 127.0.0.1/32 scram-sha-256
 ";
 
+/// The tables that Go's migrations make, 0001_initial and 0002_changefeed.
+const GO_TABLES: &str = "
+CREATE TABLE tuf_files (
+  id serial PRIMARY KEY,
+  created_at timestamp NULL DEFAULT NULL,
+  updated_at timestamp NULL DEFAULT NULL,
+  deleted_at timestamp NULL DEFAULT NULL,
+  gun varchar(255) NOT NULL,
+  role varchar(255) NOT NULL,
+  version integer NOT NULL,
+  data bytea NOT NULL,
+  sha256 char(64) DEFAULT NULL,
+  UNIQUE (gun, role, version)
+);
+CREATE INDEX tuf_files_sha256_idx ON tuf_files (sha256);
+CREATE TABLE change_category (category varchar(20) PRIMARY KEY);
+INSERT INTO change_category VALUES ('update'), ('deletion');
+CREATE TABLE changefeed (
+  id serial PRIMARY KEY,
+  created_at timestamp DEFAULT CURRENT_TIMESTAMP,
+  gun varchar(255) NOT NULL,
+  version integer NOT NULL,
+  sha256 char(64) DEFAULT NULL,
+  category varchar(20) NOT NULL DEFAULT 'update' REFERENCES change_category
+);
+CREATE INDEX idx_changefeed_gun ON changefeed (gun);
+";
+
 /// A database in a PostgreSQL of its own or of this process.
 #[derive(Debug)]
 pub struct PostgreSql {
@@ -171,6 +199,14 @@ impl PostgreSql {
     /// When one fails; none had an effect then.
     pub fn query(&self, sql: &str) -> anyhow::Result<String> {
         self.place.query(&self.name, OWNER, sql)
+    }
+
+    /// Makes the tables of a trust server as Go's migrations leave them.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn make_tables(&self) -> anyhow::Result<()> {
+        self.query(GO_TABLES).map(drop)
     }
 
     /// Loads a dump.
