@@ -75,6 +75,14 @@ impl Source {
     }
 }
 
+/// Lets statements on this connection take as long as they need, for work on whole tables.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unlimited(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    limit_statements(connection, Duration::ZERO).await
+}
+
 /// Bounds what follows on this connection: in MariaDB every statement, in MySQL those that read.
 async fn limit_statements(
     connection: &mut MySqlConnection,

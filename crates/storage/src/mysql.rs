@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod importer;
+mod migrate;
 mod rows;
 mod server;
 mod writer;
