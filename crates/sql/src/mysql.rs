@@ -16,7 +16,7 @@ mod source;
 pub use source::Source;
 
 /// How long a statement waits for a row that another transaction holds.
-const LOCK_WAIT_SECONDS: u32 = 5;
+const LOCK_WAIT_SECONDS: u32 = 3;
 /// How long a statement may take, when the data source does not say.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(60);
 /// A connection that was idle for longer is tried before it is used.

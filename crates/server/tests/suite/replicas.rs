@@ -8,10 +8,12 @@ use http::StatusCode;
 use signet_server::store::MetadataStore;
 use signet_server::trust::MemoryTrust;
 use signet_server::{Limits, Settings};
+use signet_testkit::peer::MariaDb;
 use signet_tuf::crypto::sha256;
 use time::Duration;
 
 use crate::fixture::{Answer, NOW, Server};
+use crate::mysql::{self, go_database};
 use crate::publisher::{Key, Publisher, delegate, seal, targets_signed};
 use crate::shared::SharedMemory;
 
@@ -27,6 +29,8 @@ const CURRENT: [&str; 4] = [
 struct Pair {
     one: Arc<Server>,
     other: Arc<Server>,
+    /// Goes with the pair.
+    _database: Option<MariaDb>,
 }
 
 impl Pair {
@@ -44,6 +48,7 @@ impl Pair {
         Self {
             one: server(one),
             other: server(other),
+            _database: None,
         }
     }
 
@@ -78,14 +83,18 @@ async fn pairs() -> Vec<Pair> {
     pairs_with(Settings::default()).await
 }
 
-#[expect(
-    clippy::unused_async,
-    reason = "databases are connected to asynchronously"
-)]
 async fn pairs_with(settings: Settings) -> Vec<Pair> {
     let memory = SharedMemory::default();
     let other = memory.another();
-    vec![Pair::of(Arc::new(memory), Arc::new(other), &settings)]
+    let database = go_database();
+    let one = mysql::open(&database.limited_url()).await;
+    let another = mysql::open(&database.limited_url()).await;
+    let mut on_mysql = Pair::of(Arc::new(one), Arc::new(another), &settings);
+    on_mysql._database = Some(database);
+    vec![
+        Pair::of(Arc::new(memory), Arc::new(other), &settings),
+        on_mysql,
+    ]
 }
 
 fn hex(bytes: &[u8]) -> String {

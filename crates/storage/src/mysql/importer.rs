@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 
 use super::rows::{damaged, parse_sha256};
-use super::writer::{Fault, Next, finish, insert_change, limited};
+use super::writer::{Fault, Next, Tries, finish, insert_change, limited};
 use super::{MySqlStore, bind_gun, bounded, of_gun};
 use crate::import::{Existing, decide};
 use crate::{Import, Imported, ImportedDocument, Sha256, StoreError, sql_time};
@@ -23,14 +23,13 @@ impl MySqlStore {
         import.check_versions()?;
         self.check_sizes(import.documents.iter().map(|new| &new.document))?;
         self.check_characters(import.gun)?;
-        let mut tries = 0;
+        let mut tries = Tries::new();
         loop {
-            tries += 1;
             let fault = match self.try_take_over(import).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(fault) => fault,
             };
-            match fault.next(tries).await {
+            match tries.after(fault).await {
                 // What was done after all is there already.
                 Next::Again | Next::Look => {}
                 Next::Refuse(StoreError::Conflict) => {

@@ -75,12 +75,11 @@ const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \
 /// What there is.
 #[derive(Debug, Default)]
 struct Found {
+    tables: Vec<String>,
     /// The columns of `tuf_files`; none when there is no table.
     columns: Vec<String>,
     lacks_checksums: bool,
     has_categories: bool,
-    has_changefeed: bool,
-    has_timestamp_keys: bool,
     versions: Versions,
 }
 
@@ -148,13 +147,11 @@ impl Found {
             "SELECT CAST(TABLE_NAME AS BINARY) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()",
         )
         .await?;
-        let has = |name: &str| tables.iter().any(|table| table == name);
         let mut found = Self {
-            has_changefeed: has("changefeed"),
-            has_timestamp_keys: has("timestamp_keys"),
+            tables,
             ..Self::default()
         };
-        if has("tuf_files") {
+        if found.has_table("tuf_files") {
             found.columns = texts(
                 connection,
                 "SELECT CAST(COLUMN_NAME AS BINARY) FROM information_schema.COLUMNS \
@@ -169,15 +166,19 @@ impl Found {
                 .await?
                 .is_some();
         }
-        if has("change_category") {
+        if found.has_table("change_category") {
             let rows = "SELECT CAST(category AS BINARY) FROM change_category \
                 WHERE category IN ('update', 'deletion')";
             found.has_categories = texts(connection, rows).await?.len() == 2;
         }
-        if has("schema_migrations") {
+        if found.has_table("schema_migrations") {
             found.versions = Versions::look(connection).await?;
         }
         Ok(found)
+    }
+
+    fn has_table(&self, name: &str) -> bool {
+        self.tables.iter().any(|table| table == name)
     }
 
     fn has_checksums(&self) -> bool {
@@ -214,13 +215,13 @@ impl Found {
                 steps.push(Step::FillChecksums);
             }
         }
-        if self.has_timestamp_keys {
+        if self.has_table("timestamp_keys") {
             steps.push(Step::DropTable("timestamp_keys"));
         }
         if !self.has_categories {
             steps.push(Step::CreateTable("change_category"));
         }
-        if !self.has_changefeed {
+        if !self.has_table("changefeed") {
             steps.push(Step::CreateTable("changefeed"));
         }
         let is_noted = match self.versions {

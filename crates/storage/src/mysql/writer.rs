@@ -4,7 +4,7 @@
 //! another server stored meanwhile is missed; what two servers store at the same moment in a repository without a timestamp collides in
 //! the unique key.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use signet_sql::Failure;
@@ -20,6 +20,8 @@ use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreErr
 
 /// How often a transaction is tried that others stand in the way of, or whose connection breaks.
 const TRIES: u32 = 6;
+/// After how long nothing is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The first pause between two tries; each is twice as long as the one before it.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Most rows in one statement.
@@ -87,25 +89,39 @@ pub(super) enum Next {
     Refuse(StoreError),
 }
 
-impl Fault {
-    /// What to do after the try number `tries`, which was not done.
-    pub(super) async fn next(self, tries: u32) -> Next {
-        let (error, looks) = match self {
-            Self::Refused(error) => return Next::Refuse(error),
-            Self::Failed(error) => (error, false),
-            Self::Unknown(error) => (error, true),
+/// The tries of one transaction.
+pub(super) struct Tries {
+    count: u32,
+    started: Instant,
+}
+
+impl Tries {
+    pub(super) fn new() -> Self {
+        Self {
+            count: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// What to do after a try that was not done.
+    pub(super) async fn after(&mut self, fault: Fault) -> Next {
+        let (error, looks) = match fault {
+            Fault::Refused(error) => return Next::Refuse(error),
+            Fault::Failed(error) => (error, false),
+            Fault::Unknown(error) => (error, true),
         };
-        let may_repeat = tries < TRIES;
+        self.count += 1;
+        let may_repeat = self.count < TRIES && self.started.elapsed() < PATIENCE;
         match Failure::of(&error) {
             Failure::Taken => Next::Refuse(StoreError::Conflict),
             Failure::Contended if !may_repeat => Next::Refuse(StoreError::Conflict),
             Failure::Contended => {
-                tokio::time::sleep(pause(tries)).await;
+                tokio::time::sleep(pause(self.count)).await;
                 Next::Again
             }
             Failure::Unreachable if looks && may_repeat => Next::Look,
             Failure::Unreachable if may_repeat && server::is_broken(&error) => {
-                tokio::time::sleep(pause(tries)).await;
+                tokio::time::sleep(pause(self.count)).await;
                 Next::Again
             }
             _ => Next::Refuse(StoreError::Database(error)),
@@ -131,13 +147,12 @@ impl MySqlStore {
         }
         self.check_sizes(commit.all())?;
         self.check_characters(commit.gun)?;
-        let mut tries = 0;
+        let mut tries = Tries::new();
         loop {
-            tries += 1;
             let Err(fault) = self.try_store(commit).await else {
                 return Ok(());
             };
-            match fault.next(tries).await {
+            match tries.after(fault).await {
                 Next::Again => {}
                 Next::Look => {
                     if self.is_stored(commit.gun, commit.timestamp).await? {
@@ -176,14 +191,13 @@ impl MySqlStore {
         if !self.server.can_hold(gun) {
             return Ok(false);
         }
-        let mut tries = 0;
+        let mut tries = Tries::new();
         loop {
-            tries += 1;
             let fault = match self.try_remove(gun, now).await {
                 Ok(existed) => return Ok(existed),
                 Err(fault) => fault,
             };
-            match fault.next(tries).await {
+            match tries.after(fault).await {
                 Next::Again => {}
                 Next::Look => {
                     let mut arguments = MySqlArguments::default();
@@ -232,16 +246,15 @@ impl MySqlStore {
         if !self.server.can_hold(gun) {
             return Ok(0);
         }
-        let mut tries = 0;
+        let mut tries = Tries::new();
         loop {
-            tries += 1;
             let mut arguments = named(gun, role)?;
             bind(&mut arguments, below)?;
             let work = sqlx::query_with(PRUNE, arguments).execute(&self.pool);
             match bounded(work).await {
                 Ok(done) => return Ok(done.rows_affected()),
                 Err(error) => {
-                    if let Next::Refuse(error) = Fault::Failed(error).next(tries).await {
+                    if let Next::Refuse(error) = tries.after(Fault::Failed(error)).await {
                         return Err(error);
                     }
                 }

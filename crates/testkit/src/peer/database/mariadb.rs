@@ -291,6 +291,8 @@ impl Server {
                 "--skip-test-db",
             ])
             .args(as_user())
+            // Several make temporary tables of the same name at a time.
+            .env("TMPDIR", path)
             .arg(option("datadir", &path.join("data")));
         process::run(&mut install, "", COMMAND_LIMIT)?.success()?;
         let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
@@ -379,6 +381,7 @@ fn command(folder: &Path, address: SocketAddr, options: &[String]) -> anyhow::Re
     command
         .arg("--no-defaults")
         .args(as_user())
+        .arg(option("tmpdir", folder))
         .arg(option("datadir", &folder.join("data")))
         .arg(option("socket", &folder.join("socket")))
         .arg(option("pid-file", &folder.join("pid")))
