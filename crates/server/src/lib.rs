@@ -11,6 +11,7 @@
 //! * [`audit`] records who changed what.
 //! * `import` takes over repositories from archives.
 //! * `renewal` signs timestamps and snapshots again before they expire.
+//! * [`survey`] looks through all repositories from time to time.
 //! * [`archives`] serves what was captured of other servers, and nothing else: it has neither store nor keys.
 //! * `current` decides which documents are current and keeps them in memory, so that reading parses nothing.
 
@@ -21,6 +22,7 @@ pub mod htpasswd;
 pub mod http;
 pub mod settings;
 pub use signet_storage as store;
+pub mod survey;
 pub mod token;
 pub mod trust;
 

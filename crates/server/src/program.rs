@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod config;
 mod failure;
+mod figures;
 mod flags;
 mod front;
 mod htpasswd;
@@ -17,6 +18,7 @@ mod quickstart;
 mod run;
 mod signals;
 mod stores;
+mod survey;
 
 pub(crate) use flags::{Command, EXAMPLES, FLAG_LIST, Flags};
 pub(crate) use password::hash_password;

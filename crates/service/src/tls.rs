@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
@@ -47,6 +48,24 @@ pub struct Files {
 pub struct Tls {
     files: Files,
     current: RwLock<Arc<ServerConfig>>,
+    /// What the files were like when they were last read, or looked at in vain.
+    seen: Mutex<Stamps>,
+}
+
+/// What tells one state of the files from another, whatever names and links lead to them.
+type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
+
+fn stamps(files: &Files) -> Stamps {
+    let of = |path: &PathBuf| {
+        let it = std::fs::metadata(path).ok()?;
+        Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
+    };
+    let paths = [
+        Some(&files.certificate),
+        Some(&files.key),
+        files.client_ca.as_ref(),
+    ];
+    paths.into_iter().flatten().map(of).collect()
 }
 
 impl fmt::Debug for Tls {
@@ -63,8 +82,34 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] when one cannot be read or used; there is no falling back to less.
     pub fn load(files: Files) -> Result<Self, TlsError> {
+        let seen = Mutex::new(stamps(&files));
         let current = RwLock::new(Arc::new(server_config(&files)?));
-        Ok(Self { files, current })
+        Ok(Self {
+            files,
+            current,
+            seen,
+        })
+    }
+
+    /// Whether the files are others than when this was last asked, or than those that were read at first.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        let now = stamps(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *seen != now;
+        *seen = now;
+        changed
+    }
+
+    /// When the certificate in the file ends, as Unix time.
+    #[must_use]
+    pub fn not_after(&self) -> Option<u64> {
+        let text = std::fs::read(&self.files.certificate).ok()?;
+        let blocks = pem::parse_many(text).ok()?;
+        let first = blocks.iter().find(|block| block.tag() == "CERTIFICATE")?;
+        let certificate = Certificate::from_der(first.contents()).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        Some(validity.not_after.to_unix_duration().as_secs())
     }
 
     /// Reads the files again, for connections that begin after it.

@@ -146,6 +146,11 @@ impl View {
         self.snapshot_floor
     }
 
+    /// When the validity of timestamp or snapshot ends, whichever is first.
+    pub(crate) const fn expires(&self) -> Option<OffsetDateTime> {
+        self.expires
+    }
+
     /// When the newest timestamp's validity ends.
     pub(crate) const fn timestamp_expires(&self) -> Option<OffsetDateTime> {
         self.timestamp_expires

@@ -359,7 +359,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
 
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest duration that is taken, in seconds: timers overflow with more.
-const YEAR: u64 = 31_536_000;
+pub(super) const YEAR: u64 = 31_536_000;
 const MOST_CONNECTIONS: usize = 1_000_000;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use signet_server::http::{Response, Route};
@@ -20,6 +20,7 @@ use signet_service::telemetry;
 use super::access::{self, Described};
 use super::archives;
 use super::metrics::{self, Measured, Metrics};
+use super::survey::LastSurvey;
 
 /// What is served.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    fn settings(&self) -> &Settings {
+    pub(super) fn settings(&self) -> &Settings {
         match self {
             Self::Repositories(app) => app.settings(),
             Self::Archives(archives) => archives.settings(),
@@ -52,15 +53,38 @@ pub(crate) struct Front {
     service: Service,
     metrics: Arc<Metrics>,
     health: Health,
+    survey: LastSurvey,
 }
 
 impl Front {
-    pub(crate) const fn new(service: Service, metrics: Arc<Metrics>, health: Health) -> Self {
+    pub(crate) const fn new(
+        service: Service,
+        metrics: Arc<Metrics>,
+        health: Health,
+        survey: LastSurvey,
+    ) -> Self {
         Self {
             service,
             metrics,
             health,
+            survey,
         }
+    }
+
+    /// Whether requests can be answered well, with what is known of the repositories.
+    fn ready(&self) -> Response {
+        let failures = self.health.failures();
+        let (status, word) = if failures.is_empty() {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "failing")
+        };
+        let report = serde_json::json!({
+            "status": word,
+            "failing": failures,
+            "metadata": self.survey.report(),
+        });
+        json(status, report.to_string())
     }
 
     async fn answer(
@@ -113,6 +137,13 @@ impl Front {
             Service::Archives(archives) if self.health.failures().is_empty() => {
                 json(StatusCode::OK, archives::report(archives).to_string())
             }
+            // Scripts compare with `{}`: there is more only when somebody should look.
+            Service::Repositories(_)
+                if self.health.failures().is_empty() && self.survey.is_alarming() =>
+            {
+                let report = serde_json::json!({ "metadata": self.survey.report() });
+                json(StatusCode::OK, report.to_string())
+            }
             _ => health(&self.health),
         }
     }
@@ -136,6 +167,13 @@ impl Handler for Front {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        if request.method() == Method::GET {
+            match request.uri().path() {
+                "/livez" => return json(StatusCode::OK, "{}"),
+                "/readyz" => return self.ready(),
+                _ => {}
+            }
+        }
         let route = Route::of(request.method(), request.uri());
         match route {
             Route::Health => self.health(),

@@ -25,6 +25,7 @@ use super::audit;
 use super::auth;
 use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX};
 use super::failure::Failure;
+use super::figures::Figures;
 use super::flags::Flags;
 use super::front::{DebugFront, Front, Service};
 use super::htpasswd;
@@ -32,6 +33,7 @@ use super::metrics::Metrics;
 use super::quickstart::{self, DataFolder, Offer, QuickstartError};
 use super::signals;
 use super::stores::Stores;
+use super::survey::{self, LastSurvey};
 
 /// What is served.
 enum Source {
@@ -121,6 +123,8 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     }
 
     let metrics = Arc::new(Metrics::new(Instant::now())?);
+    let surveyed = LastSurvey::default();
+    let survey_period = survey::period(&configuration)?;
     let service = match &source {
         Source::Stores(stores) => {
             stores.watch(&health, &mut tasks);
@@ -132,7 +136,9 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
                 limits: bounds.requests.clone(),
                 ..Settings::default()
             };
-            Service::Repositories(stores.serve(settings, Arc::clone(&clock)))
+            let app = stores.serve(settings, Arc::clone(&clock));
+            survey::watch(&app, survey_period, &surveyed, &mut tasks);
+            Service::Repositories(app)
         }
         Source::Archives(archives) => {
             metrics.add(Box::new(Gauges::new(archives, Arc::clone(&clock))?))?;
@@ -141,6 +147,8 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             Service::Archives(Arc::clone(archives))
         }
     };
+    let figures = Figures::new(service.settings().clone(), tls.clone(), surveyed.clone())?;
+    metrics.add(Box::new(figures))?;
     signals::level_signals(log.clone(), &mut tasks)?;
     let has_own = own_certificate
         .as_ref()
@@ -171,7 +179,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             listeners,
             tls,
             bounds.connections.clone(),
-            Front::new(service, metrics, health),
+            Front::new(service, metrics, health, surveyed),
             shutdown,
         )
     })

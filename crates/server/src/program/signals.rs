@@ -31,7 +31,7 @@ pub(super) fn level_signals(log: Telemetry, tasks: &mut JoinSet<()>) -> Result<(
     Ok(())
 }
 
-/// SIGHUP reads the certificates again; those that the server made itself are renewed in time.
+/// SIGHUP reads the certificates again, and so does a change of their files; those that the server made itself are renewed in time.
 pub(super) fn certificate_signals(
     tls: Option<Arc<Tls>>,
     own: Option<Arc<DataFolder>>,
@@ -47,6 +47,11 @@ pub(super) fn certificate_signals(
             let asked = tokio::select! {
                 _ = hang_up.recv() => true,
                 _ = daily.tick() => false,
+                // Files change under the server where secrets are mounted, and nobody sends a signal.
+                () = tokio::time::sleep(LOOK) => match &tls {
+                    Some(tls) if tls.has_changed() => true,
+                    _ => continue,
+                },
             };
             let renewed = match own
                 .as_ref()
@@ -72,4 +77,6 @@ pub(super) fn certificate_signals(
     Ok(())
 }
 
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
 const RENEWAL_CHECK: Duration = Duration::from_secs(12 * 60 * 60);

@@ -231,3 +231,39 @@ fn a_missing_table_shows_in_the_health_and_its_return_too() {
         server.get("/_notary_server/health") == (200, "{}".to_owned())
     });
 }
+
+#[test]
+fn series_of_this_server_are_there() {
+    let folder = Folder::new();
+    let server = Server::start(folder.configured(MEMORY));
+    let (_, text) = server.get("/metrics");
+    for line in [
+        "# TYPE notary_server_renewals_total counter",
+        "notary_server_renewals_total 0",
+        "notary_server_renewal_failures_total 0",
+        "notary_server_update_conflicts_total 0",
+        "notary_server_audit_failures_total 0",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+    assert!(text.contains("notary_server_build_info{"), "{text}");
+}
+
+#[test]
+fn probes_tell_life_from_readiness() {
+    let folder = Folder::new();
+    let mut command = folder.configured(MEMORY);
+    command.env("NOTARY_SERVER_LIMITS_SURVEY_PERIOD", "1");
+    let server = Server::start(command);
+    assert_eq!(server.get("/livez"), (200, "{}".to_owned()));
+    assert_eq!(server.get("/readyz").0, 200);
+    wait_for("the survey", || {
+        server.get("/readyz").1.contains(r#""repositories":0"#)
+    });
+    assert_eq!(server.get("/_notary_server/health"), (200, "{}".to_owned()));
+    let (_, text) = server.get("/metrics");
+    assert!(
+        text.contains("notary_server_repositories{state=\"all\"} 0"),
+        "{text}"
+    );
+}

@@ -142,3 +142,44 @@ fn certificates_are_read_again_on_sighup() {
     });
     assert!(ask(&folder, &server, "-CAfile old.pem -verify_return_error").is_none());
 }
+
+/// As Kubernetes does it with mounted secrets: all names are links through one link, which is replaced.
+#[test]
+fn certificates_are_read_again_when_a_link_to_them_is_replaced() {
+    use std::os::unix::fs::symlink;
+
+    let folder = Folder::new();
+    let version = |name: &str| {
+        folder.openssl(RSA);
+        std::fs::create_dir(folder.path(name)).unwrap();
+        for file in ["c.pem", "k.pem"] {
+            std::fs::rename(folder.path(file), folder.path(name).join(file)).unwrap();
+        }
+        symlink(name, folder.path("next")).unwrap();
+        std::fs::rename(folder.path("next"), folder.path("data")).unwrap();
+    };
+    version("one");
+    for file in ["c.pem", "k.pem"] {
+        symlink(format!("data/{file}"), folder.path(&format!("link-{file}"))).unwrap();
+    }
+    let names = r#""server":{"http_addr":"127.0.0.1:0","tls_cert_file":"link-c.pem","tls_key_file":"link-k.pem","client_ca_file":"link-c.pem"},
+        "trust_service":{"type":"local"},"storage":{"backend":"memory"}"#;
+    let server = Server::start(folder.configured(names));
+    let with = |name: &str| {
+        ask(
+            &folder,
+            &server,
+            &format!(
+                "-CAfile {name}/c.pem -verify_return_error -cert {name}/c.pem -key {name}/k.pem"
+            ),
+        )
+    };
+    assert!(with("one").is_some());
+    // In the same folder as the first was made, so the link stands aside for a moment.
+    std::fs::rename(folder.path("data"), folder.path("old")).unwrap();
+    version("two");
+    server.await_log("read the certificates again");
+    wait_for("the new certificate", || with("two").is_some());
+    // Who may connect has changed with it.
+    assert!(with("one").is_none());
+}

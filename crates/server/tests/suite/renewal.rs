@@ -151,3 +151,40 @@ async fn an_expired_root_stops_renewal() {
         assert_eq!(timestamp["version"], json!(1));
     }
 }
+
+#[tokio::test]
+async fn a_survey_renews_what_nobody_reads_and_tells_what_it_cannot() {
+    for mut server in servers().await {
+        Publisher::published(&server, GUN).await;
+        let pause = std::time::Duration::ZERO;
+        let survey = server.app.survey(pause).await.unwrap();
+        assert_eq!(
+            (survey.repositories, survey.expired, survey.overdue),
+            (1, 0, 0)
+        );
+        assert_eq!(server.feed(GUN).await.len(), 1, "nothing was due");
+        // Half a day before the end.
+        server.set_time(NOW + Duration::days(13) + Duration::hours(12));
+        server.restart();
+        let survey = server.app.survey(pause).await.unwrap();
+        assert_eq!(
+            (survey.repositories, survey.expired, survey.overdue),
+            (1, 0, 0)
+        );
+        assert_eq!(server.feed(GUN).await.len(), 2);
+        server.app.survey(pause).await.unwrap();
+        assert_eq!(server.feed(GUN).await.len(), 2, "once is enough");
+    }
+    // A server that does not hold the keys.
+    let mut server = Server::new(Backend::Memory).await;
+    Publisher::published(&server, GUN).await;
+    server.trust = Arc::new(MemoryTrust::new());
+    server.restart();
+    let pause = std::time::Duration::ZERO;
+    server.set_time(NOW + Duration::days(13) + Duration::hours(18));
+    let survey = server.app.survey(pause).await.unwrap();
+    assert_eq!((survey.expired, survey.overdue), (0, 1));
+    server.set_time(NOW + Duration::days(15));
+    let survey = server.app.survey(pause).await.unwrap();
+    assert_eq!((survey.expired, survey.overdue), (1, 1));
+}
