@@ -15,6 +15,7 @@ use time::{Duration, OffsetDateTime};
 use crate::conformance::conforms;
 use crate::fixture::NOW;
 
+mod connection;
 mod dump;
 mod failures;
 mod migration;

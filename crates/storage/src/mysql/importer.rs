@@ -6,7 +6,7 @@ use sqlx::mysql::{MySqlArguments, MySqlRow};
 
 use super::rows::{damaged, parse_sha256};
 use super::writer::{Fault, Next, Tries, finish, insert_change, limited};
-use super::{MySqlStore, bind_gun, bounded, of_gun};
+use super::{MySqlStore, bind_gun, of_gun};
 use crate::import::{Existing, decide};
 use crate::{Import, Imported, ImportedDocument, Sha256, StoreError, sql_time};
 
@@ -42,7 +42,7 @@ impl MySqlStore {
     }
 
     async fn try_take_over(&self, import: &Import<'_>) -> Result<Imported, Fault> {
-        let mut transaction = bounded(self.pool.begin_with(self.server.begin)).await?;
+        let mut transaction = self.begin(self.server.begin).await?;
         let work = async {
             self.lock(&mut transaction, import.gun, true).await?;
             self.lock(&mut transaction, import.gun, false).await?;

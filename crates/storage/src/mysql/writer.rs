@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use signet_sql::Failure;
 use signet_tuf::{Gun, RoleName, Version};
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, MySql, Row as _, SqlSafeStr as _, Transaction};
 use time::OffsetDateTime;
 
 use super::rows::read_revision;
@@ -167,8 +167,22 @@ impl MySqlStore {
         }
     }
 
+    /// Begins a transaction. Where the connection broke while nobody used it, on another one.
+    pub(super) async fn begin(
+        &self,
+        statement: &'static str,
+    ) -> Result<Transaction<'static, MySql>, sqlx::Error> {
+        let mut left = self.pool.options().get_max_connections();
+        loop {
+            match bounded(self.pool.begin_with(statement)).await {
+                Err(error) if left > 0 && server::is_broken(&error) => left -= 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
     async fn try_store(&self, commit: &Commit<'_>) -> Result<(), Fault> {
-        let mut transaction = bounded(self.pool.begin_with(self.server.begin)).await?;
+        let mut transaction = self.begin(self.server.begin).await?;
         let work = async {
             self.lock(&mut transaction, commit.gun, commit.base.is_some())
                 .await?;
@@ -212,7 +226,7 @@ impl MySqlStore {
     }
 
     async fn try_remove(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, Fault> {
-        let mut transaction = bounded(self.pool.begin_with(BEGIN_REPEATABLE)).await?;
+        let mut transaction = self.begin(BEGIN_REPEATABLE).await?;
         let work = async {
             let mut arguments = MySqlArguments::default();
             bind(&mut arguments, gun.as_str())?;
@@ -495,9 +509,7 @@ pub(super) async fn limited<T>(
 }
 
 /// Commits.
-pub(super) async fn finish(
-    transaction: sqlx::Transaction<'static, sqlx::MySql>,
-) -> Result<(), Fault> {
+pub(super) async fn finish(transaction: Transaction<'static, MySql>) -> Result<(), Fault> {
     bounded(transaction.commit()).await.map_err(|error| {
         if Failure::of(&error) == Failure::Unreachable {
             Fault::Unknown(error)

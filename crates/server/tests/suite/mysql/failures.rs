@@ -203,8 +203,8 @@ async fn a_database_that_was_restarted_is_read_at_once_on_all_connections() {
     assert!((2..=16).contains(&count), "{count}");
     database.kill().unwrap();
     database.restart().unwrap();
-    read_by_many().await;
     publish(&store, "a", 2).await.unwrap();
+    read_by_many().await;
     // An administrator ends all connections.
     let kill = "SELECT GROUP_CONCAT('KILL ', ID SEPARATOR ';') FROM information_schema.PROCESSLIST WHERE USER = 'server'";
     let kill = database.query(kill).unwrap();
