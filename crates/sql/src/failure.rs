@@ -1,5 +1,7 @@
 //! What a failed statement means for who ran it.
 
+use sqlx::Error;
+
 use crate::mysql;
 
 /// What a failed statement means for who ran it.
@@ -18,31 +20,48 @@ pub enum Failure {
 impl Failure {
     /// What this error means.
     #[must_use]
-    pub fn of(error: &sqlx::Error) -> Self {
-        use sqlx::Error as E;
+    pub fn of(error: &Error) -> Self {
         match error {
-            E::Database(error) if error.is_unique_violation() => Self::Taken,
-            E::Database(error) if mysql::is_contended(&**error) => Self::Contended,
-            // SQLSTATE: 40001 serialisation failure (also MySQL's deadlock), 40P01 PostgreSQL's deadlock, 55P03 lock not available.
-            E::Database(error) => match error.code().as_deref() {
-                Some("40001" | "40P01" | "55P03") => Self::Contended,
-                // 57P01 to 57P03: PostgreSQL is ending or beginning; class 08: connection; class 53: out of connections or memory.
-                Some(code)
-                    if code.starts_with("57P0")
-                        || code.starts_with("08")
-                        || code.starts_with("53") =>
-                {
-                    Self::Unreachable
-                }
-                _ => Self::Other,
-            },
-            E::Io(_)
-            | E::Tls(_)
-            | E::PoolTimedOut
-            | E::PoolClosed
-            | E::WorkerCrashed
-            | E::Protocol(_) => Self::Unreachable,
+            Error::Database(error) if error.is_unique_violation() => Self::Taken,
+            Error::Database(error) if mysql::is_contended(&**error) => Self::Contended,
+            Error::Database(error) => Self::of_state(error.code().as_deref().unwrap_or_default()),
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::PoolTimedOut
+            | Error::PoolClosed
+            | Error::WorkerCrashed
+            | Error::Protocol(_) => Self::Unreachable,
             _ => Self::Other,
         }
     }
+
+    fn of_state(code: &str) -> Self {
+        match code {
+            // Serialisation failure (also MySQL's deadlock), PostgreSQL's deadlock, lock not available.
+            "40001" | "40P01" | "55P03" => Self::Contended,
+            // The server refuses to write because another one does: it was demoted.
+            "25006" => Self::Unreachable,
+            // Out of connections, memory or disk.
+            _ if code.starts_with("53") => Self::Unreachable,
+            _ if is_end(code) => Self::Unreachable,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the connection on which this happened is lost, and another one may do.
+    #[must_use]
+    pub fn is_lost(error: &Error) -> bool {
+        match error {
+            Error::Database(error) => error.code().is_some_and(|code| is_end(&code)),
+            Error::Io(_) | Error::Protocol(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a state says that the connection ends.
+fn is_end(code: &str) -> bool {
+    // Class 08: connection. 57P01 to 57P05: PostgreSQL is ending or beginning, the database was dropped, the session was idle for too
+    // long; 25P03: so was the transaction. 40003: the end of the statement was not seen.
+    code.starts_with("08") || code.starts_with("57P0") || matches!(code, "25P03" | "40003")
 }

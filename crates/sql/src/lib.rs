@@ -8,9 +8,11 @@ use sqlx::sqlite::SqlitePool;
 mod failure;
 pub mod mysql;
 pub mod postgres;
+mod retry;
 mod roots;
 
 pub use failure::Failure;
+pub use retry::{Backoff, again};
 
 /// A database that is open. Clones share its connections.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ mod import;
 mod memory;
 mod migrate;
 mod mysql;
-mod postgres;
+pub mod postgres;
 mod reader;
 mod sql_time;
 mod sqlite;

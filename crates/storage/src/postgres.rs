@@ -1,180 +1,172 @@
-//! Storage in PostgreSQL, in the tables that the Go server's migrations make (specification, `server.md` section 9.3).
+//! Storage in PostgreSQL, with the tables that the Go server's migrations make there (specification, `server.md` section 9.3).
 //!
-//! Any number of servers, ours and Go's, share the tables. Names are compared by bytes, as everywhere in PostgreSQL's default collations
-//! where only equality counts. The numbers of the changefeed are given out before a transaction ends, so that two publishers of the same
-//! moment can become visible in the other order, as with Go.
+//! Any number of servers, of this program and of Go's, write to one database at the same time. What decides between two writers is
+//! the unique key `(gun, role, version)`: whoever starts from the same newest timestamp wants to store the same next one.
 
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
-use signet_tuf::{Gun, RoleName, Version};
-use sqlx::Row as _;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
-use time::OffsetDateTime;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use signet_sql::again;
+use signet_tuf::{Gun, RoleName, Version, crypto};
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{Postgres, Row as _, ValueRef as _};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
-use self::rows::{read_change, read_document, read_head};
 use crate::attempt::bounded;
 use crate::{
-    Change, Commit, Document, Head, Import, Imported, MetadataStore, Sha256, SharedStore,
-    StoreError, Window,
+    Change, Commit, Document, Head, Import, Imported, MetadataStore, Revision, Sha256, SharedStore,
+    StoreError, Window, ZERO_TIME,
 };
 
+mod feed;
 mod importer;
-mod rows;
+mod migrate;
 mod writer;
 
-/// Keeps everything in PostgreSQL.
+pub use migrate::{MigrateError, Migrated, migrate};
+
+/// Keeps everything in a PostgreSQL database.
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
 }
 
-/// Most repositories in one question about heads.
-const MAX_HEADS: usize = 256;
-
-macro_rules! documents {
-    ($rest:expr) => {
-        concat!(
-            "SELECT id, role, version, sha256, data, created_at FROM tuf_files WHERE gun = $1 AND role = $2 AND deleted_at IS NULL",
-            $rest
-        )
-    };
-}
-macro_rules! changes {
-    ($rest:expr) => {
-        concat!(
-            "SELECT id, created_at, gun, version, sha256, category FROM changefeed WHERE ",
-            $rest
-        )
-    };
-}
-
-const NEWEST: &str = documents!(" ORDER BY version DESC LIMIT 1");
-const NEWEST_VERSION: &str = "SELECT version FROM tuf_files \
-    WHERE gun = $1 AND role = $2 AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
-const BY_VERSION: &str = documents!(" AND version = $3");
-const BY_CHECKSUM: &str =
-    documents!(" AND sha256 = CAST($3 AS char(64)) ORDER BY version DESC LIMIT 1");
-const CHANGES_AFTER: &str = changes!("id > $1 ORDER BY id LIMIT $2");
-const CHANGES_OF_GUN_AFTER: &str = changes!("id > $1 AND gun = $3 ORDER BY id LIMIT $2");
-const CHANGES_BEFORE: &str = changes!("id < $1 ORDER BY id DESC LIMIT $2");
-const CHANGES_OF_GUN_BEFORE: &str = changes!("id < $1 AND gun = $3 ORDER BY id DESC LIMIT $2");
-const GUNS: &str = "SELECT DISTINCT gun COLLATE \"C\" AS gun FROM tuf_files \
-    WHERE gun COLLATE \"C\" > $1 AND deleted_at IS NULL ORDER BY 1 LIMIT $2";
-/// The newest timestamps of repositories, numbered, with the rows of their oldest roots: two looks into the unique key for each.
-const HEADS: &str = "SELECT asked.place, newest.id, newest.version, newest.sha256, oldest.id AS incarnation \
-    FROM unnest($1::text[]) WITH ORDINALITY AS asked(gun, place) \
-    CROSS JOIN LATERAL (SELECT id, version, COALESCE(sha256, encode(sha256(data), 'hex')) AS sha256 FROM tuf_files \
-        WHERE gun = asked.gun AND role = 'timestamp' AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) AS newest \
-    LEFT JOIN LATERAL (SELECT id FROM tuf_files \
-        WHERE gun = asked.gun AND role = 'root' AND deleted_at IS NULL ORDER BY version LIMIT 1) AS oldest ON true";
-
 impl PostgresStore {
-    /// Uses the tables of this database, which other servers may use too.
+    /// Uses the tables of this database, which other servers may use too. What makes them is [`migrate`].
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn open(pool: PgPool) -> Result<Self, StoreError> {
-        sqlx::query("SELECT 1").execute(&pool).await?;
+        ask(&pool, || sqlx::query("SELECT 1").execute(&pool)).await?;
         Ok(Self { pool })
     }
 
-    /// What a query gives. Where the connection broke while nobody used it, another one is asked.
-    async fn rows(
-        &self,
-        statement: &'static str,
-        arguments: PgArguments,
-    ) -> Result<Vec<PgRow>, StoreError> {
-        let tries = self.pool.options().get_max_connections();
-        let asking = async {
-            let mut tried = 0;
-            loop {
-                let mut connection = self.pool.acquire().await?;
-                tried += 1;
-                let outcome = sqlx::query_with(statement, arguments.clone())
-                    .fetch_all(&mut *connection)
-                    .await;
-                match outcome {
-                    Err(error) if tried <= tries && is_broken(&error) => {
-                        drop(connection.detach());
-                    }
-                    outcome => return outcome,
-                }
-            }
-        };
-        Ok(bounded(asking).await?)
-    }
-
-    async fn row(
-        &self,
-        statement: &'static str,
-        arguments: PgArguments,
-    ) -> Result<Option<PgRow>, StoreError> {
-        Ok(self.rows(statement, arguments).await?.into_iter().next())
-    }
-
-    async fn document(
-        &self,
-        statement: &'static str,
-        arguments: PgArguments,
-    ) -> Result<Option<Document>, StoreError> {
-        let row = self.row(statement, arguments).await?;
-        row.as_ref().map(read_document).transpose()
+    /// The connections to the database.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 }
 
-/// Whether a connection broke, and nothing more: the same may succeed on another one.
-fn is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        // Ended by an administrator, by a crash of another session, or not ready yet.
-        sqlx::Error::Database(error) => {
-            matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
-        }
-        _ => false,
-    }
-}
-
-/// Adds a value.
-fn bind<'q, T>(arguments: &mut PgArguments, value: T) -> Result<(), StoreError>
+/// Runs a query, again on another connection where that broke while nobody used it, and not for ever.
+async fn ask<T, F>(pool: &PgPool, query: impl FnMut() -> F + Send) -> Result<T, sqlx::Error>
 where
-    T: sqlx::Encode<'q, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    T: Send,
+    F: Future<Output = Result<T, sqlx::Error>> + Send,
 {
-    use sqlx::Arguments as _;
-    arguments
-        .add(value)
-        .map_err(|error| StoreError::Database(sqlx::Error::Encode(error)))
+    bounded(again(pool, query)).await
 }
 
-/// Adds a GUN and a role.
-fn named(gun: &Gun, role: &RoleName) -> Result<PgArguments, StoreError> {
-    let mut arguments = PgArguments::default();
-    bind(&mut arguments, gun.as_str())?;
-    bind(&mut arguments, role.as_str())?;
-    Ok(arguments)
-}
+/// Bytes only where the row does not say their digest, so that heads are small. Each part is one look into the unique key.
+const HEADS: &str = "SELECT t.id, t.version, t.sha256, t.data, t.incarnation \
+    FROM unnest($1::text[]) WITH ORDINALITY AS asked(gun, n) \
+    LEFT JOIN LATERAL ( \
+        SELECT f.id, f.version, f.sha256, CASE WHEN f.sha256 IS NULL THEN f.data END AS data, COALESCE( \
+            (SELECT r.id FROM tuf_files r WHERE r.gun = asked.gun AND r.role = 'root' AND r.deleted_at IS NULL \
+                ORDER BY r.version LIMIT 1), \
+            (SELECT r.id FROM tuf_files r WHERE r.gun = asked.gun AND r.role = 'timestamp' AND r.deleted_at IS NULL \
+                ORDER BY r.version LIMIT 1)) AS incarnation \
+        FROM tuf_files f WHERE f.gun = asked.gun AND f.role = 'timestamp' AND f.deleted_at IS NULL \
+        ORDER BY f.version DESC LIMIT 1) AS t ON TRUE \
+    ORDER BY asked.n";
+const NEWEST: &str = "SELECT id, version, sha256, data, created_at FROM tuf_files \
+    WHERE gun = $1 AND role = $2 AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const NEWEST_VERSION: &str = "SELECT version FROM tuf_files \
+    WHERE gun = $1 AND role = $2 AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+const BY_VERSION: &str = "SELECT id, version, sha256, data, created_at FROM tuf_files \
+    WHERE gun = $1 AND role = $2 AND version = $3 AND deleted_at IS NULL";
+const BY_CHECKSUM: &str = "SELECT id, version, sha256, data, created_at FROM tuf_files \
+    WHERE gun = $1 AND role = $2 AND sha256 = $3 AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
+/// From one name to the next in the order of the index, whatever that is; the order of the answer is that of bytes.
+const GUNS: &str = "WITH RECURSIVE names AS ( \
+        (SELECT gun FROM tuf_files WHERE deleted_at IS NULL ORDER BY gun LIMIT 1) \
+        UNION ALL \
+        SELECT (SELECT f.gun FROM tuf_files f WHERE f.gun > names.gun AND f.deleted_at IS NULL ORDER BY f.gun LIMIT 1) \
+        FROM names WHERE names.gun IS NOT NULL) \
+    SELECT gun FROM names WHERE gun COLLATE \"C\" > $1 ORDER BY gun COLLATE \"C\" LIMIT $2";
+const PRUNE: &str = "DELETE FROM tuf_files WHERE gun = $1 AND role = $2 AND version < $3";
+const CHECK: &str = "SELECT 1 FROM tuf_files LIMIT 1";
 
-/// A version as the column has it; `None` for one that it cannot hold.
+/// The version as the column holds it; `None` where no row can have it.
 fn column(version: Version) -> Option<i32> {
     i32::try_from(version).ok()
+}
+
+/// A moment as the columns hold it: UTC without saying so.
+fn utc(moment: OffsetDateTime) -> PrimitiveDateTime {
+    let moment = moment.to_offset(UtcOffset::UTC);
+    PrimitiveDateTime::new(moment.date(), moment.time())
+}
+
+const EPOCH: OffsetDateTime = time::macros::datetime!(2000-01-01 0:00 UTC);
+
+/// A stored moment. The zero time where there is none, or one that this program cannot express: `infinity`, or beyond the year 9999.
+fn moment(row: &PgRow) -> Result<OffsetDateTime, sqlx::Error> {
+    let value = row.try_get_raw("created_at")?;
+    if value.is_null() {
+        return Ok(ZERO_TIME);
+    }
+    // Microseconds since the database's epoch.
+    let micros = <i64 as sqlx::Decode<'_, Postgres>>::decode(value).map_err(sqlx::Error::Decode)?;
+    Ok(EPOCH
+        .checked_add(Duration::microseconds(micros))
+        .unwrap_or(ZERO_TIME))
+}
+
+/// The digest of a row, which was computed before there was a column for it where the column is empty.
+fn digest(row: &PgRow) -> Result<Sha256, StoreError> {
+    let Some(hex) = row.try_get::<Option<&str>, _>("sha256")? else {
+        return Ok(crypto::sha256(row.try_get("data")?));
+    };
+    parse_sha256(hex).ok_or_else(|| StoreError::Damaged {
+        id: id(row),
+        reason: "its checksum is none",
+    })
+}
+
+fn id(row: &PgRow) -> i64 {
+    row.try_get::<i32, _>("id")
+        .map(i64::from)
+        .unwrap_or_default()
+}
+
+fn parse_sha256(hex: &str) -> Option<Sha256> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+    bytes.try_into().ok()
+}
+
+fn read_document(row: &PgRow, role: &RoleName) -> Result<Document, StoreError> {
+    let data: &[u8] = row.try_get("data")?;
+    Ok(Document {
+        role: role.clone(),
+        version: row.try_get::<i32, _>("version")?.into(),
+        sha256: digest(row)?,
+        data: data.to_vec().into(),
+        stored_at: moment(row)?,
+    })
+}
+
+fn read_head(row: &PgRow) -> Result<Option<Head>, StoreError> {
+    let Some(version) = row.try_get::<Option<i32>, _>("version")? else {
+        return Ok(None);
+    };
+    Ok(Some(Head {
+        incarnation: row.try_get::<i32, _>("incarnation")?.into(),
+        timestamp: Revision {
+            version: version.into(),
+            sha256: digest(row)?,
+        },
+    }))
 }
 
 #[async_trait]
 impl SharedStore for PostgresStore {
     async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
-        let mut heads = vec![None; guns.len()];
-        for (part, answers) in guns.chunks(MAX_HEADS).zip(heads.chunks_mut(MAX_HEADS)) {
-            let names: Vec<&str> = part.iter().map(Gun::as_str).collect();
-            let mut arguments = PgArguments::default();
-            bind(&mut arguments, names)?;
-            for row in &self.rows(HEADS, arguments).await? {
-                let (place, head) = read_head(row)?;
-                let slot = usize::try_from(place - 1).ok();
-                if let Some(slot) = slot.and_then(|n| answers.get_mut(n)) {
-                    *slot = Some(head);
-                }
-            }
-        }
-        Ok(heads)
+        let names: Vec<&str> = guns.iter().map(Gun::as_str).collect();
+        let rows = ask(&self.pool, || {
+            sqlx::query(HEADS).bind(&names).fetch_all(&self.pool)
+        })
+        .await?;
+        rows.iter().map(read_head).collect()
     }
 }
 
@@ -185,7 +177,14 @@ impl MetadataStore for PostgresStore {
     }
 
     async fn newest(&self, gun: &Gun, role: &RoleName) -> Result<Option<Document>, StoreError> {
-        self.document(NEWEST, named(gun, role)?).await
+        let row = ask(&self.pool, || {
+            sqlx::query(NEWEST)
+                .bind(gun.as_str())
+                .bind(role.as_str())
+                .fetch_optional(&self.pool)
+        })
+        .await?;
+        row.map(|row| read_document(&row, role)).transpose()
     }
 
     async fn newest_version(
@@ -193,8 +192,13 @@ impl MetadataStore for PostgresStore {
         gun: &Gun,
         role: &RoleName,
     ) -> Result<Option<Version>, StoreError> {
-        let row = self.row(NEWEST_VERSION, named(gun, role)?).await?;
-        let version: Option<i32> = row.map(|row| row.try_get("version")).transpose()?;
+        let version: Option<i32> = ask(&self.pool, || {
+            sqlx::query_scalar(NEWEST_VERSION)
+                .bind(gun.as_str())
+                .bind(role.as_str())
+                .fetch_optional(&self.pool)
+        })
+        .await?;
         Ok(version.map(Version::from))
     }
 
@@ -207,9 +211,15 @@ impl MetadataStore for PostgresStore {
         let Some(version) = column(version) else {
             return Ok(None);
         };
-        let mut arguments = named(gun, role)?;
-        bind(&mut arguments, version)?;
-        self.document(BY_VERSION, arguments).await
+        let row = ask(&self.pool, || {
+            sqlx::query(BY_VERSION)
+                .bind(gun.as_str())
+                .bind(role.as_str())
+                .bind(version)
+                .fetch_optional(&self.pool)
+        })
+        .await?;
+        row.map(|row| read_document(&row, role)).transpose()
     }
 
     async fn by_checksum(
@@ -218,21 +228,28 @@ impl MetadataStore for PostgresStore {
         role: &RoleName,
         sha256: &Sha256,
     ) -> Result<Option<Document>, StoreError> {
-        let mut arguments = named(gun, role)?;
-        bind(&mut arguments, HEXLOWER.encode(sha256))?;
-        self.document(BY_CHECKSUM, arguments).await
+        let hex = HEXLOWER.encode(sha256);
+        let row = ask(&self.pool, || {
+            sqlx::query(BY_CHECKSUM)
+                .bind(gun.as_str())
+                .bind(role.as_str())
+                .bind(&hex)
+                .fetch_optional(&self.pool)
+        })
+        .await?;
+        row.map(|row| read_document(&row, role)).transpose()
     }
 
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.store(commit).await
+        writer::commit(&self.pool, commit).await
     }
 
     async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
-        self.take_over(import).await
+        importer::import(&self.pool, import).await
     }
 
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.remove(gun, now).await
+        writer::delete(&self.pool, gun, now).await
     }
 
     async fn changes(
@@ -241,45 +258,35 @@ impl MetadataStore for PostgresStore {
         window: Window,
         limit: u32,
     ) -> Result<Vec<Change>, StoreError> {
-        let (statement, bound) = match (window, gun) {
-            (Window::After(id), None) => (CHANGES_AFTER, id),
-            (Window::After(id), Some(_)) => (CHANGES_OF_GUN_AFTER, id),
-            (Window::Before(id), None) => (CHANGES_BEFORE, id.unwrap_or(i64::MAX)),
-            (Window::Before(id), Some(_)) => (CHANGES_OF_GUN_BEFORE, id.unwrap_or(i64::MAX)),
-        };
-        let mut arguments = PgArguments::default();
-        bind(&mut arguments, bound)?;
-        bind(&mut arguments, i64::from(limit))?;
-        if let Some(gun) = gun {
-            bind(&mut arguments, gun.as_str())?;
-        }
-        let rows = self.rows(statement, arguments).await?;
-        let mut changes = rows
-            .iter()
-            .map(read_change)
-            .collect::<Result<Vec<_>, sqlx::Error>>()?;
-        if matches!(window, Window::Before(_)) {
-            changes.reverse();
-        }
-        Ok(changes)
+        feed::changes(&self.pool, gun, window, limit).await
     }
 
     async fn guns(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
-        let mut arguments = PgArguments::default();
-        bind(&mut arguments, after.unwrap_or_default())?;
-        bind(&mut arguments, i64::from(limit))?;
-        let rows = self.rows(GUNS, arguments).await?;
-        let guns = rows.iter().map(|row| row.try_get("gun"));
-        Ok(guns.collect::<Result<_, sqlx::Error>>()?)
+        // No stored name has a NUL, which the database refuses in texts.
+        let after = after.unwrap_or_default().replace('\0', "\u{1}");
+        let names = ask(&self.pool, || {
+            sqlx::query_scalar(GUNS)
+                .bind(&after)
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+        })
+        .await?;
+        Ok(names)
     }
 
     async fn prune(&self, gun: &Gun, role: &RoleName, below: Version) -> Result<u64, StoreError> {
-        self.forget(gun, role, below).await
+        let below = below.clamp(0, i64::from(i32::MAX));
+        let done = sqlx::query(PRUNE)
+            .bind(gun.as_str())
+            .bind(role.as_str())
+            .bind(column(below))
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let statement = "SELECT 1 FROM tuf_files LIMIT 1";
-        self.row(statement, PgArguments::default()).await?;
+        ask(&self.pool, || sqlx::query(CHECK).fetch_optional(&self.pool)).await?;
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ where
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn case_39_of_parallel_updates_to_one_version_one_wins() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Arc::new(Server::new(backend).await);
         let publisher = Arc::new(Publisher::published(&server, GUN).await);
         for round in 2..12 {
@@ -62,7 +62,7 @@ async fn case_39_of_parallel_updates_to_one_version_one_wins() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn updates_of_different_roles_at_the_same_moment_all_succeed() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Arc::new(Server::new(backend).await);
         let publisher = Arc::new(Publisher::published(&server, GUN).await);
         let key = crate::publisher::Key::new();
@@ -93,7 +93,7 @@ async fn updates_of_different_roles_at_the_same_moment_all_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn case_43_parallel_readers_of_an_expired_timestamp_renew_it_once() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Arc::new(Server::new(backend).await);
         Publisher::published(&server, GUN).await;
         server.set_time(NOW + Duration::days(15));
@@ -126,7 +126,7 @@ async fn d06_parallel_requests_for_keys_give_one_pending_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_see_whole_updates_while_others_publish() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Arc::new(Server::new(backend).await);
         let publisher = Publisher::published(&server, GUN).await;
         let reader = {

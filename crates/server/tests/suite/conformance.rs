@@ -67,6 +67,7 @@ fn kept(moment: OffsetDateTime, unit: Duration) -> OffsetDateTime {
 /// Runs everything against a store that keeps whole `unit`s of time.
 pub(crate) async fn conforms(store: &dyn MetadataStore, unit: Duration) {
     finds_what_was_stored(store, unit).await;
+    tells_the_head_of_a_shared_repository(store).await;
     refuses_what_is_not_newer(store).await;
     refuses_writers_who_missed_something(store).await;
     stores_all_or_nothing(store, unit).await;
@@ -119,6 +120,42 @@ async fn finds_what_was_stored(store: &dyn MetadataStore, unit: Duration) {
     }
     let child = store.newest_version(&a, &role("targets/a/b")).await;
     assert_eq!(child.unwrap(), Some(7));
+}
+
+/// What decides whether something that is remembered is still true.
+async fn tells_the_head_of_a_shared_repository(store: &dyn MetadataStore) {
+    let Some(shared) = store.shared() else {
+        return;
+    };
+    let (a, none) = (gun("head/a"), gun("head/none"));
+    let asked = [none.clone(), a.clone(), gun("head"), a.clone()];
+    let head = async || {
+        let heads = shared.heads(&asked).await.unwrap();
+        assert_eq!((heads.len(), heads[0], heads[2]), (4, None, None));
+        assert_eq!(heads[1], heads[3]);
+        heads[1]
+    };
+    assert_eq!(head().await, None);
+    let first = [new("root", 1, "r1"), new("timestamp", 1, "t1")];
+    put(store, "head/a", &first).await.unwrap();
+    let one = head().await.unwrap();
+    let timestamp = Revision {
+        version: 1,
+        sha256: sha256(b"t1"),
+    };
+    assert_eq!(one.timestamp, timestamp);
+    let second = [new("root", 2, "r2"), new("timestamp", 2, "t2")];
+    put(store, "head/a", &second).await.unwrap();
+    let two = head().await.unwrap();
+    assert_eq!(two.timestamp.sha256, sha256(b"t2"));
+    assert_eq!(two.incarnation, one.incarnation);
+    store.delete(&a, NOW).await.unwrap();
+    assert_eq!(head().await, None);
+    put(store, "head/a", &first).await.unwrap();
+    let again = head().await.unwrap();
+    assert_eq!(again.timestamp, one.timestamp);
+    assert_ne!(again.incarnation, one.incarnation);
+    assert_eq!(shared.heads(&[]).await.unwrap(), []);
 }
 
 async fn refuses_what_is_not_newer(store: &dyn MetadataStore) {

@@ -10,6 +10,9 @@ use serde_json::Value;
 use signet_server::store::{MemoryStore, MetadataStore, SqliteStore};
 use signet_server::trust::{MemoryTrust, TrustService};
 use signet_server::{App, Settings};
+use signet_sql::PoolLimits;
+use signet_storage::PostgresStore;
+use signet_testkit::peer::{Database as _, PostgreSql};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -24,6 +27,12 @@ pub(crate) const BOUNDARY: &str = "f20ae3554132f191d9363b308f438c12b19c78dced245
 pub(crate) enum Backend {
     Memory,
     Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    /// Every one.
+    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Postgres];
 }
 
 pub(crate) struct Server {
@@ -34,6 +43,7 @@ pub(crate) struct Server {
     settings: Settings,
     /// Deleted when the server is dropped.
     _folder: TempDir,
+    _database: Option<PostgreSql>,
 }
 
 pub(crate) struct Answer {
@@ -112,11 +122,18 @@ impl Server {
 
     pub(crate) async fn with(backend: Backend, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let mut database = None;
         let store: Arc<dyn MetadataStore> = match backend {
             Backend::Memory => Arc::new(MemoryStore::new()),
             Backend::Sqlite => Arc::new(open(&folder.path().join("server.db")).await),
+            Backend::Postgres => {
+                let database = database.insert(PostgreSql::shared().unwrap());
+                Arc::new(open_postgres(database).await)
+            }
         };
-        Self::on(store, Arc::new(MemoryTrust::new()), settings, folder)
+        let mut server = Self::on(store, Arc::new(MemoryTrust::new()), settings, folder);
+        server._database = database;
+        server
     }
 
     pub(crate) fn on(
@@ -134,6 +151,7 @@ impl Server {
             clock,
             settings,
             _folder: folder,
+            _database: None,
         }
     }
 
@@ -231,6 +249,19 @@ fn app(
 
 pub(crate) async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path.to_str().unwrap()).await.unwrap()
+}
+
+/// A store on a database in which nothing needs to be yet.
+pub(crate) async fn open_postgres(database: &PostgreSql) -> PostgresStore {
+    let limits = PoolLimits {
+        connections: 8,
+        ..PoolLimits::default()
+    };
+    let pool = signet_sql::postgres::connect(&database.url(), limits)
+        .await
+        .unwrap();
+    signet_storage::postgres::migrate(&pool).await.unwrap();
+    PostgresStore::open(pool).await.unwrap()
 }
 
 /// A multipart body as Go's client writes it.

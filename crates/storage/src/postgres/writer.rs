@@ -1,291 +1,200 @@
-//! Writing: one transaction an update.
+//! Updates and deletions in PostgreSQL.
 //!
-//! The newest timestamp is locked first, by everyone who changes the repository. What is there is read after that, in a statement of its
-//! own, which sees all that was committed before the lock was got; what two servers store at the same moment in a repository without a
-//! timestamp collides in the unique key.
+//! An update is one statement, and therefore one transaction and one round trip: it holds the newest timestamp's row so that nobody
+//! deletes it meanwhile, checks base and versions, and inserts. Of two that start from the same row, one waits for the other and then
+//! finds its versions taken.
+
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use signet_sql::Failure;
-use signet_tuf::{Gun, RoleName, Version};
+use signet_sql::{Backoff, Failure};
+use signet_tuf::Gun;
 use sqlx::Row as _;
-use sqlx::postgres::{PgArguments, PgConnection};
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use sqlx::postgres::PgPool;
+use time::OffsetDateTime;
 
-use super::rows::read_revision;
-use super::{PostgresStore, bind, column, is_broken, named};
-use crate::attempt::{Fault, Next, bounded};
-use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError};
+use super::{ask, column, utc};
+use crate::attempt::bounded;
+use crate::{Commit, MAX_VERSION, NewDocument, StoreError};
 
-/// Most bytes of documents in one statement.
-const MAX_STATEMENT: usize = 32 << 20;
-/// Most rows in one statement.
-const MAX_ROWS: usize = 256;
-
-/// Whatever the database's default is: each statement sees what was committed before it began.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-const LOCK: &str = "SELECT id FROM tuf_files WHERE gun = $1 AND role = 'timestamp' AND deleted_at IS NULL \
+/// Parameters: GUN, base version, base checksum, moment, roles, versions, checksums, bytes, and version and checksum of the timestamp.
+///
+/// Live rows are compared with `>=`; a row that is marked as deleted keeps its one version taken by the unique key. The change comes
+/// after the rows, because a number of the changefeed must not be handed out before the transaction holds a lock on it.
+const COMMIT: &str = "WITH base AS ( \
+        SELECT version, lower(sha256) AS sha256 FROM tuf_files \
+        WHERE gun = $1 AND role = 'timestamp' AND deleted_at IS NULL \
+        ORDER BY version DESC LIMIT 1 FOR NO KEY UPDATE), \
+    verdict AS MATERIALIZED ( \
+        SELECT (SELECT version FROM base) IS NOT DISTINCT FROM $2::int \
+            AND ($2::int IS NULL OR (SELECT COALESCE(sha256, $3::text) FROM base) = $3::text) \
+            AND NOT EXISTS (SELECT 1 FROM unnest($5::text[], $6::int[]) AS new(role, version) \
+                WHERE (SELECT f.version FROM tuf_files f \
+                    WHERE f.gun = $1 AND f.role = new.role AND f.deleted_at IS NULL \
+                    ORDER BY f.version DESC LIMIT 1) >= new.version) AS ok), \
+    files AS ( \
+        INSERT INTO tuf_files (created_at, updated_at, gun, role, version, sha256, data) \
+        SELECT $4, $4, $1, new.role, new.version, new.sha256, new.data \
+        FROM unnest($5::text[], $6::int[], $7::text[], $8::bytea[]) WITH ORDINALITY AS new(role, version, sha256, data, n) \
+        WHERE (SELECT ok FROM verdict) ORDER BY new.n RETURNING 1), \
+    change AS ( \
+        INSERT INTO changefeed (created_at, gun, version, sha256, category) \
+        SELECT $4, $1, $9, $10, 'update' FROM (SELECT count(*) AS stored FROM files) AS f WHERE f.stored > 0 RETURNING 1) \
+    SELECT count(*) > 0 FROM change";
+const IS_STORED: &str = "SELECT EXISTS (SELECT 1 FROM tuf_files \
+    WHERE gun = $1 AND role = 'timestamp' AND version = $2 AND lower(sha256) = $3 AND deleted_at IS NULL)";
+/// Waits for whoever is publishing, and keeps others from starting.
+const HOLD: &str = "SELECT 1 FROM tuf_files WHERE gun = $1 AND role = 'timestamp' AND deleted_at IS NULL \
     ORDER BY version DESC LIMIT 1 FOR UPDATE";
-const CURRENT: &str = "SELECT newest.id, asked.role, newest.version, newest.sha256 FROM unnest($2::text[]) AS asked(role) \
-    CROSS JOIN LATERAL (SELECT id, version, COALESCE(sha256, encode(sha256(data), 'hex')) AS sha256 FROM tuf_files \
-        WHERE gun = $1 AND role = asked.role AND deleted_at IS NULL ORDER BY version DESC LIMIT 1) AS newest";
-const INSERT_FILES: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) \
-    SELECT moment, moment, NULL, $1, role, version, sha256, data \
-    FROM unnest($2::timestamp[], $3::text[], $4::integer[], $5::text[], $6::bytea[]) AS new(moment, role, version, sha256, data)";
-const INSERT_CHANGE: &str = "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES ($1, $2, $3, $4, $5)";
 const DELETE: &str = "DELETE FROM tuf_files WHERE gun = $1";
-const PRUNE: &str = "DELETE FROM tuf_files WHERE gun = $1 AND role = $2 AND version < $3";
-const IS_STORED: &str = "SELECT COALESCE(sha256, encode(sha256(data), 'hex')) = $3 AS same FROM tuf_files \
-    WHERE gun = $1 AND role = $2 AND version = $4 AND deleted_at IS NULL";
-const IS_THERE: &str = "SELECT id FROM tuf_files WHERE gun = $1 LIMIT 1";
+const INSERT_DELETION: &str = "INSERT INTO changefeed (created_at, gun, version, sha256, category) \
+    VALUES ($1, $2, 0, '', 'deletion')";
 
-/// A moment as the columns have it.
-pub(super) fn naive(moment: OffsetDateTime) -> PrimitiveDateTime {
-    let moment = moment.to_offset(UtcOffset::UTC);
-    PrimitiveDateTime::new(moment.date(), moment.time())
+/// How often an update or a deletion is tried while others are in its way.
+const TRIES: u32 = 6;
+/// The wait after the first time.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often a deletion looks for what was published while it ran.
+const ROUNDS: u32 = 32;
+
+/// Stores an update, all or nothing.
+pub(super) async fn commit(pool: &PgPool, commit: &Commit<'_>) -> Result<(), StoreError> {
+    if commit
+        .all()
+        .any(|new| !(1..=MAX_VERSION).contains(&new.version))
+    {
+        return Err(StoreError::Conflict);
+    }
+    let rows = Rows::of(commit.all());
+    let mut backoff = Backoff::new(PAUSE, TRIES);
+    // Whether an earlier try may have been carried out although nothing was heard of it.
+    let mut is_unknown = false;
+    loop {
+        let error = match bounded(insert(pool, commit, &rows)).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(error) => Some(error),
+        };
+        let failure = error.as_ref().map_or(Failure::Taken, Failure::of);
+        match failure {
+            Failure::Taken if is_unknown && is_stored(pool, commit).await? => return Ok(()),
+            Failure::Taken => return Err(StoreError::Conflict),
+            Failure::Contended if backoff.wait().await => {}
+            Failure::Contended => return Err(StoreError::Conflict),
+            Failure::Unreachable if backoff.wait().await => is_unknown = true,
+            Failure::Unreachable | Failure::Other => {
+                return Err(error.map_or(StoreError::Conflict, StoreError::Database));
+            }
+        }
+    }
 }
 
-impl PostgresStore {
-    /// Stores an update.
-    pub(super) async fn store(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        let fits = |new: &NewDocument| (1..=MAX_VERSION).contains(&new.version);
-        if !commit.all().all(fits) {
-            return Err(StoreError::Conflict);
-        }
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Err(fault) = self.try_store(commit).await else {
-                return Ok(());
-            };
-            match fault.next(tries, is_broken).await {
-                Next::Again => {}
-                Next::Look => {
-                    if self.is_stored(commit.gun, commit.timestamp).await? {
-                        return Ok(());
-                    }
-                }
-                Next::Refuse(error) => return Err(error),
-            }
-        }
-    }
+/// The columns of what is inserted.
+pub(super) struct Rows<'a> {
+    roles: Vec<&'a str>,
+    versions: Vec<Option<i32>>,
+    sha256: Vec<String>,
+    data: Vec<&'a [u8]>,
+}
 
-    async fn try_store(&self, commit: &Commit<'_>) -> Result<(), Fault> {
-        let mut transaction = bounded(self.pool.begin_with(BEGIN)).await?;
-        let work = async {
-            if commit.base.is_some() {
-                lock(&mut transaction, commit.gun).await?;
-            }
-            check_current(&mut transaction, commit).await?;
-            let now = naive(commit.now);
-            let all: Vec<_> = commit.all().map(|new| (new, now)).collect();
-            insert(&mut transaction, commit.gun, &all).await?;
-            let timestamp = Revision {
-                version: commit.timestamp.version,
-                sha256: commit.timestamp.sha256,
-            };
-            insert_change(&mut transaction, commit.gun, now, Some(timestamp)).await
+impl<'a> Rows<'a> {
+    pub(super) fn of(all: impl Iterator<Item = &'a NewDocument>) -> Self {
+        let mut rows = Self {
+            roles: Vec::new(),
+            versions: Vec::new(),
+            sha256: Vec::new(),
+            data: Vec::new(),
         };
-        bounded(work).await?;
-        finish(transaction).await
+        for new in all {
+            rows.roles.push(new.role.as_str());
+            rows.versions.push(column(new.version));
+            rows.sha256.push(HEXLOWER.encode(&new.sha256));
+            rows.data.push(new.data.as_ref());
+        }
+        rows
     }
+}
 
-    /// Removes every row of a GUN, and records it if there was any.
-    pub(super) async fn remove(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let fault = match self.try_remove(gun, now).await {
-                Ok(existed) => return Ok(existed),
-                Err(fault) => fault,
-            };
-            match fault.next(tries, is_broken).await {
-                Next::Again => {}
-                Next::Look => {
-                    let mut arguments = PgArguments::default();
-                    bind(&mut arguments, gun.as_str())?;
-                    if self.row(IS_THERE, arguments).await?.is_none() {
-                        return Ok(true);
-                    }
-                }
-                Next::Refuse(error) => return Err(error),
-            }
+/// Says whether base and versions were right.
+async fn insert(pool: &PgPool, commit: &Commit<'_>, rows: &Rows<'_>) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query(COMMIT)
+        .bind(commit.gun.as_str())
+        .bind(commit.base.and_then(|base| column(base.version)))
+        .bind(commit.base.map(|base| HEXLOWER.encode(&base.sha256)))
+        .bind(utc(commit.now))
+        .bind(&rows.roles)
+        .bind(&rows.versions)
+        .bind(&rows.sha256)
+        .bind(&rows.data)
+        .bind(column(commit.timestamp.version))
+        .bind(HEXLOWER.encode(&commit.timestamp.sha256))
+        .fetch_one(pool)
+        .await?;
+    row.try_get(0)
+}
+
+/// Whether the timestamp of this update is there, and therefore all of it.
+async fn is_stored(pool: &PgPool, commit: &Commit<'_>) -> Result<bool, sqlx::Error> {
+    ask(pool, || {
+        sqlx::query_scalar(IS_STORED)
+            .bind(commit.gun.as_str())
+            .bind(column(commit.timestamp.version))
+            .bind(HEXLOWER.encode(&commit.timestamp.sha256))
+            .fetch_one(pool)
+    })
+    .await
+}
+
+/// Deletes every row of a GUN, and records it if there was any.
+pub(super) async fn delete(
+    pool: &PgPool,
+    gun: &Gun,
+    now: OffsetDateTime,
+) -> Result<bool, StoreError> {
+    let mut backoff = Backoff::new(PAUSE, TRIES);
+    loop {
+        match bounded(Box::pin(try_delete(pool, gun, now))).await {
+            Ok(Some(existed)) => return Ok(existed),
+            // Others published all the time.
+            Ok(None) if backoff.wait().await => {}
+            Ok(None) => return Err(StoreError::Conflict),
+            Err(error) if Failure::of(&error) == Failure::Contended && backoff.wait().await => {}
+            Err(error) => return Err(StoreError::Database(error)),
         }
     }
+}
 
-    async fn try_remove(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, Fault> {
-        let mut transaction = bounded(self.pool.begin_with(BEGIN)).await?;
-        let work = async {
-            lock(&mut transaction, gun).await?;
-            let done = sqlx::query(DELETE)
+/// `None` when it had to be given up because of others; nothing was deleted then.
+async fn try_delete(
+    pool: &PgPool,
+    gun: &Gun,
+    now: OffsetDateTime,
+) -> Result<Option<bool>, sqlx::Error> {
+    let mut transaction = ask(pool, || pool.begin()).await?;
+    sqlx::query(HOLD)
+        .bind(gun.as_str())
+        .execute(&mut *transaction)
+        .await?;
+    let mut existed = false;
+    // A statement does not see what was committed after it began: who held a newer timestamp when it came there has left rows.
+    for _ in 0..ROUNDS {
+        let done = sqlx::query(DELETE)
+            .bind(gun.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() > 0 {
+            existed = true;
+            continue;
+        }
+        if existed {
+            sqlx::query(INSERT_DELETION)
+                .bind(utc(now))
                 .bind(gun.as_str())
                 .execute(&mut *transaction)
                 .await?;
-            let existed = done.rows_affected() > 0;
-            if existed {
-                insert_change(&mut transaction, gun, naive(now), None).await?;
-            }
-            Ok::<_, Fault>(existed)
-        };
-        let existed = bounded(work).await?;
-        finish(transaction).await?;
-        Ok(existed)
-    }
-
-    /// Removes old versions of a role.
-    pub(super) async fn forget(
-        &self,
-        gun: &Gun,
-        role: &RoleName,
-        below: Version,
-    ) -> Result<u64, StoreError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let mut arguments = named(gun, role)?;
-            bind(&mut arguments, below)?;
-            let work = sqlx::query_with(PRUNE, arguments).execute(&self.pool);
-            match bounded(work).await {
-                Ok(done) => return Ok(done.rows_affected()),
-                Err(error) => {
-                    let next = Fault::Failed(error).next(tries, is_broken).await;
-                    if let Next::Refuse(error) = next {
-                        return Err(error);
-                    }
-                }
-            }
         }
+        transaction.commit().await?;
+        return Ok(Some(existed));
     }
-
-    /// Whether a transaction did store its timestamp whose end was not seen.
-    async fn is_stored(&self, gun: &Gun, timestamp: &NewDocument) -> Result<bool, StoreError> {
-        let mut arguments = named(gun, &timestamp.role)?;
-        bind(&mut arguments, HEXLOWER.encode(&timestamp.sha256))?;
-        bind(&mut arguments, column(timestamp.version))?;
-        let row = self.row(IS_STORED, arguments).await?;
-        Ok(row
-            .map(|row| row.try_get("same"))
-            .transpose()?
-            .unwrap_or(false))
-    }
-}
-
-/// Waits until nobody else changes the repository.
-pub(super) async fn lock(connection: &mut PgConnection, gun: &Gun) -> Result<(), Fault> {
-    sqlx::query(LOCK)
-        .bind(gun.as_str())
-        .fetch_optional(connection)
-        .await?;
-    Ok(())
-}
-
-/// Refuses an update whose writer missed something.
-async fn check_current(connection: &mut PgConnection, commit: &Commit<'_>) -> Result<(), Fault> {
-    let roles: Vec<&str> = commit.all().map(|new| new.role.as_str()).collect();
-    let rows = sqlx::query(CURRENT)
-        .bind(commit.gun.as_str())
-        .bind(roles)
-        .fetch_all(connection)
-        .await?;
-    let mut base = None;
-    for row in &rows {
-        let role: String = row.try_get("role")?;
-        let found = read_revision(row)?;
-        let is_taken =
-            |new: &NewDocument| new.role.as_str() == role && found.version >= new.version;
-        if commit.all().any(is_taken) {
-            return Err(Fault::Refused(StoreError::Conflict));
-        }
-        if role == commit.timestamp.role.as_str() {
-            base = Some(found);
-        }
-    }
-    if base == commit.base {
-        Ok(())
-    } else {
-        Err(Fault::Refused(StoreError::Conflict))
-    }
-}
-
-/// Stores documents, each with the moment that its row records.
-pub(super) async fn insert(
-    connection: &mut PgConnection,
-    gun: &Gun,
-    all: &[(&NewDocument, PrimitiveDateTime)],
-) -> Result<(), Fault> {
-    let mut rest = all;
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(count_that_fits(rest));
-        rest = after;
-        let moments: Vec<PrimitiveDateTime> = part.iter().map(|(_, moment)| *moment).collect();
-        let roles: Vec<&str> = part.iter().map(|(new, _)| new.role.as_str()).collect();
-        // Who asks has checked that they fit.
-        let versions: Vec<Option<i32>> = part.iter().map(|(new, _)| column(new.version)).collect();
-        let digests: Vec<String> = part
-            .iter()
-            .map(|(new, _)| HEXLOWER.encode(&new.sha256))
-            .collect();
-        let data: Vec<&[u8]> = part.iter().map(|(new, _)| new.data.as_ref()).collect();
-        sqlx::query(INSERT_FILES)
-            .bind(gun.as_str())
-            .bind(moments)
-            .bind(roles)
-            .bind(versions)
-            .bind(digests)
-            .bind(data)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// How many of these go into one statement, at least one.
-fn count_that_fits(all: &[(&NewDocument, PrimitiveDateTime)]) -> usize {
-    let mut size = 0_usize;
-    all.iter()
-        .take(MAX_ROWS)
-        .take_while(|(new, _)| {
-            size = size.saturating_add(new.data.len());
-            size <= MAX_STATEMENT
-        })
-        .count()
-        .max(1)
-}
-
-/// Records what happened to a repository: an update to this timestamp, or its deletion.
-pub(super) async fn insert_change(
-    connection: &mut PgConnection,
-    gun: &Gun,
-    now: PrimitiveDateTime,
-    timestamp: Option<Revision>,
-) -> Result<(), Fault> {
-    let (version, sha256, category) = match timestamp {
-        Some(new) => (
-            column(new.version),
-            HEXLOWER.encode(&new.sha256),
-            ChangeCategory::Update,
-        ),
-        None => (Some(0), String::new(), ChangeCategory::Deletion),
-    };
-    sqlx::query(INSERT_CHANGE)
-        .bind(now)
-        .bind(gun.as_str())
-        .bind(version)
-        .bind(sha256)
-        .bind(category.as_str())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Commits.
-pub(super) async fn finish(
-    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
-) -> Result<(), Fault> {
-    bounded(transaction.commit()).await.map_err(|error| {
-        if Failure::of(&error) == Failure::Unreachable {
-            Fault::Unknown(error)
-        } else {
-            Fault::Failed(error)
-        }
-    })
+    Ok(None)
 }

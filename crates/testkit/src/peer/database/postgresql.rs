@@ -232,7 +232,10 @@ impl PostgreSql {
     /// # Errors
     /// When the program for it is not installed or fails.
     pub fn schema(&self) -> anyhow::Result<String> {
-        self.dump_text(&["--schema-only"])
+        let text = self.dump_text(&["--schema-only"])?;
+        // Lines for the shell, which have something random in them.
+        let lines = text.lines().filter(|line| !line.starts_with('\\'));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
     fn dump_text(&self, arguments: &[&str]) -> anyhow::Result<String> {
