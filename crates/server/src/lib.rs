@@ -33,6 +33,7 @@ mod gate;
 mod import;
 mod pause;
 mod renewal;
+mod retire;
 mod seal;
 mod upload;
 mod verified;

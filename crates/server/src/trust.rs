@@ -55,6 +55,18 @@ pub trait TrustService: Send + Sync + fmt::Debug {
     /// [`TrustError`]; [`TrustError::NotFound`] only when the key is known not to be held.
     async fn sign(&self, gun: &Gun, id: &KeyId, message: &[u8]) -> Result<Vec<u8>, TrustError>;
 
+    /// Deletes a key of this GUN, which signs nothing any more. Says whether it did.
+    ///
+    /// An implementation that does not know whose a key is must leave it: whoever may publish to one repository could
+    /// otherwise have the keys of all others deleted, by a root that lists them and a root that does not.
+    ///
+    /// # Errors
+    /// [`TrustError::Unavailable`]: the key may still be there.
+    async fn retire_key(&self, gun: &Gun, id: &KeyId) -> Result<bool, TrustError> {
+        let _ = (gun, id);
+        Ok(false)
+    }
+
     /// Whether keys can be used now, for the health report.
     ///
     /// # Errors
@@ -137,6 +149,17 @@ impl TrustService for MemoryTrust {
         Ok(pair.sign(message).as_ref().to_vec())
     }
 
+    async fn retire_key(&self, gun: &Gun, id: &KeyId) -> Result<bool, TrustError> {
+        Ok(self.with_keys(|keys| {
+            let is_ours = keys.pair(gun, id).is_some();
+            if is_ours {
+                keys.pairs.remove(id);
+                keys.pending.retain(|_, pending| pending.id() != id);
+            }
+            is_ours
+        }))
+    }
+
     async fn check(&self) -> Result<(), TrustError> {
         Ok(())
     }
@@ -177,5 +200,8 @@ mod tests {
         assert_eq!(trust.find_key(&other, &id).await.unwrap(), None);
         let refused = trust.sign(&other, &id, b"message").await;
         assert!(matches!(refused, Err(TrustError::NotFound(_))));
+        assert!(!trust.retire_key(&other, &id).await.unwrap());
+        assert!(trust.retire_key(&gun, &id).await.unwrap());
+        assert_eq!(trust.find_key(&gun, &id).await.unwrap(), None);
     }
 }

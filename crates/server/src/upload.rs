@@ -5,7 +5,7 @@
 //! Every document is parsed, verified and hashed once. Parsing and validation do no input or output; big updates do
 //! them away from the threads that serve requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::audit;
 use crate::current::{NewState, Served, View};
 use crate::pause::{TRIES, pause};
+use crate::retire::dropped_keys;
 use crate::seal::{self, RoleSigner, SealError};
 use crate::store::{Commit, Revision, Sha256, StoreError};
 use crate::trust::TrustError;
@@ -122,9 +123,19 @@ impl App {
             let shared = self.library().is_shared();
             let again = shared.then(|| (submission.versions(), submission.parts.clone()));
             let outcome = self.try_update(gun, submission).await;
-            let Err(UpdateError::Store(StoreError::Conflict)) = &outcome else {
-                return outcome;
+            let lost = match &outcome {
+                Err(UpdateError::Store(StoreError::Conflict)) => true,
+                // The other one may have stored a root with other keys, and retired those that were signed with here.
+                Err(UpdateError::Rejected(
+                    Rejection::ForeignKeys(_)
+                    | Rejection::SnapshotKeyMissing
+                    | Rejection::TimestampKeyMissing,
+                )) => tried == 0,
+                _ => false,
             };
+            if !lost {
+                return outcome;
+            }
             tried += 1;
             let Some((versions, parts)) = again.filter(|_| tried < TRIES) else {
                 return outcome;
@@ -150,11 +161,17 @@ impl App {
             validation::validate(&name, submission, &baseline, &before, now)
         })
         .await??;
-        let headroom = match stored {
-            Some(stored) => self.headroom(gun, epoch, &stored, &accepted).await?,
-            None => 0,
+        let (headroom, dropped) = match stored {
+            Some(stored) => {
+                let before = self.previous_root(gun, epoch, &stored)?;
+                let (before, after) = (before.body(), accepted.root.body());
+                let headroom = self.headroom(gun, before, after).await?;
+                (headroom, dropped_keys(before, after))
+            }
+            None => (0, BTreeSet::new()),
         };
         let (version, sha256) = self.publish(gun, &view, accepted, headroom, now).await?;
+        self.retire(gun, &dropped).await;
         audit::note_timestamp(Revision { version, sha256 });
         let sha256 = HEXLOWER.encode(&sha256);
         tracing::info!(
@@ -206,25 +223,32 @@ impl App {
         Ok(baseline)
     }
 
+    fn previous_root(
+        &self,
+        gun: &Gun,
+        epoch: u64,
+        stored: &Served,
+    ) -> Result<Arc<Verified<Root>>, Rejection> {
+        let sha256 = stored.document.sha256;
+        let root = self
+            .verified()
+            .root(epoch, sha256, || verify_stored_root(gun, stored));
+        root.map_err(|source| Rejection::StoredUnusable {
+            role: RoleName::root(),
+            source,
+        })
+    }
+
     /// How many versions of what the server signs are left out. The server before went on signing after the repository was copied, and clients
     /// that saw that would refuse what comes with the same numbers again.
     async fn headroom(
         &self,
         gun: &Gun,
-        epoch: u64,
-        stored: &Served,
-        accepted: &Accepted,
+        before: &Root,
+        after: &Root,
     ) -> Result<Version, UpdateError> {
-        let sha256 = stored.document.sha256;
-        let previous = self
-            .verified()
-            .root(epoch, sha256, || verify_stored_root(gun, stored));
-        let previous = previous.map_err(|source| Rejection::StoredUnusable {
-            role: RoleName::root(),
-            source,
-        })?;
         let keys = |root: &Root| root.role_keys(BaseRole::Timestamp);
-        let (old, new) = (keys(previous.body()), keys(accepted.root.body()));
+        let (old, new) = (keys(before), keys(after));
         if old.keys().any(|key| new.contains(key.id())) {
             return Ok(0);
         }

@@ -79,6 +79,19 @@ impl TrustService for DatabaseTrust {
         Ok(self.keys.sign(id, message, (self.clock)()).await?.signature)
     }
 
+    async fn retire_key(&self, gun: &Gun, id: &KeyId) -> Result<bool, TrustError> {
+        let row = match self.keys.info(id).await {
+            // Nobody can sign with it anyway.
+            Err(DatabaseError::Inconsistent { .. }) => return Ok(false),
+            row => row?,
+        };
+        // A row without a GUN may be anybody's.
+        if row.is_none_or(|key| key.gun != gun.as_str()) {
+            return Ok(false);
+        }
+        Ok(self.keys.delete(id, (self.clock)()).await?)
+    }
+
     async fn check(&self) -> Result<(), TrustError> {
         Ok(self.keys.check().await?)
     }

@@ -97,3 +97,42 @@ async fn a_key_that_cannot_be_read_is_not_replaced() {
     server.post(GUN, &[]).await.assert_ok();
     stop(server, store).await;
 }
+
+async fn deleted(store: &SqliteStore) -> Vec<String> {
+    sqlx::query_scalar("SELECT key_id FROM private_keys WHERE deleted_at IS NOT NULL ORDER BY id")
+        .fetch_all(store.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_key_is_retired_once_a_root_without_it_is_stored_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, store) = start(&folder.path().join("server.db"), "first").await;
+    let mut publisher = Publisher::published(&server, GUN).await;
+    let old = publisher.server_timestamp.clone();
+    let path = format!("/v2/{GUN}/_trust/tuf/timestamp.key");
+    let answer = server.call("POST", &path).await;
+    publisher.server_timestamp = serde_json::from_slice(&answer.assert_ok().body).unwrap();
+    assert_eq!(deleted(&store).await, [""; 0], "nothing is stored yet");
+    // A root that is refused changes nothing, also when it lists the key no more.
+    let refused = server.post(GUN, &[("root", &publisher.root(5))]).await;
+    assert_ne!(refused.status, http::StatusCode::OK);
+    assert_eq!(deleted(&store).await, [""; 0]);
+    let root = publisher.root(2);
+    server.post(GUN, &[("root", &root)]).await.assert_ok();
+    assert_eq!(deleted(&store).await, [old.id().as_str()]);
+    assert_eq!(
+        server_key(&server, GUN, "timestamp").await,
+        publisher.server_timestamp
+    );
+
+    // The keys of a deleted repository stay: it may be published again with the root that lists them.
+    let before = deleted(&store).await;
+    server
+        .call("DELETE", &format!("/v2/{GUN}/_trust/tuf/"))
+        .await
+        .assert_ok();
+    assert_eq!(deleted(&store).await, before);
+    stop(server, store).await;
+}
