@@ -351,6 +351,14 @@ impl KeyDatabase {
         Ok(self.0.rows.check().await?)
     }
 
+    /// Whether the database has the table.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Database`].
+    pub async fn is_there(database: &Database) -> Result<bool, DatabaseError> {
+        Ok(Rows::new(database.clone()).has_table().await?)
+    }
+
     /// The newest key whose row names this passphrase alias, for a look at the start whether the passphrase is the right
     /// one; `None` also when there is no table yet.
     ///

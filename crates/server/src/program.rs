@@ -5,6 +5,7 @@ mod archives;
 mod audit;
 mod auth;
 mod config;
+mod databases;
 mod failure;
 mod figures;
 mod flags;

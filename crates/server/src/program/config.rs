@@ -71,8 +71,22 @@ pub(crate) enum Storage {
     Memory,
     /// In an SQLite file: a path or a `file:` URL.
     Sqlite(String),
-    /// In a database that this version cannot use; the name of its driver.
-    NotYet(String),
+    /// In a database that servers share.
+    Shared {
+        /// Which kind.
+        engine: Engine,
+        /// Its data source name.
+        source: String,
+    },
+}
+
+/// The kinds of database that servers share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Engine {
+    /// MySQL or MariaDB.
+    MySql,
+    /// PostgreSQL.
+    Postgres,
 }
 
 /// Refuses variables for whole sections that would hide the file's settings and put nothing in their place.
@@ -174,7 +188,14 @@ pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, ConfigEr
         "mysql" if !source.contains('/') => {
             fail("failed to parse the database source for mysql".to_owned())
         }
-        "mysql" | "postgres" => Ok(Storage::NotYet(backend)),
+        "mysql" => Ok(Storage::Shared {
+            engine: Engine::MySql,
+            source,
+        }),
+        "postgres" => Ok(Storage::Shared {
+            engine: Engine::Postgres,
+            source,
+        }),
         _ => fail(format!("{backend} is not a supported storage backend")),
     }
 }
@@ -340,11 +361,13 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "server.http_addr",
     "server.tls_cert_file",
     "server.tls_key_file",
+    "storage.acquire_timeout",
     "storage.backend",
     "storage.client_cert_file",
     "storage.client_key_file",
     "storage.database",
     "storage.db_url",
+    "storage.max_connections",
     "storage.password",
     "storage.tls_ca_file",
     "storage.username",

@@ -18,6 +18,16 @@ use super::passphrase::{self, PassphraseError};
 pub(crate) enum KeysError {
     #[error("the signing keys in the database")]
     Database(#[from] DatabaseError),
+    #[error(
+        "the signing keys in the database need a passphrase, which all servers on it share: give it in \
+         NOTARY_SERVER_LOCAL_PASSPHRASE_FILE or NOTARY_SERVER_LOCAL_PASSPHRASE"
+    )]
+    NoPassphrase,
+    #[error(
+        "the database has no table for the server's signing keys: run 'notary-server migrate -config ...' once, or use a \
+         notary-signer (trust_service.type remote)"
+    )]
+    NoTable,
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
 }
@@ -35,6 +45,19 @@ pub(crate) async fn open(
         Some(given) => given,
         None => passphrase::kept(store.path(), has_keys)?,
     };
+    open_with(database, passphrase, clock).await
+}
+
+/// Opens the keys in a database that servers share, and with it the passphrase.
+pub(crate) async fn open_shared(
+    database: Database,
+    environment: &Environment,
+    clock: Clock,
+) -> Result<DatabaseTrust, KeysError> {
+    let passphrase = passphrase::given(environment)?.ok_or(KeysError::NoPassphrase)?;
+    if !KeyDatabase::is_there(&database).await? {
+        return Err(KeysError::NoTable);
+    }
     open_with(database, passphrase, clock).await
 }
 

@@ -8,9 +8,11 @@ use signet_server::trust::{MemoryTrust, TrustService};
 use signet_server::{App, Clock, Settings};
 use signet_service::config::Configuration;
 use signet_service::health::Health;
+use signet_sql::Database;
 use tokio::task::JoinSet;
 
 use super::config::{self, Storage, TrustSource};
+use super::databases::{self, Shared};
 use super::failure::{Failure, chain};
 use super::keys;
 
@@ -18,7 +20,14 @@ use super::keys;
 pub(super) struct Stores {
     metadata: Arc<dyn MetadataStore>,
     trust: Arc<dyn TrustService>,
-    sqlite: Option<Arc<SqliteStore>>,
+    opened: Opened,
+}
+
+/// What is closed at the end.
+enum Opened {
+    Nothing,
+    Shared(Database),
+    Sqlite(Arc<SqliteStore>),
 }
 
 impl Stores {
@@ -53,16 +62,43 @@ impl Stores {
         match storage {
             Storage::Memory => {
                 let metadata = Arc::new(MemoryStore::default());
-                Ok(Self { metadata, trust: Arc::new(MemoryTrust::new()), sqlite: None })
+                Ok(Self {
+                    metadata,
+                    trust: Arc::new(MemoryTrust::new()),
+                    opened: Opened::Nothing,
+                })
             }
             Storage::Sqlite(location) => {
-                let store = Arc::new(SqliteStore::open(location).await.map_err(|error| fail(error.into()))?);
-                let trust = keys::open(&store, configuration.environment(), Arc::clone(clock)).await?;
-                Ok(Self { metadata: Arc::clone(&store) as _, trust: Arc::new(trust), sqlite: Some(store) })
+                let store = Arc::new(
+                    SqliteStore::open(location)
+                        .await
+                        .map_err(|error| fail(error.into()))?,
+                );
+                let trust =
+                    keys::open(&store, configuration.environment(), Arc::clone(clock)).await?;
+                Ok(Self {
+                    metadata: Arc::clone(&store) as _,
+                    trust: Arc::new(trust),
+                    opened: Opened::Sqlite(store),
+                })
             }
-            Storage::NotYet(backend) => Err(fail(
-                format!("{backend} comes with a later version of this server; use the embedded database, storage.backend sqlite3").into(),
-            )),
+            Storage::Shared { engine, source } => {
+                let limits = databases::pool_limits(configuration)?;
+                let shared = Shared::open(*engine, source, limits)
+                    .await
+                    .map_err(|error| fail(error.into()))?;
+                let trust = keys::open_shared(
+                    shared.database.clone(),
+                    configuration.environment(),
+                    Arc::clone(clock),
+                )
+                .await?;
+                Ok(Self {
+                    metadata: shared.metadata,
+                    trust: Arc::new(trust),
+                    opened: Opened::Shared(shared.database),
+                })
+            }
         }
     }
 
@@ -76,7 +112,7 @@ impl Stores {
     }
 
     pub(super) fn watch(&self, health: &Health, tasks: &mut JoinSet<()>) {
-        if self.sqlite.is_none() {
+        if matches!(self.opened, Opened::Nothing) {
             return;
         }
         let store = Arc::clone(&self.metadata);
@@ -92,8 +128,10 @@ impl Stores {
     }
 
     pub(super) async fn close(&self) {
-        if let Some(sqlite) = &self.sqlite {
-            sqlite.close().await;
+        match &self.opened {
+            Opened::Nothing => {}
+            Opened::Shared(database) => database.close().await,
+            Opened::Sqlite(store) => store.close().await,
         }
     }
 }
