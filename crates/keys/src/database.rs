@@ -33,7 +33,7 @@ pub use self::memory::{MemoryKeys, ServiceKeys};
 use self::opened::{OpenKeys, Opened};
 pub use self::rotation::{Rotation, Walk};
 use self::rows::{NewRow, Owner, Row, Rows};
-pub use self::schema::{MigrateError, Step, migrate};
+pub use self::schema::{MigrateError, Step, migrate, migrate_beside_documents};
 use crate::jwe;
 use crate::private::PrivateKey;
 use crate::signer::Signer;

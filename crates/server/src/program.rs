@@ -13,6 +13,7 @@ mod front;
 mod htpasswd;
 mod keys;
 mod metrics;
+mod migrate;
 mod passphrase;
 mod password;
 mod quickstart;

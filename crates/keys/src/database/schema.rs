@@ -69,10 +69,29 @@ pub enum MigrateError {
 /// # Errors
 /// [`MigrateError`].
 pub async fn migrate(database: &Database, dry_run: bool) -> Result<Vec<Step>, MigrateError> {
+    run(database, dry_run, false).await
+}
+
+/// The same in the database of a trust server, also while that has no tables yet.
+///
+/// # Errors
+/// [`MigrateError`].
+pub async fn migrate_beside_documents(
+    database: &Database,
+    dry_run: bool,
+) -> Result<Vec<Step>, MigrateError> {
+    run(database, dry_run, true).await
+}
+
+async fn run(
+    database: &Database,
+    dry_run: bool,
+    is_beside: bool,
+) -> Result<Vec<Step>, MigrateError> {
     match database {
         Database::Sqlite(pool) => sqlite(pool, dry_run).await,
-        Database::Postgres(pool) => postgres(pool, dry_run).await,
-        Database::MySql(pool) => mysql(pool, dry_run).await,
+        Database::Postgres(pool) => postgres(pool, dry_run, is_beside).await,
+        Database::MySql(pool) => mysql(pool, dry_run, is_beside).await,
     }
 }
 
@@ -93,6 +112,15 @@ struct Version {
 }
 
 impl Found {
+    /// Without the number, which is the trust server's where the table is beside its tables.
+    fn unless(mut self, is_beside: bool) -> Self {
+        if is_beside {
+            self.version = None;
+            self.is_ours = false;
+        }
+        self
+    }
+
     /// What is to be done so that there is what the last migration makes.
     fn plan(&self, last: i64, late: &[&'static str]) -> Result<Vec<Step>, MigrateError> {
         if let Some(Version { number, .. }) = self.version
@@ -261,7 +289,11 @@ fn newest(rows: Vec<Version>) -> Option<Version> {
     rows.into_iter().max_by_key(|version| version.number)
 }
 
-async fn postgres(pool: &PgPool, dry_run: bool) -> Result<Vec<Step>, MigrateError> {
+async fn postgres(
+    pool: &PgPool,
+    dry_run: bool,
+    is_beside: bool,
+) -> Result<Vec<Step>, MigrateError> {
     const LOCK: &str = "SELECT pg_try_advisory_xact_lock(7310297031642116443)";
     let mut transaction = pool.begin().await?;
     if !sqlx::query_scalar::<_, bool>(LOCK)
@@ -270,9 +302,8 @@ async fn postgres(pool: &PgPool, dry_run: bool) -> Result<Vec<Step>, MigrateErro
     {
         return Err(MigrateError::Busy);
     }
-    let steps = found_in_postgres(&mut transaction)
-        .await?
-        .plan(POSTGRES_LAST, &[])?;
+    let found = found_in_postgres(&mut transaction).await?;
+    let steps = found.unless(is_beside).plan(POSTGRES_LAST, &[])?;
     if dry_run {
         return Ok(steps);
     }
@@ -332,7 +363,11 @@ WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
     })
 }
 
-async fn mysql(pool: &MySqlPool, dry_run: bool) -> Result<Vec<Step>, MigrateError> {
+async fn mysql(
+    pool: &MySqlPool,
+    dry_run: bool,
+    is_beside: bool,
+) -> Result<Vec<Step>, MigrateError> {
     // One for all databases of a server, hence the name of this one in it.
     const LOCK: &str =
         "SELECT CAST(GET_LOCK(SHA2(CONCAT(DATABASE(), '.private_keys'), 256), 10) AS SIGNED)";
@@ -343,9 +378,8 @@ async fn mysql(pool: &MySqlPool, dry_run: bool) -> Result<Vec<Step>, MigrateErro
     if lock == Some(0) {
         return Err(MigrateError::Busy);
     }
-    let steps = found_in_mysql(&mut connection)
-        .await?
-        .plan(MYSQL_LAST, &LATE)?;
+    let found = found_in_mysql(&mut connection).await?;
+    let steps = found.unless(is_beside).plan(MYSQL_LAST, &LATE)?;
     if !dry_run {
         // Changes of tables cannot be taken back here: the flag says that they are under way, as with Go's tool.
         let version = steps.iter().find_map(|step| match step {

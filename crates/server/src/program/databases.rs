@@ -64,7 +64,6 @@ pub(super) fn pool_limits(configuration: &Configuration) -> Result<PoolLimits, C
     Ok(PoolLimits {
         connections: u32::try_from(connections).unwrap_or(MOST).min(MOST),
         acquire: Duration::from_secs(acquire.min(HOUR)),
-        ..usual
     })
 }
 

@@ -26,6 +26,14 @@ pub(crate) enum Failure {
     Keys(#[from] KeysError),
     #[error("cannot set up metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error("the tables were not made or upgraded")]
+    Migrate(#[source] Box<dyn StdError + Send + Sync>),
+    #[error(
+        "-binary-names is for MySQL and MariaDB: with {0}, names are compared by their bytes anyway"
+    )]
+    NoBinaryNames(String),
+    #[error("make the tables of PostgreSQL with the migrations of Go notary")]
+    NoMigration,
     #[error("store does not support bootstrapping")]
     NothingToBootstrap,
     #[error(

@@ -47,10 +47,14 @@ pub(crate) struct Flags {
     reason = "they are independent command line switches"
 )]
 pub(crate) struct Switches {
+    /// With `bootstrap`: have names compared by their bytes where the database would not.
+    pub(crate) binary_names: bool,
     /// Create or upgrade the tables of the storage, then end.
     pub(crate) bootstrap: bool,
     /// Serve `/debug/` on localhost:8080.
     pub(crate) debug: bool,
+    /// With `bootstrap`: say what would be done, and change nothing.
+    pub(crate) dry_run: bool,
     /// Let the built-in configuration listen where others can connect, although it lets everybody publish.
     pub(crate) insecure_no_auth: bool,
     version: bool,
@@ -73,6 +77,8 @@ pub(crate) enum UsageError {
     Boolean { flag: String, value: String },
     #[error("flag provided but not defined: -{0}")]
     Unknown(String),
+    #[error("-{0} goes with the command migrate: notary-server migrate -{0} ...")]
+    MigrateOnly(&'static str),
     #[error(
         "hash-password takes the name of one user, and there is {0:?} too; the password is asked for, or read from standard input"
     )]
@@ -93,6 +99,7 @@ impl Command {
         {
             return Self::parse_hash_password(arguments);
         }
+        flags.switches.bootstrap = arguments.next_if(|first| first == "migrate").is_some();
         while let Some(argument) = arguments.next() {
             let text = argument.to_string_lossy().into_owned();
             let Some(name) = text.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
@@ -132,7 +139,17 @@ impl Command {
             };
             flags.set(name, value)?;
         }
-        Ok(if flags.switches.version {
+        let switches = &flags.switches;
+        for (name, is_on) in [
+            ("binary-names", switches.binary_names),
+            ("dry-run", switches.dry_run),
+        ] {
+            // Nobody shall believe that a server only looks.
+            if is_on && !switches.bootstrap && !switches.version {
+                return Err(UsageError::MigrateOnly(name));
+            }
+        }
+        Ok(if switches.version {
             Self::Version
         } else {
             Self::Run(flags)
@@ -183,8 +200,10 @@ impl Flags {
 impl Switches {
     fn named(&mut self, name: &str) -> Option<&mut bool> {
         match name {
+            "binary-names" => Some(&mut self.binary_names),
             "bootstrap" => Some(&mut self.bootstrap),
             "debug" => Some(&mut self.debug),
+            "dry-run" => Some(&mut self.dry_run),
             "insecure-no-auth" => Some(&mut self.insecure_no_auth),
             "version" => Some(&mut self.version),
             _ => None,
@@ -204,6 +223,8 @@ fn boolean(text: &str) -> Option<bool> {
 /// The flags, in the form in which Go lists them.
 pub(crate) const FLAG_LIST: &str = "  -archive file
     \tServe this trust archive, read-only, instead of a storage; may be given several times
+  -binary-names
+    \tWith migrate, on MySQL and MariaDB: compare names by their bytes from now on; the Go server works on
   -bootstrap
     \tDo any necessary setup of configured backend storage services
   -config string
@@ -212,6 +233,8 @@ pub(crate) const FLAG_LIST: &str = "  -archive file
     \tWithout -config: folder of the database, keys and certificates (default \"$XDG_DATA_HOME/signet/notary-server\")
   -debug
     \tEnable the debugging server on localhost:8080
+  -dry-run
+    \tWith migrate: say what would be done, and change nothing
   -http-addr string
     \tListen on this address instead of the configured one (also -listen)
   -insecure-no-auth
@@ -234,8 +257,9 @@ Examples:
         The same with another folder and address.
   notary-server -config /etc/notary/server-config.json
         Run as configured. Every key can be overridden by a variable, for example NOTARY_SERVER_LOGGING_LEVEL=info.
-  notary-server -config /etc/notary/server-config.json -bootstrap
-        Create or upgrade the tables of the configured database, then end.
+  notary-server migrate -config /etc/notary/server-config.json
+        Create or upgrade the tables of the configured database, then end (also -bootstrap). With -dry-run, only
+        say what would be done.
   notary-server hash-password alice >> /etc/notary/htpasswd
         Ask for a password, and print the line for the file of auth.type htpasswd.
   notary-server --archive trust.tar.gz
@@ -316,6 +340,21 @@ mod tests {
         ] {
             assert_eq!(parse(line).unwrap_err().to_string(), text);
         }
+    }
+
+    #[test]
+    fn migrate_is_bootstrap_and_has_flags_of_its_own() {
+        let migrate = flags("migrate -config a -dry-run --binary-names").switches;
+        assert!(migrate.bootstrap && migrate.dry_run && migrate.binary_names);
+        assert!(flags("-bootstrap -dry-run").switches.dry_run);
+        for flag in ["-dry-run", "-binary-names"] {
+            assert_eq!(
+                parse(flag).unwrap_err().to_string(),
+                format!("{flag} goes with the command migrate: notary-server migrate {flag} ...")
+            );
+        }
+        // Elsewhere the word is one that ends the flags.
+        assert!(!flags("-debug migrate").switches.bootstrap);
     }
 
     #[test]

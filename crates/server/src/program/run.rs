@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
+use signet_server::store::MigrateOptions;
 use signet_server::{Archives, Clock, Settings};
 use signet_service::config::{Configuration, Environment};
 use signet_service::health::Health;
@@ -30,6 +31,7 @@ use super::flags::Flags;
 use super::front::{DebugFront, Front, Service};
 use super::htpasswd;
 use super::metrics::Metrics;
+use super::migrate;
 use super::quickstart::{self, DataFolder, Offer, QuickstartError};
 use super::signals;
 use super::stores::Stores;
@@ -66,15 +68,17 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         tracing::warn!("the configuration has a key that means nothing to this server: {key}");
     }
     let source = if flags.archives.is_empty() {
-        let stores = Stores::configured(&configuration, flags.switches.bootstrap, &clock).await?;
         if flags.switches.bootstrap {
-            stores.close().await;
-            print(&format!(
-                "the tables of {} are ready\n",
-                configuration.text("storage.db_url")
-            ));
+            let options = MigrateOptions {
+                dry_run: flags.switches.dry_run,
+                binary_names: flags.switches.binary_names,
+            };
+            for line in migrate::run(&configuration, options).await? {
+                print(&format!("{line}\n"));
+            }
             return Ok(0);
         }
+        let stores = Stores::configured(&configuration, &clock).await?;
         Source::Stores(stores)
     } else {
         archives::check(&flags, &configuration)?;

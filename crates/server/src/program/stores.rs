@@ -34,7 +34,6 @@ impl Stores {
     /// Opens what is configured.
     pub(super) async fn configured(
         configuration: &Configuration,
-        bootstrap: bool,
         clock: &Clock,
     ) -> Result<Self, Failure> {
         let trust = config::trust_source(configuration)?;
@@ -44,9 +43,6 @@ impl Stores {
             return Err(Failure::RemoteTrust);
         }
         tracing::info!("Using {} backend", configuration.text("storage.backend"));
-        if bootstrap && storage == Storage::Memory {
-            return Err(Failure::NothingToBootstrap);
-        }
         Self::open(&storage, configuration, clock).await
     }
 

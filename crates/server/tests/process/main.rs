@@ -7,6 +7,8 @@ mod audit;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod htpasswd;
 #[cfg(test)]
 mod limits;

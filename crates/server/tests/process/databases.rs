@@ -1,0 +1,73 @@
+//! Servers on databases that they share.
+
+use signet_testkit::peer::{Database, MariaDb};
+
+use crate::support::{Folder, Server, run};
+
+const PASSPHRASE: (&str, &str) = ("NOTARY_SERVER_LOCAL_PASSPHRASE", "not to be told");
+const KEY: &str = "/v2/registry.example.com/a/_trust/tuf/timestamp.key";
+
+fn keys(database: &dyn Database) -> String {
+    format!(
+        r#""trust_service":{{"type":"local"}},"storage":{{"backend":"{}","db_url":"{}"}},"server":{{"http_addr":"127.0.0.1:0"}},"logging":{{"level":"info"}}"#,
+        database.backend(),
+        database.url()
+    )
+}
+
+fn two_servers_share_tables_and_keys(database: &dyn Database) {
+    let folder = Folder::new();
+    let keys = keys(database);
+    let program = || {
+        let mut command = folder.configured(&keys);
+        command.env(PASSPHRASE.0, PASSPHRASE.1);
+        command
+    };
+    // Neither the table nor a passphrase: each is told, with what to do.
+    let (status, _, log) = run(program());
+    assert_eq!(status, Some(1));
+    assert!(log.contains("run 'notary-server migrate"), "{log}");
+    let (status, _, log) = run(folder.configured(&keys));
+    assert_eq!(status, Some(1));
+    assert!(log.contains("NOTARY_SERVER_LOCAL_PASSPHRASE_FILE"), "{log}");
+
+    let migrate = |more: &[&str]| {
+        let configured = folder.configured(&keys);
+        let mut command = folder.program();
+        command
+            .arg("migrate")
+            .args(configured.get_args())
+            .args(more);
+        let (status, out, log) = run(command);
+        assert_eq!(status, Some(0), "{log}");
+        out
+    };
+    let planned = migrate(&["-dry-run"]);
+    assert!(
+        planned.contains("create the table private_keys\n"),
+        "{planned}"
+    );
+    let done = migrate(&[]);
+    assert!(done.starts_with(&planned), "{done}");
+    assert!(done.contains("database are ready\n"), "{done}");
+    assert_eq!(migrate(&["-dry-run"]), "nothing is to be done\n");
+
+    let (one, other) = (Server::start(program()), Server::start(program()));
+    let (status, key) = one.get(KEY);
+    assert_eq!(status, 200, "{key}");
+    assert_eq!(other.get(KEY), (200, key));
+    for server in [&one, &other] {
+        assert_eq!(server.get("/_notary_server/health"), (200, "{}".to_owned()));
+        assert!(!server.log().contains(PASSPHRASE.1));
+    }
+    let mut wrong = folder.configured(&keys);
+    wrong.env(PASSPHRASE.0, "another");
+    let (status, _, log) = run(wrong);
+    assert_eq!(status, Some(1));
+    assert!(log.contains("cannot be decrypted"), "{log}");
+}
+
+#[test]
+fn servers_share_mariadb() {
+    two_servers_share_tables_and_keys(&MariaDb::shared().unwrap());
+}
