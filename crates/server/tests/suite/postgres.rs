@@ -266,3 +266,64 @@ async fn a_database_that_was_killed_is_used_again_once_it_is_back() {
             .unwrap()
     );
 }
+
+#[tokio::test]
+async fn case_56_connections_are_encrypted_and_verified_as_the_data_source_says() {
+    let plain = PostgreSql::shared().unwrap();
+    let refused = plain.url().replace("?sslmode=disable", "");
+    let refused = postgres::connect(&refused, PoolLimits::default()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("does not support TLS"), "{refused}");
+
+    let database = PostgreSql::start_tls().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.path().join(name);
+        signet_testkit::file::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let ca = file("ca.crt", &database.ca_pem().unwrap(), 0o644);
+    let stranger = PostgreSql::start_tls().unwrap();
+    let other = file("other.crt", &stranger.ca_pem().unwrap(), 0o644);
+    let (user, identity) = database.certified().unwrap();
+    let certificate = file("client.crt", &identity.certificate_pem, 0o644);
+    let key = file("client.key", &identity.key_pem, 0o600);
+    let open_key = file("open.key", &identity.key_pem, 0o644);
+    let (owner, password) = database.login();
+    let address = format!(
+        "port={} dbname={}",
+        database.address().port(),
+        database.name()
+    );
+    let login = format!("{address} user={owner} password='{password}'");
+    let certified = format!("{address} user={user} sslcert={certificate}");
+    let socket = database.socket_folder().display();
+    for (source, ok) in [
+        (format!("{login} host=127.0.0.1"), true),
+        (format!("{login} host=127.0.0.1 sslrootcert={ca}"), true),
+        (format!("{login} host=127.0.0.1 sslrootcert={other}"), false),
+        (
+            format!("{login} host=127.0.0.1 sslmode=verify-full sslrootcert={ca}"),
+            true,
+        ),
+        (
+            format!("{login} host=127.0.0.1 sslmode=verify-full sslrootcert={other}"),
+            false,
+        ),
+        (format!("{login} host=127.0.0.1 sslmode=verify-full"), false),
+        (format!("{login} host={socket}"), true),
+        (format!("{certified} sslkey={key} host=127.0.0.1"), true),
+        (
+            format!("{certified} sslkey={open_key} host=127.0.0.1"),
+            false,
+        ),
+        (format!("{login} host=127.0.0.1 no_such_setting=1"), false),
+    ] {
+        let opened = postgres::connect(&source, PoolLimits::default()).await;
+        assert_eq!(opened.is_ok(), ok, "{source}: {opened:?}");
+        let told = opened.map_or_else(|e| format!("{e} {e:?}"), |pool| format!("{pool:?}"));
+        assert!(!told.contains(password), "{told}");
+    }
+}
