@@ -37,15 +37,18 @@ use self::error::transport_error;
 use crate::ErrorKind;
 use crate::http::{self, HttpError};
 
+/// What stands for the network's reason where nothing is sent.
+const OFFLINE: &str = "working offline";
+
 /// A trust server. Connections are kept and reused while it lives.
 pub struct Remote {
-    client: reqwest::Client,
+    /// `None` sends nothing.
+    client: Option<reqwest::Client>,
     base: Url,
     host: String,
     authorizer: Option<Arc<dyn Authorizer>>,
     access: Access,
     refusal_is_outage: bool,
-    offline: bool,
     limits: Limits,
     ping: OnceCell<Result<Ping, String>>,
 }
@@ -77,9 +80,13 @@ impl Remote {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let client = http::builder(&base, &options.tls, &options.user_agent)?
-            .build()
-            .map_err(HttpError::Client)?;
+        // Who stages a change pays for no TLS.
+        let client = if options.offline {
+            None
+        } else {
+            let builder = http::builder(&base, &options.tls, &options.user_agent)?;
+            Some(builder.build().map_err(HttpError::Client)?)
+        };
         Ok(Self {
             client,
             base,
@@ -87,7 +94,6 @@ impl Remote {
             authorizer: options.authorizer,
             access: options.access,
             refusal_is_outage: options.refusal_is_outage,
-            offline: options.offline,
             limits: options.limits,
             ping: OnceCell::new(),
         })
@@ -115,13 +121,13 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Tls`]: an untrusted certificate is no outage.
     pub async fn ping(&self) -> Result<Result<&Ping, &str>, RemoteError> {
-        if self.offline {
-            return Ok(Err("working offline"));
-        }
+        let Some(client) = &self.client else {
+            return Ok(Err(OFFLINE));
+        };
         let result = self
             .ping
             .get_or_try_init(|| async {
-                match self.send_ping().await {
+                match self.send_ping(client).await {
                     Ok(ping) => Ok(Ok(ping)),
                     Err(RemoteError::Unreachable { message }) => Ok(Err(message)),
                     Err(other) => Err(other),
@@ -131,11 +137,8 @@ impl Remote {
         Ok(result.as_ref().map_err(String::as_str))
     }
 
-    async fn send_ping(&self) -> Result<Ping, RemoteError> {
-        let request = self
-            .client
-            .get(self.url(&["v2", ""]))
-            .timeout(self.limits.ping);
+    async fn send_ping(&self, client: &reqwest::Client) -> Result<Ping, RemoteError> {
+        let request = client.get(self.url(&["v2", ""])).timeout(self.limits.ping);
         let response = request.send().await.map_err(transport_error)?;
         let status = response.status();
         let retry_after = RetryAfter::read(response.headers());
@@ -347,8 +350,12 @@ impl Remote {
         authorization: Option<&HeaderValue>,
         body: Option<&(Bytes, Option<String>)>,
     ) -> Result<Response, RemoteError> {
-        let mut request = self
-            .client
+        let Some(client) = &self.client else {
+            return Err(RemoteError::Unreachable {
+                message: OFFLINE.to_owned(),
+            });
+        };
+        let mut request = client
             .request(method.clone(), url.clone())
             .timeout(self.limits.total);
         if let Some(authorization) = authorization {
