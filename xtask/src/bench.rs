@@ -6,26 +6,28 @@ use signet_testkit::program::{DOCKER, NOTARY, NOTARY_SERVER};
 
 use crate::{cargo, packages};
 
+/// The programs that are measured and the one that measures, as users have them.
+pub(crate) const BUILD: [&str; 11] = [
+    "build",
+    "--release",
+    "--locked",
+    "-p",
+    "signet-server",
+    "-p",
+    "signet-cli",
+    "-p",
+    "signet-testkit",
+    "--features",
+    "signet-testkit/bench",
+];
+
 /// Builds everything for release and measures; `part` names what, and nothing means the comparison.
 ///
 /// # Errors
 /// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
 pub(crate) fn run(part: &[String]) -> anyhow::Result<()> {
     packages::install(&[DOCKER, NOTARY, NOTARY_SERVER])?;
-    let build = [
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "signet-server",
-        "-p",
-        "signet-cli",
-        "-p",
-        "signet-testkit",
-        "--features",
-        "signet-testkit/bench",
-    ];
-    cargo::run(&mut cargo::cargo(&build)?)?;
+    cargo::run(&mut cargo::cargo(&BUILD)?)?;
     let program = cargo::target_directory()?.join("release/signet-bench");
     cargo::run(Command::new(program).args(part))
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod order;
 mod packages;
 mod test;
 
@@ -21,6 +22,7 @@ Tasks:
   demo          Start a trust server and a registry, sign an image, verify it, and see a forged tag refused
   bench         Compare the CPU time of our programs with Go's
   bench archive Measure time, memory and size of archives of a Go server
+  order         Record what everyday commands run, for the linker to put it side by side
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match task.as_deref() {
         Some("test") => test::run(&rest),
         Some("bench") if matches!(rest.as_slice(), [] | [_]) => bench::run(&rest),
+        Some("order") if rest.is_empty() => order::run(),
         Some("demo") if rest.is_empty() => demo::run(),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -1,7 +1,7 @@
 //! Speed beside the Go programs, in one run: CPU time of whole processes, interleaved blocks, medians, ratios.
 //!
 //! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead, and
-//! `cargo xtask bench notary` the commands of `notary`. Ratios mean something on any machine; absolute times only on this one.
+//! `cargo xtask bench notary` the commands of `notary`; `cargo xtask order` has it record what everyday commands execute. Ratios mean something on any machine; absolute times only on this one.
 
 #![expect(clippy::print_stdout, reason = "its output is the report")]
 
@@ -9,10 +9,12 @@ mod archive;
 mod cores;
 mod load;
 mod notary;
+mod order;
 mod publication;
 mod report;
 mod watch;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,10 @@ fn main() -> ExitCode {
         None => run(),
         Some("archive") => archive::run(),
         Some("notary") => notary::run(),
+        Some("order") => match std::env::args_os().nth(2) {
+            Some(folder) => order::run(Path::new(&folder)),
+            None => Err(anyhow::anyhow!("`order` needs a folder for its records")),
+        },
         Some(other) => Err(anyhow::anyhow!("nothing is measured under {other:?}")),
     };
     match outcome {

@@ -60,6 +60,11 @@ pub const OPENSSL: Program = Program {
     name: "openssl",
     package: "openssl",
 };
+/// Records which instructions a program executes.
+pub const VALGRIND: Program = Program {
+    name: "valgrind",
+    package: "valgrind",
+};
 /// A shell that completion scripts are written for.
 pub const BASH: Program = Program {
     name: "bash",
