@@ -13,6 +13,7 @@
 )]
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,8 +33,9 @@ fn main() {
     {
         return;
     }
-    if glibc().is_some_and(|version| version >= (2, 36)) {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    const PACKED: &str = "-Wl,-z,pack-relative-relocs";
+    if glibc().is_some_and(|version| version >= (2, 36)) && links(PACKED) {
+        println!("cargo::rustc-link-arg-bins={PACKED}");
     }
     // What shall be recorded is in the order of the files: valgrind knows code by its section `.text`.
     if let Ok(maps) = env::var(MAPS) {
@@ -42,8 +44,10 @@ fn main() {
         }
     } else {
         let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        let order = Path::new(&folder).join("often.ld");
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", order.display());
+        let order = format!("-Wl,-T,{}", Path::new(&folder).join("often.ld").display());
+        if links(&order) {
+            println!("cargo::rustc-link-arg-bins={order}");
+        }
     }
 }
 
@@ -56,6 +60,23 @@ fn chooses_a_linker() -> bool {
     env::var_os("RUSTC_LINKER").is_some()
         || env::var("CARGO_ENCODED_RUSTFLAGS")
             .is_ok_and(|flags| flags.contains("fuse-ld") || flags.contains("linker"))
+}
+
+/// Whether a program that does nothing can be linked with `argument`. One that cannot is left out: it makes programs smaller, not different.
+fn links(argument: &str) -> bool {
+    let variable = |name| env::var_os(name).unwrap_or_default();
+    let folder = variable("OUT_DIR");
+    let source = Path::new(&folder).join("nothing.rs");
+    fs::write(&source, "fn main() {}").is_ok()
+        && Command::new(variable("RUSTC"))
+            .arg("--target")
+            .arg(variable("TARGET"))
+            .arg(format!("-Clink-arg={argument}"))
+            .arg("-o")
+            .arg(Path::new(&folder).join("nothing"))
+            .arg(source)
+            .output()
+            .is_ok_and(|output| output.status.success())
 }
 
 /// The version of glibc that is linked with, when it is this machine's.
