@@ -185,13 +185,24 @@ impl KeyDatabase {
         if let Database::Sqlite(pool) = &database {
             schema::make_in_sqlite(pool).await?;
         }
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::of_table(database, options, passphrases))
+    }
+
+    /// The key database behind these connections, whose table is there. Nothing is asked of it, and nothing is made: also for connections
+    /// that only read.
+    #[must_use]
+    pub fn of_table(
+        database: Database,
+        options: Options,
+        passphrases: Arc<dyn AliasPassphrases>,
+    ) -> Self {
+        Self(Arc::new(Inner {
             rows: Rows::new(database),
             open: OpenKeys::new(options.max_open),
             options,
             passphrases,
             creating: Default::default(),
-        })))
+        }))
     }
 
     /// A key for this repository and role: the pending one if there is one that decrypts, else a new one.

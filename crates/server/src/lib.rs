@@ -26,6 +26,8 @@ pub mod survey;
 pub mod token;
 pub mod trust;
 
+pub mod check;
+
 mod app;
 mod authentication;
 mod current;

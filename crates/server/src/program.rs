@@ -4,6 +4,7 @@ mod access;
 mod archives;
 mod audit;
 mod auth;
+mod check;
 mod config;
 mod databases;
 mod failure;

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 mod attempt;
 mod dump;
 mod file;
+mod history;
 mod import;
 mod memory;
 mod migrate;
@@ -25,6 +26,7 @@ mod sqlite;
 
 pub use dump::DumpError;
 pub use file::open_plain;
+pub use history::{HistoricRow, HistoryReader};
 pub use import::{Import, Imported, ImportedDocument};
 pub use memory::MemoryStore;
 pub use migrate::{MigrateError, MigrateOptions, Step};

@@ -22,7 +22,7 @@ mod importer;
 mod migrate;
 mod writer;
 
-pub use migrate::{MigrateError, Migrated, migrate};
+pub use migrate::{MigrateError, Migrated, migrate, plan};
 
 /// Keeps everything in a PostgreSQL database.
 #[derive(Debug)]

@@ -154,6 +154,22 @@ impl SqliteStore {
         })
     }
 
+    /// Connections that only read the file, which a server may have open at the same time.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn read_only(location: &str) -> Result<SqlitePool, OpenError> {
+        let path = parse_location(location)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(1);
+        let opened = pool.connect_with(options).await;
+        opened.map_err(|source| OpenError::Database { path, source })
+    }
+
     /// The connections to the file, for other tables in it.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {

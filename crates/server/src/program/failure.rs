@@ -28,12 +28,14 @@ pub(crate) enum Failure {
     Metrics(#[from] prometheus::Error),
     #[error("the tables were not made or upgraded")]
     Migrate(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("the database could not be read to its end")]
+    Check(#[source] Box<dyn StdError + Send + Sync>),
+    #[error("storage.backend memory keeps nothing that could be checked")]
+    NothingToCheck,
     #[error(
         "-binary-names is for MySQL and MariaDB: with {0}, names are compared by their bytes anyway"
     )]
     NoBinaryNames(String),
-    #[error("make the tables of PostgreSQL with the migrations of Go notary")]
-    NoMigration,
     #[error("store does not support bootstrapping")]
     NothingToBootstrap,
     #[error(

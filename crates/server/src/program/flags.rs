@@ -30,6 +30,8 @@ pub(crate) struct Flags {
     pub(crate) archives: Vec<PathBuf>,
     /// The configuration file; without one the built-in configuration is used.
     pub(crate) config: Option<PathBuf>,
+    /// Check what is stored, then end; the form of the report.
+    pub(crate) check: Option<CheckFormat>,
     /// Where the built-in configuration keeps its data.
     pub(crate) data_dir: Option<PathBuf>,
     /// The address to listen on, in place of the configured one.
@@ -38,6 +40,16 @@ pub(crate) struct Flags {
     pub(crate) log_format: telemetry::Format,
     /// The switches that are on.
     pub(crate) switches: Switches,
+}
+
+/// The form of the report of a check.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum CheckFormat {
+    /// Lines with JSON objects.
+    Json,
+    /// Lines to be read.
+    #[default]
+    Text,
 }
 
 /// The flags that are on or off.
@@ -100,6 +112,9 @@ impl Command {
             return Self::parse_hash_password(arguments);
         }
         flags.switches.bootstrap = arguments.next_if(|first| first == "migrate").is_some();
+        if arguments.next_if(|first| first == "check").is_some() {
+            flags.check = Some(CheckFormat::Text);
+        }
         while let Some(argument) = arguments.next() {
             let text = argument.to_string_lossy().into_owned();
             let Some(name) = text.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
@@ -128,6 +143,7 @@ impl Command {
                 "h" => return Ok(Self::Usage),
                 "help" => return Ok(Self::Help),
                 "archive" | "config" | "data-dir" | "http-addr" | "listen" | "logf" => {}
+                "format" if flags.check.is_some() => {}
                 _ => return Err(UsageError::Unknown(name.to_owned())),
             }
             // The value as the operating system gave it: a path need not be UTF-8.
@@ -180,6 +196,20 @@ impl Flags {
         match name {
             "archive" => self.archives.push(value.into()),
             "config" => self.config = Some(value.into()),
+            "format" => {
+                let text = value.to_string_lossy().into_owned();
+                self.check = Some(match text.as_str() {
+                    "json" => CheckFormat::Json,
+                    "text" => CheckFormat::Text,
+                    _ => {
+                        return Err(UsageError::Value {
+                            flag: "format",
+                            value: text,
+                            reason: "must be json or text".to_owned(),
+                        });
+                    }
+                });
+            }
             "data-dir" => self.data_dir = Some(value.into()),
             "logf" => {
                 let text = value.to_string_lossy().into_owned();
@@ -235,6 +265,8 @@ pub(crate) const FLAG_LIST: &str = "  -archive file
     \tEnable the debugging server on localhost:8080
   -dry-run
     \tWith migrate: say what would be done, and change nothing
+  -format string
+    \tWith check: the form of the report, text or json (default \"text\")
   -http-addr string
     \tListen on this address instead of the configured one (also -listen)
   -insecure-no-auth
@@ -260,6 +292,9 @@ Examples:
   notary-server migrate -config /etc/notary/server-config.json
         Create or upgrade the tables of the configured database, then end (also -bootstrap). With -dry-run, only
         say what would be done.
+  notary-server check -config /etc/notary/server-config.json
+        Verify every stored checksum and signature, earlier versions too, while servers run. Ends with 1 when there
+        is a fault; with -format json, every line is an object.
   notary-server hash-password alice >> /etc/notary/htpasswd
         Ask for a password, and print the line for the file of auth.type htpasswd.
   notary-server --archive trust.tar.gz

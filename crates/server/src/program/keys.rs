@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use signet_keys::KeyDatabase;
-use signet_keys::database::{Algorithm, DatabaseError, Options};
+use signet_keys::database::{Algorithm, DatabaseError, Options, Walk};
 use signet_server::Clock;
 use signet_server::store::SqliteStore;
 use signet_server::trust::DatabaseTrust;
@@ -59,6 +59,22 @@ pub(crate) async fn open_shared(
         return Err(KeysError::NoTable);
     }
     open_with(database, passphrase, clock).await
+}
+
+/// Decrypts every key, where the passphrase is given and there are keys.
+pub(crate) async fn verify(
+    database: Database,
+    environment: &Environment,
+) -> Result<Option<Walk>, KeysError> {
+    let Some(passphrase) = passphrase::given(environment)? else {
+        return Ok(None);
+    };
+    if !KeyDatabase::is_there(&database).await? {
+        return Ok(None);
+    }
+    let passphrases = Arc::new(move |alias: &str| (alias == ALIAS).then(|| passphrase.clone()));
+    let keys = KeyDatabase::of_table(database, Options::new(ALIAS), passphrases);
+    Ok(Some(keys.verify(&mut |_| {}).await?))
 }
 
 async fn open_with(

@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use signet_server::store::postgres::{self, Migrated};
 use signet_server::store::{MigrateOptions, MySqlStore, SqliteStore};
 use signet_service::config::Configuration;
 use signet_sql::Database;
+use sqlx::postgres::PgPool;
 
 use super::config::{self, Engine, Storage, TrustSource};
 use super::databases::{connect, pool_limits};
@@ -78,13 +80,32 @@ const fn is_mysql(storage: &Storage) -> bool {
 async fn documents(database: &Database, options: MigrateOptions) -> Result<Vec<String>, Failure> {
     let steps = match database {
         Database::MySql(pool) => MySqlStore::migrate(pool, options).await,
-        Database::Postgres(_) => return Err(Failure::NoMigration),
+        Database::Postgres(pool) => return documents_in_postgres(pool, options.dry_run).await,
         // Made when it is opened.
         Database::Sqlite(_) => Ok(Vec::new()),
     };
     Ok(texts(
         &steps.map_err(|error| Failure::Migrate(error.into()))?,
     ))
+}
+
+async fn documents_in_postgres(pool: &PgPool, dry_run: bool) -> Result<Vec<String>, Failure> {
+    let migrated = if dry_run {
+        postgres::plan(pool).await
+    } else {
+        postgres::migrate(pool).await
+    };
+    Ok(
+        match migrated.map_err(|error| Failure::Migrate(error.into()))? {
+            Migrated::Created => {
+                vec!["create the tables tuf_files, change_category and changefeed".to_owned()]
+            }
+            Migrated::Upgraded { from, to } => {
+                vec![format!("upgrade the tables from version {from} to {to}")]
+            }
+            Migrated::Current => Vec::new(),
+        },
+    )
 }
 
 async fn keys(database: &Database, dry_run: bool) -> Result<Vec<String>, Failure> {

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::archives::{self, Gauges};
 use super::audit;
 use super::auth;
+use super::check;
 use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX};
 use super::failure::Failure;
 use super::figures::Figures;
@@ -68,6 +69,9 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         tracing::warn!("the configuration has a key that means nothing to this server: {key}");
     }
     let source = if flags.archives.is_empty() {
+        if let Some(format) = flags.check {
+            return check::run(&configuration, format, clock()).await;
+        }
         if flags.switches.bootstrap {
             let options = MigrateOptions {
                 dry_run: flags.switches.dry_run,

@@ -1,6 +1,6 @@
 //! Servers on databases that they share.
 
-use signet_testkit::peer::{Database, MariaDb};
+use signet_testkit::peer::{Database, MariaDb, PostgreSql};
 
 use crate::support::{Folder, Server, run};
 
@@ -60,6 +60,24 @@ fn two_servers_share_tables_and_keys(database: &dyn Database) {
         assert_eq!(server.get("/_notary_server/health"), (200, "{}".to_owned()));
         assert!(!server.log().contains(PASSPHRASE.1));
     }
+    let check = |passphrase: &str, more: &[&str]| {
+        let configured = folder.configured(&keys);
+        let mut command = folder.program();
+        command.arg("check").args(configured.get_args()).args(more);
+        run({
+            command.env(PASSPHRASE.0, passphrase);
+            command
+        })
+    };
+    let (status, out, _) = check(PASSPHRASE.1, &[]);
+    let clean = "0 documents of 0 repositories: no faults\n1 signing keys: no faults\n";
+    assert_eq!((status, out.as_str()), (Some(0), clean));
+    let (status, out, _) = check("another", &["-format", "json"]);
+    assert_eq!(status, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["checked"]["faults"], 0);
+    assert_eq!(report["keys"]["faults"], 1);
+
     let mut wrong = folder.configured(&keys);
     wrong.env(PASSPHRASE.0, "another");
     let (status, _, log) = run(wrong);
@@ -70,4 +88,9 @@ fn two_servers_share_tables_and_keys(database: &dyn Database) {
 #[test]
 fn servers_share_mariadb() {
     two_servers_share_tables_and_keys(&MariaDb::shared().unwrap());
+}
+
+#[test]
+fn servers_share_postgresql() {
+    two_servers_share_tables_and_keys(&PostgreSql::shared().unwrap());
 }

@@ -7,6 +7,8 @@ mod caching;
 #[cfg(test)]
 mod captures;
 #[cfg(test)]
+mod checking;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod conformance;

@@ -116,6 +116,18 @@ struct Recorded {
 /// # Errors
 /// [`MigrateError`]; nothing was changed then.
 pub async fn migrate(pool: &PgPool) -> Result<Migrated, MigrateError> {
+    run(pool, false).await
+}
+
+/// What [`migrate`] would do now. Nothing is changed.
+///
+/// # Errors
+/// [`MigrateError`].
+pub async fn plan(pool: &PgPool) -> Result<Migrated, MigrateError> {
+    run(pool, true).await
+}
+
+async fn run(pool: &PgPool, dry_run: bool) -> Result<Migrated, MigrateError> {
     let mut transaction = pool.begin().await?;
     for statement in [
         // Filling the changefeed of a large database takes its time.
@@ -149,12 +161,16 @@ pub async fn migrate(pool: &PgPool) -> Result<Migrated, MigrateError> {
             continue;
         }
         is_complete = false;
-        for statement in step.statements {
+        for statement in step.statements.iter().filter(|_| !dry_run) {
             sqlx::query(*statement).execute(&mut *transaction).await?;
         }
     }
-    record(&mut transaction, recorded.as_ref(), known).await?;
-    transaction.commit().await?;
+    if dry_run {
+        transaction.rollback().await?;
+    } else {
+        record(&mut transaction, recorded.as_ref(), known).await?;
+        transaction.commit().await?;
+    }
     Ok(match found {
         _ if is_complete => Migrated::Current,
         0 => Migrated::Created,
