@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly")]
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use signet_testkit::program::NOTARY;
 
@@ -274,5 +278,59 @@ fn what_is_configured_wrongly_is_refused_in_gos_words() {
                 String::new()
             )
         );
+    }
+}
+
+/// What a program asks of the proxy that its environment names, on the way to `https://0.0.0.0:1`, where nobody is.
+fn asks_proxy(program: &Path, exceptions: &str) -> Vec<String> {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Command::new(program)
+        .args(["-s", "https://0.0.0.0:1", "list", "example.test/a"])
+        .env_clear()
+        .env("HOME", home.path())
+        .env(
+            "HTTPS_PROXY",
+            format!("http://{}", proxy.local_addr().unwrap()),
+        )
+        .env("NO_PROXY", exceptions)
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut asked = Vec::new();
+    loop {
+        let ended = child.try_wait().unwrap();
+        if let Ok((mut stream, _)) = proxy.accept() {
+            stream.set_nonblocking(false).unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            asked.push(line);
+            stream
+                .write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+        } else if let Some(status) = ended {
+            assert!(!status.success());
+            asked.dedup();
+            return asked;
+        } else {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Whoever has to go by a proxy does; who is told not to goes straight to the server.
+#[test]
+fn a_proxy_is_taken_where_go_takes_one() {
+    for (exceptions, asked) in [
+        ("", &["CONNECT 0.0.0.0:1 HTTP/1.1\r\n"][..]),
+        ("0.0.0.0", &[]),
+    ] {
+        assert_eq!(asks_proxy(&NOTARY.find().unwrap(), exceptions), asked);
+        let ours = Path::new(env!("CARGO_BIN_EXE_notary"));
+        assert_eq!(asks_proxy(ours, exceptions), asked, "{exceptions:?}");
     }
 }

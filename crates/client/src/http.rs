@@ -4,6 +4,7 @@
 //! The system's certificates are read only when a server's certificate does not verify against the ones that were given:
 //! reading them costs more than everything else that a warm command does.
 
+mod direct;
 mod verifier;
 
 use std::net::IpAddr;
@@ -18,10 +19,14 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, SignatureScheme};
 use url::{Host, Url};
 
+pub(crate) use direct::Direct;
+
 /// Longest time to reach a server, TLS handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest silence of a server in the middle of an answer.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is said of a limit on time, in reqwest's words.
+pub(crate) const TIMED_OUT: &str = "operation timed out";
 
 /// Whom a server's certificate must satisfy.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

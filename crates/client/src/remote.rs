@@ -7,6 +7,7 @@ mod answer;
 mod authorize;
 mod changes;
 mod error;
+mod exchange;
 mod import;
 mod login;
 mod options;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
 use signet_tuf::update::{Answer, Fetch};
 use signet_tuf::{BaseRole, Gun, MetadataPath, PublicKey};
 use tokio::sync::OnceCell;
@@ -33,9 +34,9 @@ pub use options::{Limits, RemoteOptions};
 pub use retry_after::RetryAfter;
 pub use upload::Part;
 
-use self::error::transport_error;
+use self::exchange::{Read, Reply, Sent, Way};
 use crate::ErrorKind;
-use crate::http::{self, HttpError};
+use crate::http::HttpError;
 
 /// What stands for the network's reason where nothing is sent.
 const OFFLINE: &str = "working offline";
@@ -43,7 +44,7 @@ const OFFLINE: &str = "working offline";
 /// A trust server. Connections are kept and reused while it lives.
 pub struct Remote {
     /// `None` sends nothing.
-    client: Option<reqwest::Client>,
+    way: Option<Way>,
     base: Url,
     host: String,
     authorizer: Option<Arc<dyn Authorizer>>,
@@ -81,14 +82,13 @@ impl Remote {
             (host, _) => host.unwrap_or_default().to_owned(),
         };
         // Who stages a change pays for no TLS.
-        let client = if options.offline {
+        let way = if options.offline {
             None
         } else {
-            let builder = http::builder(&base, &options.tls, &options.user_agent)?;
-            Some(builder.build().map_err(HttpError::Client)?)
+            Some(Way::new(&base, &options.tls, &options.user_agent)?)
         };
         Ok(Self {
-            client,
+            way,
             base,
             host,
             authorizer: options.authorizer,
@@ -121,13 +121,13 @@ impl Remote {
     /// # Errors
     /// [`RemoteError::Tls`]: an untrusted certificate is no outage.
     pub async fn ping(&self) -> Result<Result<&Ping, &str>, RemoteError> {
-        let Some(client) = &self.client else {
+        let Some(way) = &self.way else {
             return Ok(Err(OFFLINE));
         };
         let result = self
             .ping
             .get_or_try_init(|| async {
-                match self.send_ping(client).await {
+                match self.send_ping(way).await {
                     Ok(ping) => Ok(Ok(ping)),
                     Err(RemoteError::Unreachable { message }) => Ok(Err(message)),
                     Err(other) => Err(other),
@@ -137,9 +137,15 @@ impl Remote {
         Ok(result.as_ref().map_err(String::as_str))
     }
 
-    async fn send_ping(&self, client: &reqwest::Client) -> Result<Ping, RemoteError> {
-        let request = client.get(self.url(&["v2", ""])).timeout(self.limits.ping);
-        let response = request.send().await.map_err(transport_error)?;
+    async fn send_ping(&self, way: &Way) -> Result<Ping, RemoteError> {
+        let sent = Sent {
+            method: &Method::GET,
+            url: &self.url(&["v2", ""]),
+            authorization: None,
+            body: None,
+            total: self.limits.ping,
+        };
+        let response = way.send(sent).await?;
         let status = response.status();
         let retry_after = RetryAfter::read(response.headers());
         let challenges = if status == StatusCode::UNAUTHORIZED {
@@ -277,7 +283,7 @@ impl Remote {
         method: Method,
         name: &str,
         body: Option<(Bytes, Option<String>)>,
-    ) -> Result<Response, RemoteError> {
+    ) -> Result<Reply, RemoteError> {
         let mut segments = vec!["v2"];
         segments.extend(gun.as_str().split('/'));
         segments.extend(["_trust", "tuf"]);
@@ -293,7 +299,7 @@ impl Remote {
         method: Method,
         url: &Url,
         body: Option<(Bytes, Option<String>)>,
-    ) -> Result<Response, RemoteError> {
+    ) -> Result<Reply, RemoteError> {
         let ping = self
             .ping()
             .await?
@@ -349,26 +355,20 @@ impl Remote {
         url: &Url,
         authorization: Option<&HeaderValue>,
         body: Option<&(Bytes, Option<String>)>,
-    ) -> Result<Response, RemoteError> {
-        let Some(client) = &self.client else {
+    ) -> Result<Reply, RemoteError> {
+        let Some(way) = &self.way else {
             return Err(RemoteError::Unreachable {
                 message: OFFLINE.to_owned(),
             });
         };
-        let mut request = client
-            .request(method.clone(), url.clone())
-            .timeout(self.limits.total);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
         let uploads = body.is_some_and(|(body, _)| !body.is_empty());
-        if let Some((body, content_type)) = body {
-            request = request.body(body.clone());
-            if let Some(content_type) = content_type {
-                request = request.header(CONTENT_TYPE, content_type.as_str());
-            }
-        }
-        let answer = async { request.send().await.map_err(transport_error) };
+        let answer = way.send(Sent {
+            method,
+            url,
+            authorization,
+            body,
+            total: self.limits.total,
+        });
         if uploads {
             // How long the body may take depends on the line; the whole request is bounded by `total`.
             return answer.await;
@@ -379,7 +379,7 @@ impl Remote {
     }
 
     /// Turns everything but 200 into an error.
-    async fn success(&self, response: Response, what: &str) -> Result<Response, RemoteError> {
+    async fn success(&self, response: Reply, what: &str) -> Result<Reply, RemoteError> {
         let status = response.status();
         match status {
             StatusCode::OK => Ok(response),
@@ -398,17 +398,15 @@ impl Remote {
     }
 
     /// Reads at most `max_bytes`, watching the clock.
-    async fn body(&self, mut response: Response, max_bytes: u64) -> Result<Bytes, RemoteError> {
+    async fn body(&self, mut response: Reply, max_bytes: u64) -> Result<Bytes, RemoteError> {
         let announced = response.content_length().unwrap_or(0).min(max_bytes);
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(1 << 20));
         let started = tokio::time::Instant::now();
         loop {
-            let chunk = tokio::time::timeout(self.limits.silence, response.chunk())
-                .await
-                .map_err(|_| self.silent())?
-                .map_err(transport_error)?;
-            let Some(chunk) = chunk else {
-                return Ok(body.into());
+            let chunk = match response.read(self.limits.silence).await? {
+                Read::Part(chunk) => chunk,
+                Read::End => return Ok(body.into()),
+                Read::Silence => return Err(self.silent()),
             };
             let room = usize::try_from(max_bytes).unwrap_or(usize::MAX) - body.len();
             if chunk.len() > room {

@@ -24,7 +24,7 @@ use crate::watch::{mebibytes, run_and_watch};
 const SIZES: [usize; 2] = [200, 2000];
 const TAGS: usize = 20;
 /// Repositories that are fetched at a time, which is what `archive create` does without a flag.
-const JOBS: usize = 4;
+const JOBS: usize = 8;
 /// How often each thing is timed; the fastest counts, as what else the machine does only ever adds.
 const ROUNDS: usize = 3;
 /// The largest share of a crawl's wall time beyond that of a client which only asks and throws the answers away.

@@ -98,7 +98,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["signet-keys", "signet-service"]),
     // The network.
     ("reqwest", &["signet-client", "signet-oci"]),
-    ("hyper", &["signet-server", "signet-service"]),
+    (
+        "hyper",
+        &["signet-client", "signet-server", "signet-service"],
+    ),
     (
         "rustls",
         &[

@@ -1,8 +1,11 @@
 //! Why a request brought no document.
 
+use std::error::Error;
+
 use signet_tuf::update::Refusal;
 
 use super::{AuthorizationError, RetryAfter, Validation};
+use crate::http::TIMED_OUT;
 
 /// Why a request brought no document.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +66,46 @@ impl RemoteError {
     }
 }
 
-/// Tells a failed network from failed TLS.
+/// What a request failed at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// Before the answer began.
+    Sending,
+    /// In the middle of the answer.
+    Reading,
+}
+
+impl Stage {
+    /// reqwest's words for it.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Sending => "error sending request",
+            Self::Reading => "error decoding response body: request or response body error",
+        }
+    }
+
+    /// The error of a request that took too long.
+    pub(super) fn timed_out(self) -> RemoteError {
+        RemoteError::Unreachable {
+            message: format!("{}: {TIMED_OUT}", self.text()),
+        }
+    }
+
+    /// The error of a request without a proxy.
+    pub(super) fn failed(self, error: &(dyn Error + 'static)) -> RemoteError {
+        tell(self.text().to_owned(), error)
+    }
+}
+
+/// The error of a request by reqwest.
 pub(super) fn transport_error(error: reqwest::Error) -> RemoteError {
-    let error = error.without_url();
-    let mut message = String::new();
+    tell(String::new(), &error.without_url())
+}
+
+/// Tells a failed network from failed TLS.
+fn tell(mut message: String, error: &(dyn Error + 'static)) -> RemoteError {
     let mut tls = false;
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    let mut next = Some(error);
     while let Some(cause) = next {
         let mut inner = None;
         tls |= cause.is::<rustls::Error>();
@@ -85,7 +122,7 @@ pub(super) fn transport_error(error: reqwest::Error) -> RemoteError {
         }
         next = cause
             .source()
-            .or_else(|| inner.map(|e| e as &(dyn std::error::Error + 'static)));
+            .or_else(|| inner.map(|e| e as &(dyn Error + 'static)));
     }
     if tls {
         RemoteError::Tls { message }

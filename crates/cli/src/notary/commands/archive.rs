@@ -72,7 +72,7 @@ The exit code is 0 when everything that was asked for is in the archive, whateve
             None,
             "Take every older version that the source still gives, too",
         ),
-        int("jobs", "How many repositories are fetched at a time", 4),
+        int("jobs", "How many repositories are fetched at a time", 8),
         LOGIN_FOR,
         text("output", Some('o'), "The archive to write"),
         switch(
