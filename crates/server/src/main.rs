@@ -1,9 +1,9 @@
 //! `notary-server`: the program. What it serves is in the library `signet_server`.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use signet_service::process::{self, complain, print, version};
 use signet_service::telemetry::Telemetry;
 use signet_service::tls;
 
@@ -11,16 +11,8 @@ use crate::program::{Command, EXAMPLES, FLAG_LIST};
 
 mod program;
 
-/// Stands where the Go server writes the version of Go; scripts take lines apart by these words.
-const GO_VERSION: &str = "none";
-const GIT_COMMIT: &str = match option_env!("SIGNET_GIT_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 fn main() -> ExitCode {
-    // Whatever is created is for this user alone.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    process::private_umask();
     let mut arguments = std::env::args_os();
     let name = arguments
         .next()
@@ -66,7 +58,7 @@ fn run(flags: program::Flags) -> ExitCode {
     let log = Telemetry::install(flags.log_format);
     tracing::info!("{}", version());
     tls::install_crypto_provider();
-    program::raise_file_limit();
+    process::raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -87,20 +79,4 @@ fn run(flags: program::Flags) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn version() -> String {
-    format!(
-        "Version: {}, Git commit: {GIT_COMMIT}, Go version: {GO_VERSION}",
-        env!("CARGO_PKG_VERSION")
-    )
-}
-
-/// Writes to standard output; a reader that has gone away is no failure.
-fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
-}
-
-fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

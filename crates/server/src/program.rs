@@ -25,4 +25,4 @@ mod survey;
 
 pub(crate) use flags::{Command, EXAMPLES, FLAG_LIST, Flags};
 pub(crate) use password::hash_password;
-pub(crate) use run::{raise_file_limit, run};
+pub(crate) use run::run;

@@ -11,8 +11,10 @@ use signet_tuf::{Gun, KeyId, KeyKind, PublicKey};
 use crate::http::ManagedRole;
 
 mod database;
+mod remote;
 
 pub use database::DatabaseTrust;
+pub use remote::{RemoteOptions, RemoteTrust};
 
 /// Why a key could not be made, found or used.
 #[derive(Debug, thiserror::Error)]

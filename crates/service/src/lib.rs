@@ -5,13 +5,18 @@
 //! that measure elapsed time, and nowhere else; everything else is handed in by the programs' `main`.
 
 pub mod config;
+pub mod debug;
+pub mod dial;
 pub mod files;
+pub mod flags;
 pub mod health;
 pub mod listen;
 pub mod local_ca;
 pub mod metrics;
+pub mod process;
 pub mod secrets;
 pub mod serve;
+pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

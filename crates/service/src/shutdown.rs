@@ -94,3 +94,30 @@ pub async fn run_until_signal<T>(
         () = tokio::time::sleep(limit) => (End::TimedOut, None),
     }
 }
+
+/// Runs `service` until it is told to end by a signal and has done so, or `limit` has passed. Gives the exit status of the process.
+pub async fn serve_until_signal<F: Future<Output = ()>>(
+    signals: &mut EndSignals,
+    limit: Duration,
+    service: impl FnOnce(Shutdown) -> F,
+) -> u8 {
+    let (trigger, shutdown) = Shutdown::new();
+    match run_until_signal(signals, &trigger, limit, service(shutdown))
+        .await
+        .0
+    {
+        End::Complete => {
+            tracing::info!("Stopped");
+            0
+        }
+        End::TimedOut => {
+            tracing::warn!(
+                "stopped with requests unanswered after {} seconds",
+                limit.as_secs()
+            );
+            0
+        }
+        // What a shell reports of a process that died of the signal.
+        End::Forced(number) => u8::try_from(128 + number).unwrap_or(1),
+    }
+}

@@ -44,9 +44,19 @@ pub struct Files {
     pub client_ca: Option<PathBuf>,
 }
 
+/// What is spoken inside TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocols {
+    /// HTTP/2 and HTTP/1.1.
+    Http,
+    /// HTTP/2 alone, as gRPC needs it.
+    Http2,
+}
+
 /// A TLS configuration that can be loaded again while connections use it.
 pub struct Tls {
     files: Files,
+    protocols: Protocols,
     current: RwLock<Arc<ServerConfig>>,
     /// What the files were like when they were last read, or looked at in vain.
     seen: Mutex<Stamps>,
@@ -82,10 +92,19 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] when one cannot be read or used; there is no falling back to less.
     pub fn load(files: Files) -> Result<Self, TlsError> {
+        Self::load_for(files, Protocols::Http)
+    }
+
+    /// Reads the files, for a server of these protocols.
+    ///
+    /// # Errors
+    /// As [`Tls::load`].
+    pub fn load_for(files: Files, protocols: Protocols) -> Result<Self, TlsError> {
         let seen = Mutex::new(stamps(&files));
-        let current = RwLock::new(Arc::new(server_config(&files)?));
+        let current = RwLock::new(Arc::new(server_config(&files, protocols)?));
         Ok(Self {
             files,
+            protocols,
             current,
             seen,
         })
@@ -117,7 +136,7 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] when one cannot be read or used; what was loaded before stays in use then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let fresh = Arc::new(server_config(&self.files)?);
+        let fresh = Arc::new(server_config(&self.files, self.protocols)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -133,9 +152,9 @@ impl Tls {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// There is nothing in the file of client certificates.
+    /// There is nothing in the file of certificates to trust.
     #[error("failed to append certificates from PEM file: {path:?}")]
-    EmptyClientCa {
+    EmptyCa {
         /// The file.
         path: PathBuf,
     },
@@ -166,9 +185,9 @@ pub enum TlsError {
     /// The library refused.
     #[error("TLS cannot be set up")]
     Setup(#[source] RustlsError),
-    /// The file of client certificates cannot be read.
+    /// The file of certificates to trust cannot be read.
     #[error("could not read CA certificate {path:?}: open {}: {}", path.display(), crate::files::reason(error))]
-    UnreadableClientCa {
+    UnreadableCa {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
@@ -234,9 +253,9 @@ pub(crate) fn subject(der: &CertificateDer<'_>) -> String {
     )
 }
 
-fn server_config(files: &Files) -> Result<ServerConfig, TlsError> {
+fn server_config(files: &Files, protocols: Protocols) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(default_provider());
-    let pair = load_pair(files, &provider)?;
+    let pair = load_pair(&files.certificate, &files.key, &provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsError::Setup)?;
@@ -247,15 +266,23 @@ fn server_config(files: &Files) -> Result<ServerConfig, TlsError> {
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = match protocols {
+        Protocols::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Protocols::Http2 => vec![b"h2".to_vec()],
+    };
     // Clients come back with a new connection per command: tickets spare both sides the signature.
     config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
     config.send_tls13_tickets = 1;
     Ok(config)
 }
 
-fn load_pair(files: &Files, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let (certificate, key) = (files.certificate.clone(), files.key.clone());
+/// Reads a certificate and its key.
+pub(crate) fn load_pair(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let (certificate, key) = (certificate.to_owned(), key.to_owned());
     let read = |path: &Path| {
         std::fs::read(path).map(Zeroizing::new).map_err(|error| {
             let (certificate, key) = (certificate.clone(), key.clone());
@@ -371,6 +398,33 @@ fn parse_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PairFault> {
     }
 }
 
+/// The certificates of a file, which are anchors whatever their basic constraints say.
+pub(crate) fn load_anchors(
+    path: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), TlsError> {
+    let text = std::fs::read(path).map_err(|error| TlsError::UnreadableCa {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mut roots = RootCertStore::empty();
+    let mut listed = Vec::new();
+    for block in pem::parse_many(&text).unwrap_or_default() {
+        if block.tag() == "CERTIFICATE" {
+            let der = CertificateDer::from(block.into_contents());
+            // What is no certificate is left out, as Go does; an empty file is an error below.
+            if roots.add(der.clone()).is_ok() {
+                listed.push(der);
+            }
+        }
+    }
+    if listed.is_empty() {
+        return Err(TlsError::EmptyCa {
+            path: path.to_owned(),
+        });
+    }
+    Ok((listed, roots))
+}
+
 /// Accepts the clients whose certificate is in a file or is issued by one that is.
 ///
 /// As in Go, a certificate in the file is an anchor whatever its basic constraints say, and a client may present exactly
@@ -384,26 +438,7 @@ struct ListedClients {
 
 impl ListedClients {
     fn load(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let text = std::fs::read(path).map_err(|error| TlsError::UnreadableClientCa {
-            path: path.to_owned(),
-            error,
-        })?;
-        let mut roots = RootCertStore::empty();
-        let mut listed = Vec::new();
-        for block in pem::parse_many(&text).unwrap_or_default() {
-            if block.tag() == "CERTIFICATE" {
-                let der = CertificateDer::from(block.into_contents());
-                // What is no certificate is left out, as Go does; an empty file is an error below.
-                if roots.add(der.clone()).is_ok() {
-                    listed.push(der);
-                }
-            }
-        }
-        if listed.is_empty() {
-            return Err(TlsError::EmptyClientCa {
-                path: path.to_owned(),
-            });
-        }
+        let (listed, roots) = load_anchors(path)?;
         let issued =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
                 .build()
@@ -428,7 +463,8 @@ impl ClientCertVerifier for ListedClients {
             .iter()
             .any(|listed| listed.as_ref() == end_entity.as_ref())
         {
-            return check_listed(end_entity, now).map(|()| ClientCertVerified::assertion());
+            return check_listed(end_entity, now, CLIENT_AUTH)
+                .map(|()| ClientCertVerified::assertion());
         }
         self.issued
             .verify_client_cert(end_entity, intermediates, now)
@@ -458,7 +494,11 @@ impl ClientCertVerifier for ListedClients {
 }
 
 /// What remains to be checked of a certificate that is listed itself: its time and what it may be used for.
-fn check_listed(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), RustlsError> {
+pub(crate) fn check_listed(
+    der: &CertificateDer<'_>,
+    now: UnixTime,
+    purpose: ObjectIdentifier,
+) -> Result<(), RustlsError> {
     let refuse = |reason| Err(RustlsError::InvalidCertificate(reason));
     let Ok(certificate) = Certificate::from_der(der) else {
         return refuse(CertificateError::BadEncoding);
@@ -479,7 +519,7 @@ fn check_listed(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), RustlsErr
             if usage
                 .0
                 .iter()
-                .any(|purpose| [CLIENT_AUTH, ANY_USAGE].contains(purpose)) =>
+                .any(|named| [purpose, ANY_USAGE].contains(named)) =>
         {
             Ok(())
         }
@@ -488,5 +528,7 @@ fn check_listed(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), RustlsErr
     }
 }
 
+/// The purposes of certificates: authenticating a server, authenticating a client.
+pub(crate) const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");

@@ -1,1 +1,11 @@
-//! The key service as a library: what the program `notary-signer` runs.
+//! The key service as a library: what the program `notary-signer` runs (specification, signer-and-keys sections 2 and 3).
+//!
+//! [`KeyService`] makes keys and signs with them, [`HealthService`] says whether it can, [`Front`] puts both on the network.
+
+mod front;
+mod health;
+mod service;
+
+pub use front::Front;
+pub use health::HealthService;
+pub use service::{Clock, KeyService};

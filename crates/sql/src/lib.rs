@@ -10,6 +10,7 @@ pub mod mysql;
 pub mod postgres;
 mod retry;
 mod roots;
+pub mod sqlite;
 
 pub use failure::Failure;
 pub use retry::{Backoff, again};

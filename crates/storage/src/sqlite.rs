@@ -4,21 +4,17 @@
 //! One process owns the file: an advisory lock beside it refuses a second server, so that what this process wrote last
 //! is what is current. Other programs may read the file at any time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use rustix::fs::{FlockOperation, flock};
+use signet_sql::sqlite::{self, InvalidLocation, open_private, parse_location};
 use signet_tuf::{Gun, RoleName, Version, crypto};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Row};
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
 use time::OffsetDateTime;
 
 use self::writer::Writer;
@@ -69,13 +65,11 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Neither a path nor a `file:` URL of one.
-    #[error("{0:?} names no file; an SQLite database is given as a path or a file: URL")]
-    Location(String),
+    #[error(transparent)]
+    Location(#[from] InvalidLocation),
 }
 
 const READERS: u32 = 4;
-/// How long to wait for another program that writes to the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) const CREATE_TUF_FILES: &str = r#"CREATE TABLE "tuf_files" ("id" integer primary key autoincrement,"created_at" datetime,"updated_at" datetime,"deleted_at" datetime,"gun" varchar(255) NOT NULL,"role" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"data" longblob NOT NULL)"#;
 pub(crate) const CREATE_CHANGEFEED: &str = r#"CREATE TABLE "changefeed" ("id" integer primary key autoincrement not null,"created_at" datetime,"gun" varchar(255) NOT NULL,"version" integer NOT NULL,"sha256" varchar(64),"category" varchar(20) NOT NULL)"#;
@@ -125,14 +119,7 @@ impl SqliteStore {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::InUse { path }),
             Err(e) => return Err(in_file(&lock_path, e.into())),
         }
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged update survives a power failure.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
+        let options = sqlite::options(&path);
         let in_database = |source| OpenError::Database {
             path: path.clone(),
             source,
@@ -160,11 +147,7 @@ impl SqliteStore {
     /// [`OpenError`].
     pub async fn read_only(location: &str) -> Result<SqlitePool, OpenError> {
         let path = parse_location(location)?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .read_only(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
+        let options = sqlite::read_only(&path);
         let pool = SqlitePoolOptions::new().max_connections(1);
         let opened = pool.connect_with(options).await;
         opened.map_err(|source| OpenError::Database { path, source })
@@ -189,51 +172,10 @@ impl SqliteStore {
     }
 }
 
-fn parse_location(location: &str) -> Result<PathBuf, OpenError> {
-    let refused = || OpenError::Location(location.to_owned());
-    let path = match location.strip_prefix("file:") {
-        None => location.to_owned(),
-        Some(url) => {
-            let url = url.split(['?', '#']).next().unwrap_or_default();
-            let path = match url.strip_prefix("//") {
-                None => url,
-                Some(rest) => rest
-                    .find('/')
-                    .filter(|slash| matches!(rest.get(..*slash), Some("" | "localhost")))
-                    .and_then(|slash| rest.get(slash..))
-                    .ok_or_else(refused)?,
-            };
-            let broken = path.split('%').skip(1).any(|escape| {
-                let digits = escape.as_bytes().get(..2);
-                !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            });
-            let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
-            match decoded {
-                Ok(path) if !broken => path.into_owned(),
-                _ => return Err(refused()),
-            }
-        }
-    };
-    if path.is_empty() || path.contains('\0') || path.contains(":memory:") {
-        return Err(refused());
-    }
-    Ok(path.into())
-}
-
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn open_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
 }
 
 async fn create_tables(pool: &SqlitePool) -> Result<(), sqlx::Error> {

@@ -231,7 +231,7 @@ pub fn ours(name: &str) -> anyhow::Result<PathBuf> {
     let file = directory.join(name);
     if !is_executable(&file) {
         bail!(
-            "{} is not built; run `cargo build -p signet-server -p signet-cli`, or everything with `cargo xtask test`",
+            "{} is not built; run `cargo build -p signet-server -p signet-signer -p signet-cli`, or everything with `cargo xtask test`",
             file.display()
         );
     }

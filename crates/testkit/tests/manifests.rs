@@ -100,7 +100,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["signet-client", "signet-oci"]),
     (
         "hyper",
-        &["signet-client", "signet-server", "signet-service"],
+        &[
+            "signet-client",
+            "signet-server",
+            "signet-service",
+            "signet-signer",
+        ],
     ),
     (
         "rustls",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use signet_testkit::chaos::{Fault, Proxy};
 use signet_testkit::image::{Image, digest};
 use signet_testkit::peer::{
-    GoSigner, PostgreSql, Registry, RegistryOptions, TokenFault, TokenService, TrustOptions,
+    PostgreSql, Registry, RegistryOptions, Signer, TokenFault, TokenService, TrustOptions,
     TrustServer,
 };
 use signet_testkit::process::{COMMAND_LIMIT, Finished};
@@ -45,7 +45,7 @@ fn the_go_client_initialises_a_repository_on_the_go_server() {
 
 #[test]
 fn the_go_server_keeps_its_keys_in_the_go_signer() {
-    let signer = GoSigner::start().unwrap();
+    let signer = Signer::go().unwrap();
     let server = TrustServer::go_with_signer(&signer).unwrap();
     initialise(&user_of(&server));
     let root = server.metadata(GUN, "root.json").unwrap().unwrap();

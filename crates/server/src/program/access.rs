@@ -9,6 +9,7 @@ use http::header::{CONTENT_TYPE, HOST, HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use serde_json::Value;
 use signet_server::http::{Caller, Origin};
+use signet_service::process::GO_VERSION;
 use signet_service::serve::PeerCertificate;
 use signet_service::telemetry::LogFields;
 
@@ -89,7 +90,7 @@ impl LogFields for Described {
         if let Some(name) = self.caller.name() {
             add("auth.user.name", Value::from(name));
         }
-        add("go.version", Value::from(crate::GO_VERSION));
+        add("go.version", Value::from(GO_VERSION));
         add("http.request.id", Value::from(self.caller.request_id()));
         add("http.request.method", Value::from(self.method.as_str()));
         let authority = self.uri.authority().map(|authority| authority.as_str());

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use signet_server::archives::{OpenError, Survey, Volume};
 use signet_server::{Archives, Clock, Settings};
 use signet_service::config::Configuration;
+use signet_service::process::chain;
 use time::{Duration, OffsetDateTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::flags::Flags;
 
 /// Refuses what makes no sense with archives, and says what of the configuration is of no use.

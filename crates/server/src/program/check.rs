@@ -8,6 +8,7 @@ use signet_keys::database::Walk;
 use signet_server::check::{Checked, StoredFault, check};
 use signet_server::store::SqliteStore;
 use signet_service::config::Configuration;
+use signet_service::process::print;
 use signet_sql::Database;
 use time::OffsetDateTime;
 
@@ -16,7 +17,6 @@ use super::databases::{connect, pool_limits};
 use super::failure::Failure;
 use super::flags::CheckFormat;
 use super::keys;
-use super::run::print;
 
 /// Checks everything, and tells of faults as they are found. Gives the exit status: 1 when there is a fault.
 pub(super) async fn run(
@@ -39,7 +39,7 @@ pub(super) async fn run(
     let checked = checked.map_err(|error| Failure::Check(error.into()))?;
     let keys = match trust {
         TrustSource::Local => keys::verify(database.clone(), configuration.environment()).await?,
-        TrustSource::Remote => None,
+        TrustSource::Remote(_) => None,
     };
     database.close().await;
     print(&summary(checked, keys.as_ref(), format));

@@ -5,10 +5,15 @@
 
 use std::time::Duration;
 
+use signet_server::trust::RemoteOptions;
 use signet_server::{Limits, MaxAge};
-use signet_service::config::{Configuration, NotANumber};
+use signet_service::config::Configuration;
+use signet_service::dial::Callee;
 use signet_service::listen::{Address, ListenError};
-use signet_service::telemetry::{InvalidLevel, Level};
+use signet_service::settings::{
+    LimitError, MissingApiKey, YEAR, positive, rethinkdb_fault, seconds,
+};
+use signet_service::telemetry::InvalidLevel;
 use signet_service::{serve, tls};
 
 /// Begins the names of the variables that override keys.
@@ -25,8 +30,8 @@ pub(crate) enum ConfigError {
         "{0} is set, but is no JSON object: it would hide what the configuration file says in this section"
     )]
     Section(String),
-    #[error("must provide an API key for bugsnag")]
-    BugsnagKey,
+    #[error(transparent)]
+    Bugsnag(#[from] MissingApiKey),
     #[error("must specify a cache-control max-age between 0 and {}", MaxAge::LIMIT)]
     CacheAge,
     #[error("invalid GUN prefix {0}")]
@@ -38,9 +43,7 @@ pub(crate) enum ConfigError {
     #[error(transparent)]
     Level(#[from] InvalidLevel),
     #[error(transparent)]
-    Limit(#[from] NotANumber),
-    #[error("{0} must be at least 1")]
-    LimitOfNothing(&'static str),
+    Limit(#[from] LimitError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("{0}")]
@@ -61,7 +64,7 @@ pub(crate) enum TrustSource {
     /// With the metadata: in memory, or in a table of the same database.
     Local,
     /// At a notary-signer.
-    Remote,
+    Remote(Box<RemoteOptions>),
 }
 
 /// Where metadata is.
@@ -97,15 +100,6 @@ pub(crate) fn sections(configuration: &Configuration) -> Result<(), ConfigError>
     }
 }
 
-pub(crate) fn log_level(configuration: &Configuration) -> Result<Level, ConfigError> {
-    let text = configuration.text("logging.level");
-    if text.is_empty() {
-        Ok(Level::Error)
-    } else {
-        Ok(text.parse()?)
-    }
-}
-
 pub(crate) fn gun_prefixes(configuration: &Configuration) -> Result<Vec<String>, ConfigError> {
     let prefixes = configuration.list("repositories.gun_prefixes");
     match prefixes.iter().find(|prefix| !is_clean_folder(prefix)) {
@@ -124,19 +118,6 @@ fn is_clean_folder(text: &str) -> bool {
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-/// Whether error reporting is configured, which is accepted and does nothing.
-pub(crate) fn reporting(configuration: &Configuration) -> Result<bool, ConfigError> {
-    let text = |key: &str| configuration.text(&format!("reporting.bugsnag.{key}"));
-    let any = ["api_key", "release_stage", "endpoint"]
-        .iter()
-        .any(|key| !text(key).is_empty());
-    if any && text("api_key").is_empty() {
-        Err(ConfigError::BugsnagKey)
-    } else {
-        Ok(any)
-    }
-}
-
 pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource, ConfigError> {
     match configuration.text("trust_service.type").as_str() {
         "local" => return Ok(TrustSource::Local),
@@ -152,16 +133,14 @@ pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource,
     if certificate.is_some() != key.is_some() {
         return Err(ConfigError::TrustTlsHalf);
     }
+    let ca = configuration.path("trust_service.tls_ca_file");
     for (file, what) in [
-        (
-            configuration.path("trust_service.tls_ca_file"),
-            "CA certificate",
-        ),
-        (certificate, "client certificate"),
-        (key, "client key"),
+        (&ca, "CA certificate"),
+        (&certificate, "client certificate"),
+        (&key, "client key"),
     ] {
         if let Some(path) = file
-            && let Err(error) = std::fs::File::open(&path)
+            && let Err(error) = std::fs::File::open(path)
         {
             let reason = signet_service::files::reason(&error);
             return Err(ConfigError::TrustTls(format!(
@@ -170,7 +149,32 @@ pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource,
             )));
         }
     }
-    Ok(TrustSource::Remote)
+    let timeout = seconds(
+        configuration,
+        "trust_service.timeout",
+        RemoteOptions::DEFAULT_TIMEOUT,
+    )?;
+    Ok(TrustSource::Remote(Box::new(RemoteOptions {
+        callee: Callee {
+            host: configuration.text("trust_service.hostname"),
+            port: trust_port(configuration),
+            ca,
+            identity: certificate.zip(key),
+        },
+        algorithm,
+        timeout,
+    })))
+}
+
+/// The port of the key service. As in Go, a wrong one does not keep the server from starting: nothing is signed then.
+fn trust_port(configuration: &Configuration) -> u16 {
+    let text = configuration.text("trust_service.port");
+    text.parse().unwrap_or_else(|_| {
+        tracing::error!(
+            "trust_service.port is {text:?}, which is no port: the key service cannot be reached"
+        );
+        0
+    })
 }
 
 pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, ConfigError> {
@@ -179,7 +183,7 @@ pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, ConfigEr
     let fail = |text: String| Err(ConfigError::Storage(text));
     match backend.as_str() {
         "memory" => Ok(Storage::Memory),
-        "rethinkdb" => fail(rethinkdb_fault(configuration)),
+        "rethinkdb" => fail(rethinkdb_fault(configuration).to_owned()),
         "mysql" | "postgres" | "sqlite" | "sqlite3" if source.is_empty() => fail(format!(
             "must provide a non-empty database source for {backend}"
         )),
@@ -198,25 +202,6 @@ pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, ConfigEr
         }),
         _ => fail(format!("{backend} is not a supported storage backend")),
     }
-}
-
-/// RethinkDB is given up upstream and is refused; what is missing is named first, as in Go.
-fn rethinkdb_fault(configuration: &Configuration) -> String {
-    let missing = |key: &str| configuration.text(&format!("storage.{key}")).is_empty();
-    let fault = if missing("db_url") {
-        "must provide a non-empty host:port for rethinkdb"
-    } else if missing("tls_ca_file") {
-        "cowardly refusal to connect to rethinkdb without a CA cert"
-    } else if missing("client_cert_file") || missing("client_key_file") {
-        "cowardly refusal to connect to rethinkdb without a client cert and key"
-    } else if missing("database") {
-        "rethinkdb requires a specific database to connect to"
-    } else if missing("username") {
-        "rethinkdb requires a username to connect to the db"
-    } else {
-        "rethinkdb is not a supported storage backend"
-    };
-    fault.to_owned()
 }
 
 pub(crate) fn max_age(configuration: &Configuration) -> Result<MaxAge, ConfigError> {
@@ -279,15 +264,8 @@ pub(crate) struct Bounds {
 }
 
 pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, ConfigError> {
-    let number = |name: &'static str, default: u64| -> Result<u64, ConfigError> {
-        match configuration.number(name)?.unwrap_or(default) {
-            0 => Err(ConfigError::LimitOfNothing(name)),
-            value => Ok(value),
-        }
-    };
-    let seconds = |name, default: Duration| {
-        number(name, default.as_secs()).map(|value| Duration::from_secs(value.min(YEAR)))
-    };
+    let number = |name, default| positive(configuration, name, default);
+    let seconds = |name, default| seconds(configuration, name, default);
     let (requests, connections) = (Limits::default(), serve::Limits::default());
     let max_connections = number("limits.max_connections", connections.connections as u64)?;
     let max_changes = number("limits.max_changes", requests.max_changes.into())?;
@@ -304,10 +282,12 @@ pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, ConfigErro
             upload_time: seconds("limits.body_timeout", requests.upload_time)?,
             max_changes: u32::try_from(max_changes).unwrap_or(u32::MAX),
             cache_bytes: configuration
-                .number("limits.cache_bytes")?
+                .number("limits.cache_bytes")
+                .map_err(LimitError::from)?
                 .unwrap_or(requests.cache_bytes),
             renew_before: configuration
-                .number("limits.renew_before")?
+                .number("limits.renew_before")
+                .map_err(LimitError::from)?
                 .map_or(requests.renew_before, |value| {
                     Duration::from_secs(value.min(YEAR))
                 }),
@@ -374,6 +354,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
     "trust_service.hostname",
     "trust_service.key_algorithm",
     "trust_service.port",
+    "trust_service.timeout",
     "trust_service.tls_ca_file",
     "trust_service.tls_client_cert",
     "trust_service.tls_client_key",
@@ -381,13 +362,12 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
 ];
 
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest duration that is taken, in seconds: timers overflow with more.
-pub(super) const YEAR: u64 = 31_536_000;
 const MOST_CONNECTIONS: usize = 1_000_000;
 
 #[cfg(test)]
 mod tests {
     use signet_service::config::Environment;
+    use signet_service::settings::{log_level, reporting};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use signet_server::store::{MetadataStore, MySqlStore, PostgresStore, StoreError};
 use signet_service::config::Configuration;
+use signet_service::settings::positive;
 use signet_sql::{ConnectError, Database, PoolLimits, mysql, postgres};
 
 use super::config::{ConfigError, Engine};
@@ -55,12 +56,16 @@ pub(super) async fn connect(
 /// How many connections there are to a database, and how long one is waited for.
 pub(super) fn pool_limits(configuration: &Configuration) -> Result<PoolLimits, ConfigError> {
     let usual = PoolLimits::default();
-    let number = |key: &'static str, usual: u64| match configuration.number(key)? {
-        Some(0) => Err(ConfigError::LimitOfNothing(key)),
-        given => Ok(given.unwrap_or(usual)),
-    };
-    let connections = number("storage.max_connections", usual.connections.into())?;
-    let acquire = number("storage.acquire_timeout", usual.acquire.as_secs())?;
+    let connections = positive(
+        configuration,
+        "storage.max_connections",
+        usual.connections.into(),
+    )?;
+    let acquire = positive(
+        configuration,
+        "storage.acquire_timeout",
+        usual.acquire.as_secs(),
+    )?;
     Ok(PoolLimits {
         connections: u32::try_from(connections).unwrap_or(MOST).min(MOST),
         acquire: Duration::from_secs(acquire.min(HOUR)),

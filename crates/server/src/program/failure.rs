@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 
 use signet_server::archives::OpenError;
+use signet_service::listen::ListenError;
+use signet_service::process::chain;
 
 use super::config::ConfigError;
 use super::keys::KeysError;
@@ -17,7 +19,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("error listening on debug interface")]
-    Debug(#[source] ConfigError),
+    Debug(#[source] ListenError),
     #[error("-data-dir is for running without -config: the configuration file says where data is")]
     DataFolderWithConfig,
     #[error("the archives could not be opened")]
@@ -44,11 +46,6 @@ pub(crate) enum Failure {
     NothingToBootstrapInArchives,
     #[error(transparent)]
     Quickstart(#[from] QuickstartError),
-    #[error(
-        "trust_service.type \"remote\" needs a client for notary-signer, which comes with a later version of this server; with \
-         \"local\" the signing keys are kept in the server's own database"
-    )]
-    RemoteTrust,
     #[error("cannot take over signals")]
     Signals(#[source] io::Error),
     #[error("Error starting {backend} driver")]
@@ -67,20 +64,4 @@ impl Failure {
     pub(crate) fn message(&self) -> String {
         chain(self)
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some libraries repeat the text of the cause in their own.
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -58,7 +58,13 @@ impl Collector for Figures {
         let mut families = vec![gauges(
             BUILD,
             "Which program this is.",
-            [(vec![version, label("commit", crate::GIT_COMMIT)], 1)],
+            [(
+                vec![
+                    version,
+                    label("commit", signet_service::process::GIT_COMMIT),
+                ],
+                1,
+            )],
         )];
         if self.settings.auth.is_some() {
             families.push(counted(

@@ -1,11 +1,9 @@
-//! The command line, read as Go's `flag` package reads it: one dash or two, `-flag value` or `-flag=value` (switches take
-//! `=` only), reading ends at the first argument that is not a flag.
-//!
-//! A general parser would have to be bent in every one of these points, and the texts are compatible ones.
+//! The command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use signet_service::flags::{self, Asked, Given, UsageError};
 use signet_service::telemetry;
 
 /// What was asked for.
@@ -72,31 +70,6 @@ pub(crate) struct Switches {
     version: bool,
 }
 
-/// A command line that cannot be understood. The texts are those of Go.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum UsageError {
-    #[error("bad flag syntax: {0}")]
-    Syntax(String),
-    #[error("flag needs an argument: -{0}")]
-    MissingValue(String),
-    #[error("invalid value {value:?} for flag -{flag}: {reason}")]
-    Value {
-        flag: &'static str,
-        value: String,
-        reason: String,
-    },
-    #[error("invalid boolean value {value:?} for -{flag}: parse error")]
-    Boolean { flag: String, value: String },
-    #[error("flag provided but not defined: -{0}")]
-    Unknown(String),
-    #[error("-{0} goes with the command migrate: notary-server migrate -{0} ...")]
-    MigrateOnly(&'static str),
-    #[error(
-        "hash-password takes the name of one user, and there is {0:?} too; the password is asked for, or read from standard input"
-    )]
-    TooMany(String),
-}
-
 impl Command {
     /// Reads the arguments after the program's name.
     ///
@@ -112,63 +85,29 @@ impl Command {
             return Self::parse_hash_password(arguments);
         }
         flags.switches.bootstrap = arguments.next_if(|first| first == "migrate").is_some();
-        if arguments.next_if(|first| first == "check").is_some() {
+        let is_check = arguments.next_if(|first| first == "check").is_some();
+        if is_check {
             flags.check = Some(CheckFormat::Text);
         }
-        while let Some(argument) = arguments.next() {
-            let text = argument.to_string_lossy().into_owned();
-            let Some(name) = text.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
-                break;
-            };
-            let name = name.strip_prefix('-').unwrap_or(name);
-            if name.is_empty() {
-                break;
-            }
-            if name.starts_with(['-', '=']) {
-                return Err(UsageError::Syntax(text));
-            }
-            let (name, value) = match name.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (name, None),
-            };
-            if let Some(switch) = flags.switches.named(name) {
-                let value = value.unwrap_or("true");
-                *switch = boolean(value).ok_or_else(|| UsageError::Boolean {
-                    flag: name.to_owned(),
-                    value: value.to_owned(),
-                })?;
-                continue;
-            }
-            match name {
-                "h" => return Ok(Self::Usage),
-                "help" => return Ok(Self::Help),
-                "archive" | "config" | "data-dir" | "http-addr" | "listen" | "logf" => {}
-                "format" if flags.check.is_some() => {}
-                _ => return Err(UsageError::Unknown(name.to_owned())),
-            }
-            // The value as the operating system gave it: a path need not be UTF-8.
-            let value = match value {
-                Some(value) => OsString::from(value),
-                None => arguments
-                    .next()
-                    .ok_or_else(|| UsageError::MissingValue(name.to_owned()))?,
-            };
-            flags.set(name, value)?;
-        }
+        let values = if is_check { CHECK_VALUES } else { VALUES };
+        let asked = flags::read(arguments, SWITCHES, values, |given| flags.take(given))?;
         let switches = &flags.switches;
         for (name, is_on) in [
             ("binary-names", switches.binary_names),
             ("dry-run", switches.dry_run),
         ] {
             // Nobody shall believe that a server only looks.
-            if is_on && !switches.bootstrap && !switches.version {
-                return Err(UsageError::MigrateOnly(name));
+            if asked == Asked::Run && is_on && !switches.bootstrap && !switches.version {
+                return Err(UsageError::Other(format!(
+                    "-{name} goes with the command migrate: notary-server migrate -{name} ..."
+                )));
             }
         }
-        Ok(if switches.version {
-            Self::Version
-        } else {
-            Self::Run(flags)
+        Ok(match asked {
+            Asked::Usage => Self::Usage,
+            Asked::Help => Self::Help,
+            Asked::Run if flags.switches.version => Self::Version,
+            Asked::Run => Self::Run(flags),
         })
     }
 
@@ -183,7 +122,11 @@ impl Command {
                     let flag = text.trim_start_matches('-').to_owned();
                     return Err(UsageError::Unknown(flag));
                 }
-                _ if user.is_some() => return Err(UsageError::TooMany(text)),
+                _ if user.is_some() => {
+                    return Err(UsageError::Other(format!(
+                        "hash-password takes the name of one user, and there is {text:?} too; the password is asked for, or read from standard input"
+                    )));
+                }
                 _ => user = Some(text),
             }
         }
@@ -191,62 +134,62 @@ impl Command {
     }
 }
 
+const SWITCHES: &[&str] = &[
+    "binary-names",
+    "bootstrap",
+    "debug",
+    "dry-run",
+    "insecure-no-auth",
+    "version",
+];
+const VALUES: &[&str] = &[
+    "archive",
+    "config",
+    "data-dir",
+    "http-addr",
+    "listen",
+    "logf",
+];
+/// The same for the command `check`, which has one more.
+const CHECK_VALUES: &[&str] = &[
+    "archive",
+    "config",
+    "data-dir",
+    "format",
+    "http-addr",
+    "listen",
+    "logf",
+];
+
+fn check_format(value: &OsString) -> Result<CheckFormat, UsageError> {
+    match value.to_str() {
+        Some("json") => Ok(CheckFormat::Json),
+        Some("text") => Ok(CheckFormat::Text),
+        _ => Err(UsageError::Value {
+            flag: "format",
+            value: value.to_string_lossy().into_owned(),
+            reason: "must be json or text".to_owned(),
+        }),
+    }
+}
+
 impl Flags {
-    fn set(&mut self, name: &str, value: OsString) -> Result<(), UsageError> {
-        match name {
-            "archive" => self.archives.push(value.into()),
-            "config" => self.config = Some(value.into()),
-            "format" => {
-                let text = value.to_string_lossy().into_owned();
-                self.check = Some(match text.as_str() {
-                    "json" => CheckFormat::Json,
-                    "text" => CheckFormat::Text,
-                    _ => {
-                        return Err(UsageError::Value {
-                            flag: "format",
-                            value: text,
-                            reason: "must be json or text".to_owned(),
-                        });
-                    }
-                });
-            }
-            "data-dir" => self.data_dir = Some(value.into()),
-            "logf" => {
-                let text = value.to_string_lossy().into_owned();
-                self.log_format =
-                    text.parse()
-                        .map_err(|error: telemetry::InvalidFormat| UsageError::Value {
-                            flag: "logf",
-                            value: text,
-                            reason: error.to_string(),
-                        })?;
-            }
-            _ => self.http_addr = Some(value.to_string_lossy().into_owned()),
+    fn take(&mut self, given: Given) -> Result<(), UsageError> {
+        match given {
+            Given::Switch("binary-names", on) => self.switches.binary_names = on,
+            Given::Switch("dry-run", on) => self.switches.dry_run = on,
+            Given::Switch("bootstrap", on) => self.switches.bootstrap = on,
+            Given::Switch("debug", on) => self.switches.debug = on,
+            Given::Switch("insecure-no-auth", on) => self.switches.insecure_no_auth = on,
+            Given::Switch(_, on) => self.switches.version = on,
+            Given::Value("archive", value) => self.archives.push(value.into()),
+            Given::Value("config", value) => self.config = Some(value.into()),
+            Given::Value("format", value) => self.check = Some(check_format(&value)?),
+            Given::Value("data-dir", value) => self.data_dir = Some(value.into()),
+            Given::Value("logf", value) => self.log_format = flags::log_format(&value)?,
+            Given::Value(_, value) => self.http_addr = Some(value.to_string_lossy().into_owned()),
         }
         Ok(())
-    }
-}
-
-impl Switches {
-    fn named(&mut self, name: &str) -> Option<&mut bool> {
-        match name {
-            "binary-names" => Some(&mut self.binary_names),
-            "bootstrap" => Some(&mut self.bootstrap),
-            "debug" => Some(&mut self.debug),
-            "dry-run" => Some(&mut self.dry_run),
-            "insecure-no-auth" => Some(&mut self.insecure_no_auth),
-            "version" => Some(&mut self.version),
-            _ => None,
-        }
-    }
-}
-
-/// What Go's `strconv.ParseBool` accepts.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use signet_server::http::{Response, Route};
 use signet_server::{App, Archives, Settings};
+use signet_service::debug;
 use signet_service::health::Health;
 use signet_service::serve::Handler;
 use signet_service::telemetry;
@@ -144,7 +145,7 @@ impl Front {
                 let report = serde_json::json!({ "metadata": self.survey.report() });
                 json(StatusCode::OK, report.to_string())
             }
-            _ => health(&self.health),
+            _ => debug::health(&self.health),
         }
     }
 
@@ -185,52 +186,6 @@ impl Handler for Front {
             }
         }
     }
-}
-
-/// The listener of `-debug`: health and the variables that Go's `expvar` shows.
-#[derive(Clone, Debug)]
-pub(crate) struct DebugFront {
-    health: Health,
-}
-
-impl DebugFront {
-    pub(crate) const fn new(health: Health) -> Self {
-        Self { health }
-    }
-}
-
-impl Handler for DebugFront {
-    type Body = Full<Bytes>;
-
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response {
-        match request.uri().path() {
-            "/debug/health" => health(&self.health),
-            "/debug/vars" => {
-                let command: Vec<String> = std::env::args_os()
-                    .map(|word| word.to_string_lossy().into_owned())
-                    .collect();
-                json(
-                    StatusCode::OK,
-                    serde_json::json!({ "cmdline": command }).to_string(),
-                )
-            }
-            _ => with_type(
-                StatusCode::NOT_FOUND,
-                "text/plain; charset=utf-8",
-                "404 page not found\n",
-            ),
-        }
-    }
-}
-
-fn health(health: &Health) -> Response {
-    let failures = health.failures();
-    let status = if failures.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    json(status, serde_json::json!(failures).to_string())
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {

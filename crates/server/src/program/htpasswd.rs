@@ -8,11 +8,12 @@ use signet_server::Authenticator;
 use signet_server::htpasswd::{Htpasswd, Right, Rule, Rules, Who};
 use signet_service::config::Configuration;
 use signet_service::listen::Address;
+use signet_service::process::chain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::config::ConfigError;
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 
 /// Most rules.
 const MAX_RULES: usize = 10_000;

@@ -1,20 +1,21 @@
 //! The life of the server, step by step. The order of the steps is that of the Go server: it decides which of several faults
 //! in a configuration is reported.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use signet_server::store::MigrateOptions;
 use signet_server::{Archives, Clock, Settings};
 use signet_service::config::{Configuration, Environment};
+use signet_service::debug;
 use signet_service::health::Health;
 use signet_service::listen::Address;
 use signet_service::local_ca::Renewed;
+use signet_service::process::{self, print};
 use signet_service::serve::serve;
-use signet_service::shutdown::{End, EndSignals, Shutdown, run_until_signal};
+use signet_service::settings;
+use signet_service::shutdown::{EndSignals, serve_until_signal};
 use signet_service::telemetry::Telemetry;
 use signet_service::tls::Tls;
 use time::OffsetDateTime;
@@ -25,11 +26,11 @@ use super::archives::{self, Gauges};
 use super::audit;
 use super::auth;
 use super::check;
-use super::config::{self, Bounds, ConfigError, ENVIRONMENT_PREFIX};
+use super::config::{self, ConfigError, ENVIRONMENT_PREFIX};
 use super::failure::Failure;
 use super::figures::Figures;
 use super::flags::Flags;
-use super::front::{DebugFront, Front, Service};
+use super::front::{Front, Service};
 use super::htpasswd;
 use super::metrics::Metrics;
 use super::migrate;
@@ -53,18 +54,16 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let health = Health::new();
     let mut tasks = JoinSet::new();
     if flags.switches.debug {
-        debug_listener(&health, &mut tasks).await?;
+        debug::listen(&health, &mut tasks)
+            .await
+            .map_err(Failure::Debug)?;
     }
 
     let (configuration, folder) = configuration(&flags, environment)?;
     config::sections(&configuration)?;
-    log.set_level(config::log_level(&configuration)?);
+    log.set_level(settings::log_level(&configuration).map_err(ConfigError::from)?);
     let gun_prefixes = config::gun_prefixes(&configuration)?;
-    if config::reporting(&configuration)? {
-        tracing::warn!(
-            "reporting.bugsnag is configured: this server reports nothing to anybody, errors are in its log"
-        );
-    }
+    settings::reporting(&configuration).map_err(ConfigError::from)?;
     for key in configuration.unknown_keys(config::KNOWN_KEYS) {
         tracing::warn!("the configuration has a key that means nothing to this server: {key}");
     }
@@ -126,8 +125,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     htpasswd::check_transport(auth.as_deref(), &configuration, &address, tls.is_some())?;
     htpasswd::watch(auth.as_ref(), &mut tasks)?;
     if !flags.switches.debug {
-        // Keys are in memory: no core dumps, and no other process of this user looks in.
-        protect_memory();
+        process::protect_memory();
     }
 
     let metrics = Arc::new(Metrics::new(Instant::now())?);
@@ -157,7 +155,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     };
     let figures = Figures::new(service.settings().clone(), tls.clone(), surveyed.clone())?;
     metrics.add(Box::new(figures))?;
-    signals::level_signals(log.clone(), &mut tasks)?;
+    process::level_signals(log.clone(), &mut tasks).map_err(Failure::Signals)?;
     let has_own = own_certificate
         .as_ref()
         .is_some_and(|own| own.authority.is_some());
@@ -182,7 +180,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     if let Some(welcome) = own_certificate.map(|ca| ca.welcome(&address, port, offer(&flags))) {
         print(&welcome);
     }
-    let status = serve_until_signal(&mut ends, &bounds, |shutdown| {
+    let status = serve_until_signal(&mut ends, bounds.shutdown, |shutdown| {
         serve(
             listeners,
             tls,
@@ -199,32 +197,6 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     // The next server may have the folder now.
     drop(folder);
     Ok(status)
-}
-
-async fn serve_until_signal<F: Future<Output = ()>>(
-    ends: &mut EndSignals,
-    bounds: &Bounds,
-    service: impl FnOnce(Shutdown) -> F,
-) -> u8 {
-    let (trigger, shutdown) = Shutdown::new();
-    match run_until_signal(ends, &trigger, bounds.shutdown, service(shutdown))
-        .await
-        .0
-    {
-        End::Complete => {
-            tracing::info!("Stopped");
-            0
-        }
-        End::TimedOut => {
-            tracing::warn!(
-                "stopped with requests unanswered after {} seconds",
-                bounds.shutdown.as_secs()
-            );
-            0
-        }
-        // What a shell reports of a process that died of the signal.
-        End::Forced(number) => u8::try_from(128 + number).unwrap_or(1),
-    }
 }
 
 fn configuration(
@@ -305,64 +277,10 @@ fn own_certificate(
     }))
 }
 
-async fn debug_listener(health: &Health, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
-    tracing::info!("Debug server listening on {DEBUG_ADDRESS}");
-    let bind = async { Ok::<_, ConfigError>(Address::parse(DEBUG_ADDRESS)?.bind().await?) };
-    let listeners = bind.await.map_err(Failure::Debug)?;
-    let front = DebugFront::new(health.clone());
-    tasks.spawn(async move {
-        let (_trigger, shutdown) = Shutdown::new();
-        serve(
-            listeners,
-            None,
-            signet_service::serve::Limits::default(),
-            front,
-            shutdown,
-        )
-        .await;
-    });
-    Ok(())
-}
-
-/// As many open files as the system allows: every connection is one.
-pub(crate) fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Without permission the limit stays as it is, and so does the server's work.
-    let _ = setrlimit(Resource::Nofile, limit);
-}
-
-fn protect_memory() {
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!("core dumps of this process cannot be switched off: {error}");
-    }
-}
-
 fn system_time() -> OffsetDateTime {
     #[expect(
         clippy::disallowed_methods,
         reason = "the program is where the clock is read"
     )]
     OffsetDateTime::now_utc()
-}
-
-/// Writes to standard output. If nobody reads it, the server goes on.
-pub(super) fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-const DEBUG_ADDRESS: &str = "localhost:8080";
-
-#[cfg(test)]
-mod tests {
-    use rustix::process::dumpable_behavior;
-
-    use super::*;
-
-    #[test]
-    fn a07_no_memory_dump_shows_a_key() {
-        protect_memory();
-        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
-    }
 }

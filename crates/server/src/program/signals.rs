@@ -6,30 +6,13 @@ use std::time::Duration;
 use signet_server::Clock;
 use signet_service::listen::Address;
 use signet_service::local_ca::Renewed;
-use signet_service::telemetry::Telemetry;
+use signet_service::process::chain;
 use signet_service::tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::quickstart::DataFolder;
-use super::run::print;
-
-/// SIGUSR1 and SIGUSR2 change the log level and say so on standard output.
-pub(super) fn level_signals(log: Telemetry, tasks: &mut JoinSet<()>) -> Result<(), Failure> {
-    let mut raise = signal(SignalKind::user_defined1()).map_err(Failure::Signals)?;
-    let mut lower = signal(SignalKind::user_defined2()).map_err(Failure::Signals)?;
-    tasks.spawn(async move {
-        loop {
-            let up = tokio::select! {
-                _ = raise.recv() => true,
-                _ = lower.recv() => false,
-            };
-            print(&format!("{}\n", log.step(up)));
-        }
-    });
-    Ok(())
-}
 
 /// SIGHUP reads the certificates again, and so does a change of their files; those that the server made itself are renewed in time.
 pub(super) fn certificate_signals(

@@ -4,22 +4,25 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use signet_server::store::{MemoryStore, MetadataStore, SqliteStore, StoreError};
-use signet_server::trust::{MemoryTrust, TrustService};
+use signet_server::trust::{MemoryTrust, RemoteOptions, RemoteTrust, TrustError, TrustService};
 use signet_server::{App, Clock, Settings};
 use signet_service::config::Configuration;
 use signet_service::health::Health;
+use signet_service::process::chain;
 use signet_sql::Database;
 use tokio::task::JoinSet;
 
-use super::config::{self, Storage, TrustSource};
+use super::config::{self, ConfigError, Storage, TrustSource};
 use super::databases::{self, Shared};
-use super::failure::{Failure, chain};
+use super::failure::Failure;
 use super::keys;
 
 /// Where metadata and signing keys are.
 pub(super) struct Stores {
     metadata: Arc<dyn MetadataStore>,
     trust: Arc<dyn TrustService>,
+    /// Whether the keys can be out of reach.
+    watches_trust: bool,
     opened: Opened,
 }
 
@@ -39,17 +42,19 @@ impl Stores {
         let trust = config::trust_source(configuration)?;
         tracing::info!("{}", trust_message(&trust));
         let storage = config::storage(configuration)?;
-        if trust == TrustSource::Remote {
-            return Err(Failure::RemoteTrust);
-        }
+        let remote = match trust {
+            TrustSource::Local => None,
+            TrustSource::Remote(options) => Some(remote(*options)?),
+        };
         tracing::info!("Using {} backend", configuration.text("storage.backend"));
-        Self::open(&storage, configuration, clock).await
+        Self::open(&storage, configuration, clock, remote).await
     }
 
     async fn open(
         storage: &Storage,
         configuration: &Configuration,
         clock: &Clock,
+        remote: Option<Arc<dyn TrustService>>,
     ) -> Result<Self, Failure> {
         let fail = |source: Box<dyn StdError + Send + Sync>| Failure::Storage {
             backend: configuration.text("storage.backend"),
@@ -58,9 +63,12 @@ impl Stores {
         match storage {
             Storage::Memory => {
                 let metadata = Arc::new(MemoryStore::default());
+                let watches_trust = remote.is_some();
+                let trust = remote.unwrap_or_else(|| Arc::new(MemoryTrust::new()));
                 Ok(Self {
                     metadata,
-                    trust: Arc::new(MemoryTrust::new()),
+                    trust,
+                    watches_trust,
                     opened: Opened::Nothing,
                 })
             }
@@ -70,11 +78,15 @@ impl Stores {
                         .await
                         .map_err(|error| fail(error.into()))?,
                 );
-                let trust =
-                    keys::open(&store, configuration.environment(), Arc::clone(clock)).await?;
+                let environment = configuration.environment();
+                let trust = match remote {
+                    Some(remote) => remote,
+                    None => Arc::new(keys::open(&store, environment, Arc::clone(clock)).await?),
+                };
                 Ok(Self {
                     metadata: Arc::clone(&store) as _,
-                    trust: Arc::new(trust),
+                    trust,
+                    watches_trust: true,
                     opened: Opened::Sqlite(store),
                 })
             }
@@ -83,15 +95,18 @@ impl Stores {
                 let shared = Shared::open(*engine, source, limits)
                     .await
                     .map_err(|error| fail(error.into()))?;
-                let trust = keys::open_shared(
-                    shared.database.clone(),
-                    configuration.environment(),
-                    Arc::clone(clock),
-                )
-                .await?;
+                let trust = match remote {
+                    Some(remote) => remote,
+                    None => {
+                        let database = shared.database.clone();
+                        let environment = configuration.environment();
+                        Arc::new(keys::open_shared(database, environment, Arc::clone(clock)).await?)
+                    }
+                };
                 Ok(Self {
                     metadata: shared.metadata,
-                    trust: Arc::new(trust),
+                    trust,
+                    watches_trust: true,
                     opened: Opened::Shared(shared.database),
                 })
             }
@@ -108,18 +123,20 @@ impl Stores {
     }
 
     pub(super) fn watch(&self, health: &Health, tasks: &mut JoinSet<()>) {
-        if matches!(self.opened, Opened::Nothing) {
+        if !matches!(self.opened, Opened::Nothing) {
+            let store = Arc::clone(&self.metadata);
+            tasks.spawn(health.watch("DB operational", move || {
+                let store = Arc::clone(&store);
+                Box::pin(async move { store.check().await.map_err(|error| database_fault(&error)) })
+            }));
+        }
+        if !self.watches_trust {
             return;
         }
-        let store = Arc::clone(&self.metadata);
-        tasks.spawn(health.watch("DB operational", move || {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.check().await.map_err(|error| database_fault(&error)) })
-        }));
         let trust = Arc::clone(&self.trust);
         tasks.spawn(health.watch("Trust operational", move || {
             let trust = Arc::clone(&trust);
-            Box::pin(async move { trust.check().await.map_err(|error| chain(&error)) })
+            Box::pin(async move { trust.check().await.map_err(|error| trust_fault(&error)) })
         }));
     }
 
@@ -142,11 +159,24 @@ fn database_fault(error: &StoreError) -> String {
     }
 }
 
+/// What the health report says of the keys: with a key service the text of the call, as the Go server.
+fn trust_fault(error: &TrustError) -> String {
+    match error {
+        TrustError::Unavailable(cause) | TrustError::Unusable(cause) => chain(cause.as_ref()),
+        error => chain(error),
+    }
+}
+
+fn remote(options: RemoteOptions) -> Result<Arc<dyn TrustService>, Failure> {
+    let trust = RemoteTrust::new(options).map_err(|error| ConfigError::TrustTls(chain(&error)))?;
+    Ok(Arc::new(trust))
+}
+
 const fn trust_message(source: &TrustSource) -> &'static str {
     match source {
         TrustSource::Local => {
             "Using local signing service, which requires ED25519. Ignoring all other trust_service parameters, including keyAlgorithm"
         }
-        TrustSource::Remote => "Using remote signing service",
+        TrustSource::Remote(_) => "Using remote signing service",
     }
 }

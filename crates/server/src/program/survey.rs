@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use signet_server::App;
 use signet_server::survey::Survey;
 use signet_service::config::Configuration;
+use signet_service::process::chain;
+use signet_service::settings::{LimitError, YEAR};
 use tokio::task::JoinSet;
 
 use super::config::ConfigError;
-use super::failure::chain;
 
 /// How often everything is looked at.
 const PERIOD: u64 = 6 * 60 * 60;
@@ -54,9 +55,11 @@ impl LastSurvey {
 
 /// How often everything is looked at; `None` for never.
 pub(super) fn period(configuration: &Configuration) -> Result<Option<Duration>, ConfigError> {
-    let seconds = configuration.number("limits.survey_period")?;
+    let seconds = configuration
+        .number("limits.survey_period")
+        .map_err(LimitError::from)?;
     let seconds = seconds.unwrap_or(PERIOD);
-    Ok((seconds > 0).then(|| Duration::from_secs(seconds.min(super::config::YEAR))))
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds.min(YEAR))))
 }
 
 /// Looks at everything from time to time.

@@ -9,6 +9,8 @@ mod database;
 mod registry;
 mod scripted;
 #[cfg(feature = "tls")]
+mod signer;
+#[cfg(feature = "tls")]
 mod token;
 #[cfg(feature = "tls")]
 mod trust;
@@ -24,9 +26,11 @@ pub use database::{Database, MariaDb, PostgreSql};
 pub use registry::{Registry, RegistryOptions};
 pub use scripted::{Received, Reply, ScriptedDaemon};
 #[cfg(feature = "tls")]
+pub use signer::{Signer, SignerOptions};
+#[cfg(feature = "tls")]
 pub use token::{TokenAuth, TokenFault, TokenMember, TokenRequest, TokenService};
 #[cfg(feature = "tls")]
-pub use trust::{GoSigner, Storage, Transport, TrustOptions, TrustServer};
+pub use trust::{Storage, Transport, TrustOptions, TrustServer};
 
 use crate::port;
 use crate::process::{Group, Service};
@@ -59,4 +63,18 @@ fn start_on_free_port(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Writes `NAME.crt` and `NAME.key`.
+#[cfg(feature = "tls")]
+fn write_identity(
+    folder: &Path,
+    name: &str,
+    identity: &crate::certificate::Identity,
+) -> anyhow::Result<()> {
+    crate::file::write(
+        &folder.join(format!("{name}.crt")),
+        &identity.certificate_pem,
+    )?;
+    crate::file::write(&folder.join(format!("{name}.key")), &identity.key_pem)
 }

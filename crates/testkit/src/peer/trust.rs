@@ -1,4 +1,4 @@
-//! Trust servers: Go's `notary-server` and ours behind one type, and Go's `notary-signer`.
+//! Trust servers: Go's `notary-server` and ours behind one type.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use crate::certificate::{Authority, Identity};
 use crate::file;
 use crate::http::Client;
 use crate::process::{Group, Service};
-use crate::program::{self, NOTARY_SERVER, NOTARY_SIGNER};
+use crate::program::{self, NOTARY_SERVER};
 
-use super::{Database, TokenAuth};
+use super::{Database, Signer, TokenAuth, write_identity};
 
 /// Where a trust server keeps its metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,7 +86,7 @@ impl TrustOptions {
 
     /// With its keys (ECDSA) in a key service.
     #[must_use]
-    pub fn signer(mut self, signer: &GoSigner) -> Self {
+    pub fn signer(mut self, signer: &Signer) -> Self {
         self.keys = signer.trust_service();
         self
     }
@@ -147,7 +147,7 @@ impl TrustServer {
     ///
     /// # Errors
     /// When `notary-server` is not installed or does not start.
-    pub fn go_with_signer(signer: &GoSigner) -> anyhow::Result<Self> {
+    pub fn go_with_signer(signer: &Signer) -> anyhow::Result<Self> {
         Self::go_with(&TrustOptions::default().signer(signer))
     }
 
@@ -364,77 +364,4 @@ fn server_section(address: SocketAddr, transport: Transport) -> Value {
         section["tls_key_file"] = json!("server.key");
     }
     section
-}
-
-fn write_identity(folder: &Path, name: &str, identity: &Identity) -> anyhow::Result<()> {
-    file::write(
-        &folder.join(format!("{name}.crt")),
-        &identity.certificate_pem,
-    )?;
-    file::write(&folder.join(format!("{name}.key")), &identity.key_pem)
-}
-
-/// Go's key service on memory, reached with mutual TLS.
-#[derive(Debug)]
-pub struct GoSigner {
-    _service: Service,
-    address: SocketAddr,
-    folder: TempDir,
-}
-
-impl GoSigner {
-    /// Starts one.
-    ///
-    /// # Errors
-    /// When `notary-signer` is not installed or does not start.
-    pub fn start() -> anyhow::Result<Self> {
-        let program = NOTARY_SIGNER.find()?;
-        let folder = tempfile::tempdir()?;
-        let authority = Authority::new("key service test CA")?;
-        file::write(&folder.path().join("ca.crt"), authority.pem())?;
-        write_identity(folder.path(), "signer", &authority.issue()?)?;
-        write_identity(folder.path(), "client", &authority.issue()?)?;
-        let (service, address) = super::start_on_free_port(
-            "notary-signer",
-            &folder.path().join("signer.log"),
-            Group::Own,
-            |address| {
-                let config = json!({
-                    "server": {
-                        "grpc_addr": address.to_string(),
-                        "tls_cert_file": "signer.crt",
-                        "tls_key_file": "signer.key",
-                        "client_ca_file": "ca.crt",
-                    },
-                    "storage": {"backend": "memory"},
-                    "logging": {"level": "error"},
-                });
-                file::write(&folder.path().join("signer.json"), config.to_string())?;
-                let mut command = Command::new(&program);
-                command
-                    .arg("-config")
-                    .arg(folder.path().join("signer.json"));
-                Ok(command)
-            },
-        )?;
-        Ok(Self {
-            _service: service,
-            address,
-            folder,
-        })
-    }
-
-    /// The section `trust_service` of a server that uses it.
-    fn trust_service(&self) -> Value {
-        let file = |name: &str| self.folder.path().join(name);
-        json!({
-            "type": "remote",
-            "hostname": "localhost",
-            "port": self.address.port().to_string(),
-            "key_algorithm": "ecdsa",
-            "tls_ca_file": file("ca.crt"),
-            "tls_client_cert": file("client.crt"),
-            "tls_client_key": file("client.key"),
-        })
-    }
 }

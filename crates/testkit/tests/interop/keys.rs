@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use signet_testkit::file;
 use signet_testkit::image::Image;
-use signet_testkit::peer::{GoSigner, Registry, Storage, TrustServer};
+use signet_testkit::peer::{Registry, Signer, Storage, TrustServer};
 use signet_testkit::user::{Tool, User};
 
 use crate::judge::{Listed, inspect, key_ids, list_targets, stranger};
@@ -28,7 +28,7 @@ const KINDS: [(&str, &[&str]); 5] = [
 
 #[test]
 fn go_accepts_what_we_sign_with_a_key_of_each_kind() {
-    let signer = GoSigner::start().unwrap();
+    let signer = Signer::go().unwrap();
     let server = TrustServer::go_with_signer(&signer).unwrap();
     let registry = Registry::start().unwrap();
     let gun = format!("{}/team/app", registry.host());

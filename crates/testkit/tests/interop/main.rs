@@ -49,6 +49,7 @@ mod progress;
 mod prompts;
 mod proxy;
 mod requests;
+mod signer;
 mod takeover;
 mod tokens;
 mod tour;

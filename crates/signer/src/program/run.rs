@@ -1,0 +1,128 @@
+//! The life of the service, step by step. The order of the steps is that of the Go service: it decides which of several faults in a
+//! configuration is reported.
+
+use std::sync::Arc;
+
+use signet_service::config::{Configuration, Environment};
+use signet_service::debug;
+use signet_service::health::Health;
+use signet_service::listen::Address;
+use signet_service::process::{self, complain};
+use signet_service::serve::serve;
+use signet_service::settings;
+use signet_service::shutdown::{EndSignals, serve_until_signal};
+use signet_service::telemetry::Telemetry;
+use signet_service::tls::{Protocols, Tls};
+use signet_signer::{Clock, Front, HealthService, KeyService};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::config::{self, ENVIRONMENT_PREFIX, Storage};
+use super::failure::Failure;
+use super::flags::Flags;
+use super::{stores, upkeep};
+
+/// Runs the service until a signal ends it. Gives the exit status.
+pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
+    let clock: Clock = Arc::new(system_time);
+    let environment = Environment::from_process();
+    let health = Health::new();
+    let mut tasks = JoinSet::new();
+    if flags.debug {
+        debug::listen(&health, &mut tasks)
+            .await
+            .map_err(Failure::Debug)?;
+    } else {
+        // Before any secret is read.
+        process::protect_memory();
+    }
+
+    let configuration = Configuration::load(&flags.config, ENVIRONMENT_PREFIX, environment)?;
+    config::sections(&configuration)?;
+    log.set_level(settings::log_level(&configuration)?);
+    settings::reporting(&configuration)?;
+    for key in configuration.unknown_keys(config::KNOWN_KEYS) {
+        tracing::warn!("the configuration has a key that means nothing to this service: {key}");
+    }
+    let serving = if flags.rotate_alias.is_none() && !flags.bootstrap {
+        let files = config::tls_files(&configuration);
+        let tls = Arc::new(Tls::load_for(files.clone(), Protocols::Http2)?);
+        let (text, address) = config::address(&configuration)?;
+        config::check_exposure(&configuration, &address, &files)?;
+        Some((tls, text, address))
+    } else {
+        None
+    };
+    let storage = config::storage(&configuration)?;
+    if flags.bootstrap && storage == Storage::Memory {
+        return Err(Failure::NothingToBootstrap);
+    }
+    tracing::info!("Using {} backend", configuration.text("storage.backend"));
+    let keys = stores::open(storage, configuration.environment()).await?;
+    let Some((tls, address_text, address)) = serving else {
+        let status = match &flags.rotate_alias {
+            Some(alias) => upkeep::rotate_alias(&keys, alias, flags.dry_run, clock()).await,
+            None => upkeep::bootstrap(&keys, flags.dry_run).await,
+        };
+        stores::close(&keys).await;
+        return status;
+    };
+    let bounds = config::bounds(&configuration)?;
+    let listeners = listen(&address_text, &address).await?;
+    stores::watch(&keys, &health, &mut tasks);
+    process::level_signals(log.clone(), &mut tasks).map_err(Failure::Signals)?;
+    certificate_signal(Arc::clone(&tls), &mut tasks).map_err(Failure::Signals)?;
+    let mut ends = EndSignals::install().map_err(Failure::Signals)?;
+    if flags.debug {
+        complain(&format!("RPC server listening on {address_text}\n"));
+    }
+    // As it is configured, unless that leaves the port open.
+    match listeners.first().map(TcpListener::local_addr) {
+        Some(Ok(chosen)) if address.port() == 0 => tracing::info!("Starting on {chosen}"),
+        _ => tracing::info!("Starting on {address_text}"),
+    }
+    let service = KeyService::new(keys.clone(), clock);
+    let status = serve_until_signal(&mut ends, bounds.shutdown, |shutdown| {
+        let health = HealthService::new(keys.clone(), shutdown.clone());
+        let front = Front::new(service, health, bounds.call);
+        serve(listeners, Some(tls), bounds.connections, front, shutdown)
+    })
+    .await;
+    tasks.shutdown().await;
+    stores::close(&keys).await;
+    Ok(status)
+}
+
+async fn listen(text: &str, address: &Address) -> Result<Vec<TcpListener>, Failure> {
+    address.bind().await.map_err(|source| Failure::Listen {
+        address: text.to_owned(),
+        source,
+    })
+}
+
+/// SIGHUP reads the certificates again.
+fn certificate_signal(tls: Arc<Tls>, tasks: &mut JoinSet<()>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tasks.spawn(async move {
+        while hang_up.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("read the certificates again"),
+                Err(error) => {
+                    let reason = process::chain(&error);
+                    tracing::error!("the certificates stay as they are: {reason}");
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+fn system_time() -> OffsetDateTime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is where the clock is read"
+    )]
+    OffsetDateTime::now_utc()
+}

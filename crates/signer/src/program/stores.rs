@@ -1,0 +1,111 @@
+//! Opens the keys.
+
+use std::sync::Arc;
+
+use signet_keys::KeyDatabase;
+use signet_keys::database::{DatabaseError, MemoryKeys, Options, ServiceKeys};
+use signet_service::config::Environment;
+use signet_service::health::Health;
+use signet_service::process::chain;
+use signet_service::secrets::AliasVariables;
+use signet_sql::{ConnectError, Database, PoolLimits, mysql, postgres, sqlite};
+use tokio::task::JoinSet;
+
+use super::config::{ENVIRONMENT_PREFIX, Engine, Storage};
+use super::failure::Failure;
+
+/// Opens what is configured.
+pub(super) async fn open(
+    storage: Storage,
+    environment: &Environment,
+) -> Result<ServiceKeys, Failure> {
+    let Storage::Database {
+        engine,
+        source,
+        alias,
+    } = storage
+    else {
+        return Ok(ServiceKeys::Memory(MemoryKeys::new()));
+    };
+    let limits = PoolLimits::default();
+    let database = match engine {
+        Engine::MySql => mysql::connect(&source, limits).await.map(Database::MySql),
+        Engine::Postgres => postgres::connect(&source, limits)
+            .await
+            .map(Database::Postgres),
+        Engine::Sqlite => sqlite::connect(&source, limits).await.map(Database::Sqlite),
+    };
+    let database = database.map_err(|error| match error {
+        ConnectError::DataSource(text) => Failure::DataSource(text),
+        error => Failure::Database(error),
+    })?;
+    let passphrases = Arc::new(AliasVariables::new(ENVIRONMENT_PREFIX, environment.clone()));
+    if passphrases.passphrase(&alias).is_none() {
+        tracing::warn!(
+            "{} is not set: no key can be made for alias {alias}",
+            passphrases.name(&alias)
+        );
+    }
+    let keys = KeyDatabase::open(
+        database,
+        Options::new(alias.clone()),
+        Arc::new({
+            let passphrases = Arc::clone(&passphrases);
+            move |alias: &str| passphrases.passphrase(alias)
+        }),
+    )
+    .await
+    .map_err(Failure::Keys)?;
+    warn_of_missing_passphrases(&keys, &passphrases, &alias).await;
+    Ok(ServiceKeys::Database(keys))
+}
+
+/// A key whose passphrase is missing cannot sign; better known at the start than at the next publish.
+async fn warn_of_missing_passphrases(
+    keys: &KeyDatabase,
+    passphrases: &AliasVariables,
+    default_alias: &str,
+) {
+    match keys.aliases().await {
+        Ok(aliases) => {
+            for alias in aliases.iter().filter(|alias| *alias != default_alias) {
+                if passphrases.passphrase(alias).is_none() {
+                    tracing::warn!(
+                        "{} is not set: keys of alias {alias} cannot be used",
+                        passphrases.name(alias)
+                    );
+                }
+            }
+        }
+        // As with Go, a missing table is no reason not to start: it may be made meanwhile.
+        Err(error) => tracing::error!("the key database: {}", chain(&error)),
+    }
+}
+
+/// Sees to the health report of the debug listener.
+pub(super) fn watch(keys: &ServiceKeys, health: &Health, tasks: &mut JoinSet<()>) {
+    if matches!(keys, ServiceKeys::Memory(_)) {
+        return;
+    }
+    let keys = keys.clone();
+    tasks.spawn(health.watch("DB operational", move || {
+        let keys = keys.clone();
+        Box::pin(async move { keys.check().await.map_err(|error| fault(&error)) })
+    }));
+}
+
+/// Go's text when the database answers without the table.
+fn fault(error: &DatabaseError) -> String {
+    if error.is_unavailable() {
+        chain(error)
+    } else {
+        "Cannot access table: private_keys".to_owned()
+    }
+}
+
+/// Ends what is open.
+pub(super) async fn close(keys: &ServiceKeys) {
+    if let ServiceKeys::Database(keys) = keys {
+        keys.database().close().await;
+    }
+}
