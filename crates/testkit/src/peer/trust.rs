@@ -46,6 +46,7 @@ pub struct TrustOptions {
     /// Lines of users and hashes, and rules.
     htpasswd: Option<(String, Value)>,
     archives: Vec<PathBuf>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Default for TrustOptions {
@@ -58,6 +59,7 @@ impl Default for TrustOptions {
             token: None,
             htpasswd: None,
             archives: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -105,6 +107,13 @@ impl TrustOptions {
         self
     }
 
+    /// A variable of its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
     /// Only those who bring a token of this service may do something.
     #[must_use]
     pub fn token(mut self, token: TokenAuth) -> Self {
@@ -121,6 +130,7 @@ pub struct TrustServer {
     transport: Transport,
     token: Option<TokenAuth>,
     archives: Vec<PathBuf>,
+    environment: Vec<(&'static str, String)>,
     authority: Authority,
     program: PathBuf,
     folder: TempDir,
@@ -223,7 +233,12 @@ impl TrustServer {
                         json!({"type": "htpasswd", "options": {"path": "users", "rules": rules}});
                 }
                 file::write(&folder.path().join("server.json"), config.to_string())?;
-                Ok(server_command(&program, folder.path(), &options.archives))
+                Ok(server_command(
+                    &program,
+                    folder.path(),
+                    &options.archives,
+                    &options.environment,
+                ))
             },
         )?;
         Ok(Self {
@@ -232,6 +247,7 @@ impl TrustServer {
             transport: options.transport,
             token: options.token.clone(),
             archives: options.archives.clone(),
+            environment: options.environment.clone(),
             authority,
             program,
             folder,
@@ -244,7 +260,12 @@ impl TrustServer {
     /// When it does not come up again.
     pub fn crash_and_restart(&mut self) -> anyhow::Result<()> {
         self.service.kill();
-        let mut command = server_command(&self.program, self.folder.path(), &self.archives);
+        let mut command = server_command(
+            &self.program,
+            self.folder.path(),
+            &self.archives,
+            &self.environment,
+        );
         self.service = Service::spawn(
             "notary-server",
             &mut command,
@@ -343,14 +364,20 @@ impl TrustServer {
     }
 }
 
-fn server_command(program: &Path, folder: &Path, archives: &[PathBuf]) -> Command {
+fn server_command(
+    program: &Path,
+    folder: &Path,
+    archives: &[PathBuf],
+    environment: &[(&'static str, String)],
+) -> Command {
     let mut command = Command::new(program);
     command
         .arg("-config")
         .arg(folder.join("server.json"))
         .current_dir(folder)
         .env("HOME", folder)
-        .env("XDG_DATA_HOME", folder.join("data"));
+        .env("XDG_DATA_HOME", folder.join("data"))
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     for archive in archives {
         command.arg("-archive").arg(archive);
     }
