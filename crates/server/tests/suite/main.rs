@@ -9,6 +9,8 @@ mod captures;
 #[cfg(test)]
 mod checking;
 #[cfg(test)]
+mod cold;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod conformance;

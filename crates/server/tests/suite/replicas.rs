@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
-use signet_server::store::MetadataStore;
+use signet_server::store::{MetadataStore, MySqlStore};
 use signet_server::trust::MemoryTrust;
 use signet_server::{Limits, Settings};
-use signet_testkit::peer::MariaDb;
+use signet_sql::PoolLimits;
+use signet_testkit::peer::{Database, MariaDb};
 use signet_tuf::crypto::sha256;
 use time::Duration;
 
 use crate::fixture::{Answer, NOW, Server};
-use crate::mysql::{self, go_database};
 use crate::publisher::{Key, Publisher, delegate, seal, targets_signed};
 use crate::shared::SharedMemory;
 
@@ -29,8 +29,8 @@ const CURRENT: [&str; 4] = [
 struct Pair {
     one: Arc<Server>,
     other: Arc<Server>,
-    /// Goes with the pair.
-    _database: Option<MariaDb>,
+    /// Dropped after the servers.
+    _database: Option<Box<dyn Database>>,
 }
 
 impl Pair {
@@ -86,15 +86,23 @@ async fn pairs() -> Vec<Pair> {
 async fn pairs_with(settings: Settings) -> Vec<Pair> {
     let memory = SharedMemory::default();
     let other = memory.another();
-    let database = go_database();
-    let one = mysql::open(&database.limited_url()).await;
-    let another = mysql::open(&database.limited_url()).await;
-    let mut on_mysql = Pair::of(Arc::new(one), Arc::new(another), &settings);
-    on_mysql._database = Some(database);
-    vec![
-        Pair::of(Arc::new(memory), Arc::new(other), &settings),
-        on_mysql,
-    ]
+    let in_memory = Pair::of(Arc::new(memory), Arc::new(other), &settings);
+    let database = MariaDb::shared().unwrap();
+    database.make_tables().unwrap();
+    let (one, other) = (mysql(&database).await, mysql(&database).await);
+    let mut in_mysql = Pair::of(Arc::new(one), Arc::new(other), &settings);
+    in_mysql._database = Some(Box::new(database));
+    vec![in_memory, in_mysql]
+}
+
+/// A server's store, with connections of its own.
+async fn mysql(database: &MariaDb) -> MySqlStore {
+    let limits = PoolLimits {
+        connections: 4,
+        ..PoolLimits::default()
+    };
+    let pool = signet_sql::mysql::connect(&database.url(), limits).await;
+    MySqlStore::open(pool.unwrap()).await.unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {
