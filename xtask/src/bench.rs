@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use signet_testkit::program::{DOCKER, NOTARY, NOTARY_SERVER};
+use signet_testkit::program::{DOCKER, NOTARY, NOTARY_SERVER, PEERS};
 
 use crate::{cargo, packages};
 
@@ -26,7 +26,12 @@ pub(crate) const BUILD: [&str; 11] = [
 /// # Errors
 /// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
 pub(crate) fn run(part: &[String]) -> anyhow::Result<()> {
-    packages::install(&[DOCKER, NOTARY, NOTARY_SERVER])?;
+    if part.first().is_some_and(|part| part == "server") {
+        // The databases too.
+        packages::install(&PEERS)?;
+    } else {
+        packages::install(&[DOCKER, NOTARY, NOTARY_SERVER])?;
+    }
     cargo::run(&mut cargo::cargo(&BUILD)?)?;
     let program = cargo::target_directory()?.join("release/signet-bench");
     cargo::run(Command::new(program).args(part))

@@ -1,7 +1,8 @@
 //! Speed beside the Go programs, in one run: CPU time of whole processes, interleaved blocks, medians, ratios.
 //!
-//! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead, and
-//! `cargo xtask bench notary` the commands of `notary`; `cargo xtask order` has it record what everyday commands execute. Ratios mean something on any machine; absolute times only on this one.
+//! `cargo xtask bench` builds and starts it; `cargo xtask bench archive` measures archives instead,
+//! `cargo xtask bench notary` the commands of `notary`, and `cargo xtask bench server` the server on a database; `cargo xtask order` has it
+//! record what everyday commands execute. Ratios mean something on any machine; absolute times only on this one.
 
 #![expect(clippy::print_stdout, reason = "its output is the report")]
 
@@ -12,6 +13,7 @@ mod notary;
 mod order;
 mod publication;
 mod report;
+mod server;
 mod watch;
 
 use std::path::Path;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
             Some(folder) => order::run(Path::new(&folder)),
             None => Err(anyhow::anyhow!("`order` needs a folder for its records")),
         },
+        Some("server") => server::run(std::env::args().nth(2).as_deref()),
         Some(other) => Err(anyhow::anyhow!("nothing is measured under {other:?}")),
     };
     match outcome {
@@ -142,18 +145,26 @@ impl Side {
     }
 
     fn read(&mut self, read: Read) -> anyhow::Result<Duration> {
+        if let Read::Timestamp = read {
+            let requests = self.timestamps(CONNECTIONS, READS_PER_CONNECTION);
+            return self.measured(&requests);
+        }
         let mut requests = Vec::new();
         for (gun, checksum) in self.guns.iter().zip(self.publisher.checksums()) {
-            let file = match read {
-                Read::Timestamp => "timestamp.json".to_owned(),
-                Read::Checksum => format!("targets/releases.{checksum}.json"),
-            };
+            let file = format!("targets/releases.{checksum}.json");
             requests.push(vec![
                 load::get(&format!("/v2/{gun}/_trust/tuf/{file}"));
                 READS_PER_CONNECTION
             ]);
         }
         self.measured(&requests)
+    }
+
+    /// Requests for current timestamps, the repositories spread over the connections.
+    fn timestamps(&self, connections: usize, each: usize) -> Vec<Vec<Vec<u8>>> {
+        let path = |gun: &String| format!("/v2/{gun}/_trust/tuf/timestamp.json");
+        let guns = self.guns.iter().cycle().take(connections);
+        guns.map(|gun| vec![load::get(&path(gun)); each]).collect()
     }
 
     fn publish(&mut self) -> anyhow::Result<Duration> {

@@ -14,7 +14,7 @@ use signet_testkit::fleet::{Fleet, Member};
 use signet_testkit::process::children_cpu_time;
 use signet_testkit::user::{Tool, User};
 
-use crate::report::median;
+use crate::report::{median, verdict};
 use crate::watch::{mebibytes, run_and_watch};
 
 /// Names in the repositories, and how many runs make a block: what takes long needs no company.
@@ -268,10 +268,6 @@ struct Line {
     work: Work,
     go: Cost,
     ours: Cost,
-}
-
-const fn verdict(reached: bool) -> &'static str {
-    if reached { "reached" } else { "MISSED" }
 }
 
 fn milliseconds(duration: Duration) -> f64 {

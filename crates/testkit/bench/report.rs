@@ -42,27 +42,9 @@ impl fmt::Display for Report {
             "", "Go", "Signet", "ratio", "goal"
         )?;
         for line in &self.comparisons {
-            let ratio = line.go.as_secs_f64() / line.ours.as_secs_f64();
-            let verdict = if ratio >= line.goal {
-                "reached"
-            } else {
-                "MISSED"
-            };
-            writeln!(
-                f,
-                "{:<34} {:>8.0} µs {:>8.0} µs {:>9} {:>9}  {verdict}",
-                line.name,
-                micros(line.go),
-                micros(line.ours),
-                format!("1 : {ratio:.1}"),
-                format!("1 : {}", line.goal),
-            )?;
+            f.write_str(&write_comparison(line))?;
         }
-        let verdict = if self.metadata <= METADATA_GOAL {
-            "reached"
-        } else {
-            "MISSED"
-        };
+        let verdict = verdict(self.metadata <= METADATA_GOAL);
         writeln!(
             f,
             "{:<34} {:>11} {:>8.0} µs {:>9} {:>9}  {verdict}  (wall time)",
@@ -73,6 +55,24 @@ impl fmt::Display for Report {
             "5 ms",
         )
     }
+}
+
+/// A line of a table.
+pub(crate) fn write_comparison(line: &Comparison) -> String {
+    let ratio = line.go.as_secs_f64() / line.ours.as_secs_f64();
+    format!(
+        "{:<34} {:>8.0} µs {:>8.0} µs {:>9} {:>9}  {}\n",
+        line.name,
+        micros(line.go),
+        micros(line.ours),
+        format!("1 : {ratio:.1}"),
+        format!("1 : {}", line.goal),
+        verdict(ratio >= line.goal)
+    )
+}
+
+pub(crate) const fn verdict(reached: bool) -> &'static str {
+    if reached { "reached" } else { "MISSED" }
 }
 
 fn micros(duration: Duration) -> f64 {

@@ -33,9 +33,18 @@ pub(crate) fn run_and_watch(command: &mut Command) -> anyhow::Result<Option<u64>
     }
 }
 
+/// How much of a process is in memory now.
+pub(crate) fn resident_now(id: u32) -> Option<u64> {
+    entry(Path::new(&format!("/proc/{id}/status")), "VmRSS:")
+}
+
 fn resident(account: &Path) -> Option<u64> {
+    entry(account, "VmHWM:")
+}
+
+fn entry(account: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(account).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
     Some(kibibytes * 1024)
 }
