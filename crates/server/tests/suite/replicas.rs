@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
-use signet_server::store::{MetadataStore, MySqlStore};
+use signet_server::store::{MetadataStore, MySqlStore, PostgresStore};
 use signet_server::trust::MemoryTrust;
 use signet_server::{Limits, Settings};
 use signet_sql::PoolLimits;
-use signet_testkit::peer::{Database, MariaDb};
+use signet_testkit::peer::{Database, MariaDb, PostgreSql};
 use signet_tuf::crypto::sha256;
 use time::Duration;
 
@@ -52,6 +52,11 @@ impl Pair {
         }
     }
 
+    fn on(mut self, database: impl Database + 'static) -> Self {
+        self._database = Some(Box::new(database));
+        self
+    }
+
     /// The server that number `n` of several clients talks to.
     fn server(&self, n: usize) -> &Arc<Server> {
         if n.is_multiple_of(2) {
@@ -87,22 +92,36 @@ async fn pairs_with(settings: Settings) -> Vec<Pair> {
     let memory = SharedMemory::default();
     let other = memory.another();
     let in_memory = Pair::of(Arc::new(memory), Arc::new(other), &settings);
+    let mut pairs = vec![in_memory];
     let database = MariaDb::shared().unwrap();
     database.make_tables().unwrap();
     let (one, other) = (mysql(&database).await, mysql(&database).await);
-    let mut in_mysql = Pair::of(Arc::new(one), Arc::new(other), &settings);
-    in_mysql._database = Some(Box::new(database));
-    vec![in_memory, in_mysql]
+    let pair = Pair::of(one, other, &settings);
+    pairs.push(pair.on(database));
+    let database = PostgreSql::shared().unwrap();
+    database.make_tables().unwrap();
+    let (one, other) = (postgres(&database).await, postgres(&database).await);
+    let pair = Pair::of(one, other, &settings);
+    pairs.push(pair.on(database));
+    pairs
 }
 
-/// A server's store, with connections of its own.
-async fn mysql(database: &MariaDb) -> MySqlStore {
-    let limits = PoolLimits {
+/// A server's connections of its own.
+fn limits() -> PoolLimits {
+    PoolLimits {
         connections: 4,
         ..PoolLimits::default()
-    };
-    let pool = signet_sql::mysql::connect(&database.url(), limits).await;
-    MySqlStore::open(pool.unwrap()).await.unwrap()
+    }
+}
+
+async fn mysql(database: &MariaDb) -> Arc<dyn MetadataStore> {
+    let pool = signet_sql::mysql::connect(&database.url(), limits()).await;
+    Arc::new(MySqlStore::open(pool.unwrap()).await.unwrap())
+}
+
+async fn postgres(database: &PostgreSql) -> Arc<dyn MetadataStore> {
+    let pool = signet_sql::postgres::connect(&database.url(), limits()).await;
+    Arc::new(PostgresStore::open(pool.unwrap()).await.unwrap())
 }
 
 fn hex(bytes: &[u8]) -> String {
