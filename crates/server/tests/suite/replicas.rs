@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
-use signet_server::store::{MetadataStore, MySqlStore, PostgresStore};
+use signet_server::store::MetadataStore;
 use signet_server::trust::MemoryTrust;
 use signet_server::{Limits, Settings};
-use signet_sql::PoolLimits;
-use signet_testkit::peer::{Database, MariaDb, PostgreSql};
+use signet_testkit::peer::{Database, PostgreSql};
 use signet_tuf::crypto::sha256;
 use time::Duration;
 
-use crate::fixture::{Answer, NOW, Server};
+use crate::fixture::{Answer, NOW, Server, open_postgres};
+use crate::mysql::{self, go_database};
 use crate::publisher::{Key, Publisher, delegate, seal, targets_signed};
 use crate::shared::SharedMemory;
 
@@ -93,35 +93,19 @@ async fn pairs_with(settings: Settings) -> Vec<Pair> {
     let other = memory.another();
     let in_memory = Pair::of(Arc::new(memory), Arc::new(other), &settings);
     let mut pairs = vec![in_memory];
-    let database = MariaDb::shared().unwrap();
-    database.make_tables().unwrap();
-    let (one, other) = (mysql(&database).await, mysql(&database).await);
-    let pair = Pair::of(one, other, &settings);
+    let database = go_database();
+    let one = mysql::open(&database.limited_url()).await;
+    let other = mysql::open(&database.limited_url()).await;
+    let pair = Pair::of(Arc::new(one), Arc::new(other), &settings);
     pairs.push(pair.on(database));
     let database = PostgreSql::shared().unwrap();
-    database.make_tables().unwrap();
-    let (one, other) = (postgres(&database).await, postgres(&database).await);
-    let pair = Pair::of(one, other, &settings);
+    let (one, other) = (
+        open_postgres(&database).await,
+        open_postgres(&database).await,
+    );
+    let pair = Pair::of(Arc::new(one), Arc::new(other), &settings);
     pairs.push(pair.on(database));
     pairs
-}
-
-/// A server's connections of its own.
-fn limits() -> PoolLimits {
-    PoolLimits {
-        connections: 4,
-        ..PoolLimits::default()
-    }
-}
-
-async fn mysql(database: &MariaDb) -> Arc<dyn MetadataStore> {
-    let pool = signet_sql::mysql::connect(&database.url(), limits()).await;
-    Arc::new(MySqlStore::open(pool.unwrap()).await.unwrap())
-}
-
-async fn postgres(database: &PostgreSql) -> Arc<dyn MetadataStore> {
-    let pool = signet_sql::postgres::connect(&database.url(), limits()).await;
-    Arc::new(PostgresStore::open(pool.unwrap()).await.unwrap())
 }
 
 fn hex(bytes: &[u8]) -> String {
