@@ -246,10 +246,10 @@ pub(crate) fn write_atomic(path: &Path, staging: &Path, bytes: &[u8]) -> Result<
     create_private_dir(staging)?;
     create_private_dir(folder)?;
     let write = || {
+        // Its mode is 0600 from the beginning.
         let mut file = tempfile::Builder::new()
             .prefix(STAGING_PREFIX)
             .tempfile_in(staging)?;
-        set_mode(file.path(), 0o600)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;

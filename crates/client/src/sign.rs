@@ -76,10 +76,11 @@ async fn sign_with(
         if !holds(keys.as_ref(), key.canonical_id())? {
             continue;
         }
-        let signer = load(keys, key.canonical_id()).await?;
+        let (keys, id) = (Arc::clone(keys), key.canonical_id().clone());
         let message = draft.message().to_vec();
-        let signature = blocking(move || signer.sign(&message)).await?;
-        draft.add_signature(&key, signature)?;
+        // In one go: a second task would start a second thread, because the first one is hardly idle yet.
+        let sign = move || -> Result<_, Error> { Ok(keys.load(&id)?.sign(&message)?) };
+        draft.add_signature(&key, blocking(sign).await?)?;
     }
     Ok(())
 }
