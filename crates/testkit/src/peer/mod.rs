@@ -17,7 +17,11 @@ mod trust;
 
 use std::net::SocketAddr;
 use std::path::Path;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::process::Command;
+#[cfg(feature = "tls")]
+use std::time::Duration;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, DaemonTls};
@@ -34,9 +38,36 @@ pub use trust::{Storage, Transport, TrustOptions, TrustServer};
 
 use crate::port;
 use crate::process::{Group, Service};
+#[cfg(feature = "tls")]
+use crate::program::{self, Program};
 
 /// How often a peer is started anew because somebody took its port between the choice and the start.
 const PORT_TRIES: usize = 5;
+
+/// How long a service that was asked to end may take for what it has begun.
+#[cfg(feature = "tls")]
+const STOP_LIMIT: Duration = Duration::from_secs(40);
+
+/// Whose program a service is.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Make {
+    /// Go's.
+    Go,
+    /// Ours.
+    Ours,
+}
+
+#[cfg(feature = "tls")]
+impl Make {
+    /// The program that is called as Go's `peer`.
+    fn program(self, peer: Program) -> anyhow::Result<PathBuf> {
+        match self {
+            Self::Go => peer.find(),
+            Self::Ours => program::ours(peer.name),
+        }
+    }
+}
 
 /// Whether a service says that somebody else has its port.
 fn is_taken(service: &Service) -> bool {

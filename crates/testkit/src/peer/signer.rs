@@ -12,7 +12,7 @@ use crate::file;
 use crate::process::{Group, Service};
 use crate::program::{self, NOTARY_SIGNER};
 
-use super::{Database, write_identity};
+use super::{Database, Make, STOP_LIMIT, write_identity};
 
 /// How a key service is set up: by default keys in memory, and errors alone in its log.
 #[derive(Clone, Debug)]
@@ -169,6 +169,16 @@ impl Signer {
             Group::Own,
         )?;
         self.service.wait_listening(self.address)
+    }
+
+    /// Stops it and starts this program in its place: on the same folder, with the same configuration.
+    ///
+    /// # Errors
+    /// When the one does not end, or the other is not there or does not start.
+    pub fn change_to(&mut self, make: Make) -> anyhow::Result<()> {
+        self.service.stop(STOP_LIMIT)?;
+        self.program = make.program(NOTARY_SIGNER)?;
+        self.restart()
     }
 
     /// The running process.

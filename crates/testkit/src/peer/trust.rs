@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::certificate::{Authority, Identity};
+use crate::clock;
 use crate::file;
 use crate::http::Client;
 use crate::process::{Group, Service};
 use crate::program::{self, NOTARY_SERVER};
 
-use super::{Database, Signer, TokenAuth, write_identity};
+use super::{Database, Make, STOP_LIMIT, Signer, TokenAuth, write_identity};
 
 /// Where a trust server keeps its metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,6 +113,15 @@ impl TrustOptions {
     pub fn variable(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));
         self
+    }
+
+    /// It starts at this moment, see [`clock::at`]. Ours only: Go's server asks the kernel itself, and goes by the real time.
+    ///
+    /// # Errors
+    /// When the library for it is not installed.
+    pub fn at(mut self, moment: &str) -> anyhow::Result<Self> {
+        self.environment.extend(clock::variables(moment)?);
+        Ok(self)
     }
 
     /// Only those who bring a token of this service may do something.
@@ -260,6 +270,20 @@ impl TrustServer {
     /// When it does not come up again.
     pub fn crash_and_restart(&mut self) -> anyhow::Result<()> {
         self.service.kill();
+        self.spawn()
+    }
+
+    /// Stops the server and starts this program in its place: on the same folder, with the same configuration.
+    ///
+    /// # Errors
+    /// When the one does not end, or the other is not there or does not start.
+    pub fn change_to(&mut self, make: Make) -> anyhow::Result<()> {
+        self.service.stop(STOP_LIMIT)?;
+        self.program = make.program(NOTARY_SERVER)?;
+        self.spawn()
+    }
+
+    fn spawn(&mut self) -> anyhow::Result<()> {
         let mut command = server_command(
             &self.program,
             self.folder.path(),

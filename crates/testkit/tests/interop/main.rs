@@ -50,6 +50,7 @@ mod prompts;
 mod proxy;
 mod requests;
 mod signer;
+mod swap;
 mod takeover;
 mod tokens;
 mod tour;
