@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
@@ -20,7 +21,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::tls::{SERVER_AUTH, TlsError, check_listed, load_anchors, load_pair};
+use crate::anchors::{Anchors, SERVER_AUTH, check_listed};
+use crate::tls::{TlsError, load_pair};
 
 /// Whom to call, whom to trust, and whom to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,22 +96,25 @@ impl Dialer {
 
 fn client_config(callee: &Callee) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(default_provider());
-    let (listed, roots) = match &callee.ca {
-        Some(path) => load_anchors(path)?,
-        None => (Vec::new(), system_roots()),
+    let (anchors, roots) = match &callee.ca {
+        Some(path) => Anchors::load(path).map(|(anchors, roots)| (Some(anchors), roots))?,
+        None => (None, system_roots()),
     };
-    let issued = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
-        .build()
-        .map_err(|error| TlsError::Setup(RustlsError::General(error.to_string())))?;
+    let any = issued_by(roots, &provider).map_err(TlsError::Setup)?;
     let identity = match &callee.identity {
         Some((certificate, key)) => Some(load_pair(certificate, key, &provider)?),
         None => None,
+    };
+    let verifier = ListedServers {
+        anchors,
+        provider: Arc::clone(&provider),
+        any,
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsError::Setup)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ListedServers { listed, issued }));
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
         // Shown whatever issuers the server names, as Go's clients do: the server decides.
         Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))),
@@ -129,8 +134,20 @@ fn system_roots() -> RootCertStore {
 /// Accepts servers whose certificate is in a file or is issued by one that is, as Go does: WebPKI knows anchors as issuers only.
 #[derive(Debug)]
 struct ListedServers {
-    listed: Vec<CertificateDer<'static>>,
-    issued: Arc<WebPkiServerVerifier>,
+    /// Of the file; without one the system's roots judge.
+    anchors: Option<Anchors>,
+    provider: Arc<CryptoProvider>,
+    /// By the system's roots; with a file, it only knows the signatures of handshakes.
+    any: Arc<WebPkiServerVerifier>,
+}
+
+fn issued_by(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, RustlsError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| RustlsError::General(error.to_string()))
 }
 
 impl ServerCertVerifier for ListedServers {
@@ -142,17 +159,16 @@ impl ServerCertVerifier for ListedServers {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, RustlsError> {
-        if self
-            .listed
-            .iter()
-            .any(|listed| listed.as_ref() == end_entity.as_ref())
-        {
-            check_listed(end_entity, now, SERVER_AUTH)?;
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return Ok(ServerCertVerified::assertion());
-        }
-        self.issued
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verifier = match &self.anchors {
+            None => Arc::clone(&self.any),
+            Some(anchors) if anchors.list(end_entity) => {
+                check_listed(end_entity, now, SERVER_AUTH)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                return Ok(ServerCertVerified::assertion());
+            }
+            Some(anchors) => issued_by(anchors.issuers(now, SERVER_AUTH)?, &self.provider)?,
+        };
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -161,7 +177,7 @@ impl ServerCertVerifier for ListedServers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.issued.verify_tls12_signature(message, cert, dss)
+        self.any.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -170,10 +186,10 @@ impl ServerCertVerifier for ListedServers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.issued.verify_tls13_signature(message, cert, dss)
+        self.any.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
+        self.any.supported_verify_schemes()
     }
 }

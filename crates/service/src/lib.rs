@@ -4,6 +4,7 @@
 //! Nothing here knows what trust metadata is. The process environment and the clock are read in [`config`] and in the places
 //! that measure elapsed time, and nowhere else; everything else is handed in by the programs' `main`.
 
+mod anchors;
 pub mod config;
 pub mod debug;
 pub mod dial;

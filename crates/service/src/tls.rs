@@ -19,13 +19,14 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error as RustlsError,
-    RootCertStore, ServerConfig, SignatureScheme, client::danger::HandshakeSignatureValid,
+    DigitallySignedStruct, DistinguishedName, Error as RustlsError, RootCertStore, ServerConfig,
+    SignatureScheme, client::danger::HandshakeSignatureValid,
 };
 use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, Encode as _, asn1::ObjectIdentifier};
-use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
+
+use crate::anchors::{Anchors, CLIENT_AUTH, check_listed};
 
 /// Makes aws-lc the cryptographic provider of the process. To be called first in `main`; a second call changes nothing.
 pub fn install_crypto_provider() {
@@ -398,58 +399,42 @@ fn parse_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PairFault> {
     }
 }
 
-/// The certificates of a file, which are anchors whatever their basic constraints say.
-pub(crate) fn load_anchors(
-    path: &Path,
-) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), TlsError> {
-    let text = std::fs::read(path).map_err(|error| TlsError::UnreadableCa {
-        path: path.to_owned(),
-        error,
-    })?;
-    let mut roots = RootCertStore::empty();
-    let mut listed = Vec::new();
-    for block in pem::parse_many(&text).unwrap_or_default() {
-        if block.tag() == "CERTIFICATE" {
-            let der = CertificateDer::from(block.into_contents());
-            // What is no certificate is left out, as Go does; an empty file is an error below.
-            if roots.add(der.clone()).is_ok() {
-                listed.push(der);
-            }
-        }
-    }
-    if listed.is_empty() {
-        return Err(TlsError::EmptyCa {
-            path: path.to_owned(),
-        });
-    }
-    Ok((listed, roots))
-}
-
 /// Accepts the clients whose certificate is in a file or is issued by one that is.
 ///
-/// As in Go, a certificate in the file is an anchor whatever its basic constraints say, and a client may present exactly
-/// that certificate: common set-ups give the server's own certificate here. WebPKI's verifier knows anchors as issuers only,
-/// hence the comparison before it.
+/// As in Go, a client may present exactly a certificate of the file, whatever its basic constraints say: common set-ups give
+/// the server's own certificate here. WebPKI's verifier knows anchors as issuers only, hence the comparison before it; and it
+/// takes every anchor for a valid authority, hence the choice of those that may issue.
 #[derive(Debug)]
 struct ListedClients {
-    listed: Vec<CertificateDer<'static>>,
-    issued: Arc<dyn ClientCertVerifier>,
+    anchors: Anchors,
+    provider: Arc<CryptoProvider>,
+    /// Knows all the names, and the signatures of handshakes. It judges no certificates.
+    any: Arc<dyn ClientCertVerifier>,
+}
+
+fn issued_by(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, RustlsError> {
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| RustlsError::General(error.to_string()))
 }
 
 impl ListedClients {
     fn load(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let (listed, roots) = load_anchors(path)?;
-        let issued =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .build()
-                .map_err(|error| TlsError::Setup(RustlsError::General(error.to_string())))?;
-        Ok(Self { listed, issued })
+        let (anchors, roots) = Anchors::load(path)?;
+        Ok(Self {
+            anchors,
+            provider: Arc::clone(provider),
+            any: issued_by(roots, provider).map_err(TlsError::Setup)?,
+        })
     }
 }
 
 impl ClientCertVerifier for ListedClients {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.issued.root_hint_subjects()
+        self.any.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -458,16 +443,15 @@ impl ClientCertVerifier for ListedClients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, RustlsError> {
-        if self
-            .listed
-            .iter()
-            .any(|listed| listed.as_ref() == end_entity.as_ref())
-        {
+        if self.anchors.list(end_entity) {
             return check_listed(end_entity, now, CLIENT_AUTH)
                 .map(|()| ClientCertVerified::assertion());
         }
-        self.issued
-            .verify_client_cert(end_entity, intermediates, now)
+        issued_by(self.anchors.issuers(now, CLIENT_AUTH)?, &self.provider)?.verify_client_cert(
+            end_entity,
+            intermediates,
+            now,
+        )
     }
 
     fn verify_tls12_signature(
@@ -476,7 +460,7 @@ impl ClientCertVerifier for ListedClients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.issued.verify_tls12_signature(message, cert, dss)
+        self.any.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -485,50 +469,10 @@ impl ClientCertVerifier for ListedClients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.issued.verify_tls13_signature(message, cert, dss)
+        self.any.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
+        self.any.supported_verify_schemes()
     }
 }
-
-/// What remains to be checked of a certificate that is listed itself: its time and what it may be used for.
-pub(crate) fn check_listed(
-    der: &CertificateDer<'_>,
-    now: UnixTime,
-    purpose: ObjectIdentifier,
-) -> Result<(), RustlsError> {
-    let refuse = |reason| Err(RustlsError::InvalidCertificate(reason));
-    let Ok(certificate) = Certificate::from_der(der) else {
-        return refuse(CertificateError::BadEncoding);
-    };
-    let validity = certificate.tbs_certificate().validity();
-    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
-        return refuse(CertificateError::NotValidYet);
-    }
-    if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
-        return refuse(CertificateError::Expired);
-    }
-    match certificate
-        .tbs_certificate()
-        .get_extension::<ExtendedKeyUsage>()
-    {
-        Ok(None) => Ok(()),
-        Ok(Some((_, usage)))
-            if usage
-                .0
-                .iter()
-                .any(|named| [purpose, ANY_USAGE].contains(named)) =>
-        {
-            Ok(())
-        }
-        Ok(Some(_)) => refuse(CertificateError::InvalidPurpose),
-        Err(_) => refuse(CertificateError::BadEncoding),
-    }
-}
-
-/// The purposes of certificates: authenticating a server, authenticating a client.
-pub(crate) const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
-const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
-const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, PKCS_ED25519,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use signet_service::dial::{Callee, Dialer};
 use signet_service::files::write_private;
 use signet_service::tls::{Files, Tls};
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_cert::der::Decode as _;
 
 pub(crate) struct Made {
     pub(crate) certificate: Certificate,
@@ -324,6 +326,129 @@ async fn a_listed_certificate_must_be_valid_and_for_clients() {
         let result = connect(&tls, &server, Some(client), BOTH[1]).await;
         assert_eq!(result.is_ok(), accepted, "{:?}: {result:?}", client.params);
     }
+}
+
+/// Listed certificates, and whether what they issued is accepted; as Go 1.24 does.
+fn issuers() -> [(&'static str, Made, bool); 6] {
+    let now = OffsetDateTime::from(
+        std::time::UNIX_EPOCH
+            .checked_add(now_since_epoch())
+            .unwrap(),
+    );
+    let expired = Made::new(|params| {
+        authority(params);
+        params.not_after = now - Duration::days(1);
+    });
+    let server_leaf = Made::new(|params| {
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let no_signing = Made::new(|params| {
+        authority(params);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    });
+    let other_purpose = Made::new(|params| {
+        authority(params);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    });
+    [
+        ("authority", Made::new(authority), true),
+        ("expired", expired, false),
+        ("CA:FALSE", server_leaf, false),
+        ("no constraints", Made::new(plain), false),
+        ("keyUsage without keyCertSign", no_signing, false),
+        ("for code", other_purpose, false),
+    ]
+}
+
+#[tokio::test]
+async fn a_listed_certificate_issues_only_as_a_valid_authority() {
+    let server = Made::new(plain);
+    for (what, issuer, accepted) in issuers() {
+        let folder = Folder::new();
+        let tls = folder.server(&server, &[&issuer]);
+        for versions in BOTH {
+            let result = connect(&tls, &server, Some(&issuer.issue(plain)), versions).await;
+            assert_eq!(result.is_ok(), accepted, "{what}: {result:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listed_certificate_issues_servers_only_as_a_valid_authority() {
+    for (what, issuer, accepted) in issuers() {
+        let folder = Folder::new();
+        let tls = folder.server(&issuer.issue(plain), &[]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dialer = Dialer::new(Callee {
+            host: "localhost".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            ca: Some(folder.write("roots.pem", &issuer.certificate.pem())),
+            identity: None,
+        })
+        .unwrap();
+        let acceptor = TlsAcceptor::from(tls.current());
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = acceptor.accept(stream).await;
+        });
+        let result = dialer.dial().await;
+        assert_eq!(result.is_ok(), accepted, "{what}: {:?}", result.err());
+        serving.await.unwrap();
+    }
+}
+
+// Such a root has no extension to say that it is an authority.
+#[tokio::test]
+async fn a_root_of_version_1_issues() {
+    let folder = Folder::new();
+    let openssl = |arguments: &[&str]| {
+        let output = std::process::Command::new("openssl")
+            .args(arguments)
+            .current_dir(folder.0.path())
+            .output()
+            .expect("openssl runs; apt-get install openssl");
+        assert!(output.status.success(), "{output:?}");
+    };
+    let key = KeyPair::generate().unwrap();
+    folder.write("root.key", &key.serialize_pem());
+    openssl(&[
+        "req", "-new", "-key", "root.key", "-subj", "/CN=old", "-out", "root.csr",
+    ]);
+    openssl(&[
+        "x509", "-req", "-in", "root.csr", "-signkey", "root.key", "-days", "2", "-out", "ca.pem",
+    ]);
+    let text = std::fs::read_to_string(folder.path("ca.pem")).unwrap();
+    let der = pem::parse(&text).unwrap().into_contents();
+    // Of version 3 it would begin with an explicit [0].
+    let version_1 = x509_cert::Certificate::from_der(&der).unwrap();
+    assert_eq!(
+        version_1.tbs_certificate().version(),
+        x509_cert::certificate::Version::V1
+    );
+    let mut name = params(plain);
+    name.distinguished_name = rcgen::DistinguishedName::new();
+    name.distinguished_name.push(
+        rcgen::DnType::CommonName,
+        rcgen::DnValue::Utf8String("old".to_owned()),
+    );
+    let client_key = KeyPair::generate().unwrap();
+    let client = Made {
+        certificate: params(plain)
+            .signed_by(&client_key, &Issuer::from_params(&name, &key))
+            .unwrap(),
+        key: client_key,
+        params: params(plain),
+    };
+    let server = Made::new(plain);
+    let tls = Tls::load(Files {
+        certificate: folder.write("c.pem", &server.certificate.pem()),
+        key: folder.write("k.pem", &server.key.serialize_pem()),
+        client_ca: Some(folder.path("ca.pem")),
+    })
+    .unwrap();
+    let result = connect(&tls, &server, Some(&client), BOTH[1]).await;
+    assert!(result.is_ok(), "{result:?}");
 }
 
 #[tokio::test]
