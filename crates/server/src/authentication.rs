@@ -1,6 +1,8 @@
 //! The ways in which a server finds out who asks.
 
-use crate::htpasswd::Htpasswd;
+use signet_tuf::Gun;
+
+use crate::htpasswd::{Htpasswd, Right};
 use crate::token::TokenAuth;
 
 /// How requests say whose they are, and who may do what.
@@ -10,6 +12,17 @@ pub enum Authenticator {
     Token(TokenAuth),
     /// By a name and a password in a file, with rules of this server.
     Htpasswd(Box<Htpasswd>),
+}
+
+impl Authenticator {
+    /// Whether caches that several people share must not keep what is served of this repository. With tokens everything may be kept, as
+    /// with Go's server.
+    pub(crate) fn is_private(&self, gun: &Gun) -> bool {
+        match self {
+            Self::Token(_) => false,
+            Self::Htpasswd(auth) => !auth.rules().allow(None, gun.as_str(), Right::Pull),
+        }
+    }
 }
 
 impl From<TokenAuth> for Authenticator {

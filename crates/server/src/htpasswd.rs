@@ -5,17 +5,19 @@
 //!
 //! * `users` reads the file;
 //! * `rules` says what each user may do;
-//! * `throttle` slows down who guesses.
+//! * `throttle` slows down who guesses;
+//! * `waiting` bounds how many passwords wait to be checked.
 
 mod rules;
 mod throttle;
 mod users;
+mod waiting;
 
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -26,12 +28,11 @@ use zeroize::Zeroizing;
 
 use throttle::Throttle;
 use users::{Stamp, Users};
+use waiting::Waiting;
 
 pub use rules::{InvalidRule, Right, Rule, Rules, Who};
 pub use users::{InvalidUsers, MAX_COST, MIN_COST};
 
-/// Most passwords that wait to be checked; who comes then is asked to come back.
-const MAX_WAITING: usize = 64;
 /// How many verified logins are remembered, and how long.
 const REMEMBERED: u64 = 10_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(300);
@@ -46,9 +47,12 @@ pub struct Htpasswd {
     secret: hmac::Key,
     /// By a digest of name, stored hash and password: an entry means nothing once the file has another hash.
     verified: Cache<[u8; 32], ()>,
-    throttle: Throttle,
+    /// By name and network.
+    names: Throttle,
+    /// By network.
+    networks: Throttle,
     slots: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    waiting: Waiting,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -97,6 +101,8 @@ pub(crate) enum Login {
     Wrong,
     /// Too many wrong passwords came for this name from this address.
     Throttled(Duration),
+    /// Too many wrong passwords came from this address, whatever the names.
+    Flooded(Duration),
     /// Too many passwords are being checked.
     Busy,
 }
@@ -139,10 +145,11 @@ impl Htpasswd {
                 .max_capacity(REMEMBERED)
                 .time_to_live(REMEMBERED_FOR)
                 .build(),
-            throttle: Throttle::new(),
+            names: Throttle::new(throttle::NAME),
+            networks: Throttle::new(throttle::NETWORK),
             // Half of the processors: requests of others go on.
             slots: Arc::new(Semaphore::new((processors / 2).max(1))),
-            waiting: AtomicUsize::new(0),
+            waiting: Waiting::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         })
@@ -203,11 +210,19 @@ impl Htpasswd {
             return Login::Verified;
         }
         let origin = address.map_or_else(String::new, throttle::network);
-        let guesser = self.digest(&[&login.user, &origin]);
-        if let Some(wait) = self.throttle.wait(&guesser, Instant::now()) {
-            return Login::Throttled(wait);
+        let (guesser, network) = (
+            self.digest(&[&login.user, &origin]),
+            self.digest(&[&origin]),
+        );
+        let throttled = || {
+            let now = Instant::now();
+            let name = self.names.wait(&guesser, now).map(Login::Throttled);
+            name.or_else(|| self.networks.wait(&network, now).map(Login::Flooded))
+        };
+        if let Some(refusal) = throttled() {
+            return refusal;
         }
-        let Some(_place) = Place::take(&self.waiting) else {
+        let Some(_place) = self.waiting.enter(network) else {
             return Login::Busy;
         };
         // Never closed.
@@ -220,8 +235,8 @@ impl Htpasswd {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Login::Verified;
         }
-        if let Some(wait) = self.throttle.wait(&guesser, Instant::now()) {
-            return Login::Throttled(wait);
+        if let Some(refusal) = throttled() {
+            return refusal;
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         // Somebody else's hash for who is not in the file: the time tells nobody who is.
@@ -239,7 +254,9 @@ impl Htpasswd {
                 Login::Verified
             }
             None => {
-                self.throttle.count(guesser, Instant::now());
+                let now = Instant::now();
+                self.names.count(guesser, now);
+                self.networks.count(network, now);
                 Login::Wrong
             }
         }
@@ -275,23 +292,6 @@ fn load(path: &Path) -> Result<Users, HtpasswdError> {
         }
     }
     Ok(users)
-}
-
-/// A place among those who wait, given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
-        // Given back at once when it is one too many.
-        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A name and a password as a request brought them.

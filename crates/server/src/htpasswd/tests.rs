@@ -121,6 +121,37 @@ async fn a22_who_guesses_is_slowed_down_and_nobody_else() {
     assert_eq!(verify("bob", "other", home()).await, Login::Verified);
 }
 
+#[tokio::test]
+async fn a22_invented_names_use_up_what_their_network_has_and_nobody_elses() {
+    let fixture = fixture(USERS);
+    let verify = |user: String, password: &'static str, address| {
+        let login = login(&user, password);
+        let auth = &fixture.auth;
+        async move { auth.verify(&login, address).await }
+    };
+    let name = |name: &str| name.to_owned();
+    assert_eq!(verify(name("bob"), "other", home()).await, Login::Verified);
+    let mut wrong = 0;
+    let outcome = loop {
+        match verify(format!("user{wrong}"), "guess", home()).await {
+            Login::Wrong => wrong += 1,
+            other => break other,
+        }
+        assert!(wrong < 1000, "nothing stops the guesses");
+    };
+    assert!(matches!(outcome, Login::Flooded(_)), "{outcome:?}");
+    assert!(wrong >= 30, "{wrong}");
+    // Not even looked at: the right password is no other.
+    let checked = fixture.auth.cache().misses;
+    let outcome = verify(name("alice"), "s3cret", home()).await;
+    assert!(matches!(outcome, Login::Flooded(_)), "{outcome:?}");
+    assert_eq!(fixture.auth.cache().misses, checked);
+    assert_eq!(verify(name("bob"), "other", home()).await, Login::Verified);
+    let elsewhere = Some(IpAddr::from([198, 51, 100, 1]));
+    let outcome = verify(name("alice"), "s3cret", elsewhere).await;
+    assert_eq!(outcome, Login::Verified);
+}
+
 #[test]
 fn who_is_not_in_the_file_takes_the_time_of_who_is() {
     let users = Users::parse(USERS).unwrap();

@@ -108,7 +108,7 @@ impl Archives {
         let published = document
             .published
             .unwrap_or(kept.repository.record.captured);
-        let cache = self.headers().of(name);
+        let cache = self.headers().of(self.settings(), gun, name);
         let tags = EntityTags::of(&document.sha256.0);
         let modified = http_date(published.time());
         let mut response = metadata::plain(asked, bytes.clone(), &tags, &modified, cache);

@@ -201,6 +201,10 @@ async fn by_password(
                     let reason = "too many wrong passwords for this name from this address";
                     return later(wait.as_secs() + 1, ErrorCode::TooManyRequests, reason);
                 }
+                Login::Flooded(wait) => {
+                    let reason = "too many wrong passwords from this address";
+                    return later(wait.as_secs() + 1, ErrorCode::TooManyRequests, reason);
+                }
                 Login::Busy => {
                     let reason = "too many passwords are being checked";
                     return later(1, ErrorCode::Unavailable, reason);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue,
-    LAST_MODIFIED, PRAGMA, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED, PRAGMA, VARY,
 };
 use http::{HeaderMap, StatusCode};
 use http_body_util::Full;
@@ -20,12 +19,18 @@ use super::path::MetadataName;
 use super::router::{Response, empty};
 use crate::app::App;
 use crate::current::Served;
-use crate::settings::MaxAge;
+use crate::settings::{MaxAge, Settings};
 use crate::store::{Sha256, StoreError};
 
 /// Header values that are the same in every answer, made once.
 #[derive(Debug)]
 pub(crate) struct Headers {
+    public: Lifetimes,
+    private: Lifetimes,
+}
+
+#[derive(Debug)]
+struct Lifetimes {
     current: CacheHeaders,
     consistent: CacheHeaders,
 }
@@ -33,24 +38,43 @@ pub(crate) struct Headers {
 #[derive(Debug)]
 pub(super) struct CacheHeaders {
     cache_control: HeaderValue,
+    vary: HeaderValue,
     uncached: bool,
 }
 
 impl CacheHeaders {
-    fn new(max_age: u32, suffix: &str) -> Self {
+    /// For what everybody may read.
+    fn public(max_age: u32, suffix: &str) -> Self {
+        let scope = format!("public, max-age={max_age}, s-maxage={max_age}{suffix}");
+        Self::new(
+            max_age,
+            scope,
+            const { HeaderValue::from_static("accept-encoding") },
+        )
+    }
+
+    /// For what only some may read: nobody's answer is for others.
+    fn private(max_age: u32, suffix: &str) -> Self {
+        let scope = format!("private, max-age={max_age}{suffix}");
+        let vary = const { HeaderValue::from_static("accept-encoding, authorization") };
+        Self::new(max_age, scope, vary)
+    }
+
+    fn new(max_age: u32, text: String, vary: HeaderValue) -> Self {
         let never = HeaderValue::from_static("max-age=0, no-cache, no-store");
-        let text = format!("public, max-age={max_age}, s-maxage={max_age}{suffix}");
         Self {
             cache_control: match max_age {
                 0 => never,
                 _ => HeaderValue::try_from(text).unwrap_or(never),
             },
+            vary,
             uncached: max_age == 0,
         }
     }
 
     fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(CACHE_CONTROL, self.cache_control.clone());
+        headers.insert(VARY, self.vary.clone());
         if self.uncached {
             headers.insert(PRAGMA, const { HeaderValue::from_static("no-cache") });
         }
@@ -59,17 +83,27 @@ impl CacheHeaders {
 
 impl Headers {
     pub(crate) fn new(max_age: MaxAge) -> Self {
+        let lifetimes = |headers: fn(u32, &str) -> CacheHeaders| Lifetimes {
+            current: headers(max_age.current, ", must-revalidate"),
+            consistent: headers(max_age.consistent, ""),
+        };
         Self {
-            current: CacheHeaders::new(max_age.current, ", must-revalidate"),
-            consistent: CacheHeaders::new(max_age.consistent, ""),
+            public: lifetimes(CacheHeaders::public),
+            private: lifetimes(CacheHeaders::private),
         }
     }
 
-    /// Those for a document that was asked for by this name.
-    pub(super) const fn of(&self, name: &MetadataName) -> &CacheHeaders {
+    /// Those for a document of this repository that was asked for by this name.
+    pub(super) fn of(&self, settings: &Settings, gun: &Gun, name: &MetadataName) -> &CacheHeaders {
+        let auth = settings.auth.as_deref();
+        let lifetimes = if auth.is_some_and(|auth| auth.is_private(gun)) {
+            &self.private
+        } else {
+            &self.public
+        };
         match name {
-            MetadataName::Current => &self.current,
-            MetadataName::Checksum(_) | MetadataName::Version(_) => &self.consistent,
+            MetadataName::Current => &lifetimes.current,
+            MetadataName::Checksum(_) | MetadataName::Version(_) => &lifetimes.consistent,
         }
     }
 }
@@ -120,7 +154,7 @@ pub(super) async fn read(
             return Err(ApiError::internal());
         }
     };
-    let cache = app.headers().of(name);
+    let cache = app.headers().of(app.settings(), gun, name);
     let takes_gzip = takes_gzip(asked);
     if let Some(tag) = served.tags.held(asked, takes_gzip) {
         return Ok(not_modified(tag, &served.last_modified, cache));
@@ -195,7 +229,6 @@ fn describe(
 ) {
     headers.insert(ETAG, tag);
     headers.insert(LAST_MODIFIED, last_modified.clone());
-    headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
     cache.apply(headers);
 }
 

@@ -1,8 +1,11 @@
 //! What readers need not be sent, and the form in which they are sent the rest: entity tags and gzip (RFC 9110).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use signet_server::htpasswd::{Htpasswd, Right, Rule, Who};
 use signet_server::{Limits, Settings};
 use signet_tuf::crypto::sha256;
 
@@ -139,4 +142,71 @@ async fn what_cannot_be_kept_is_not_compressed_again_and_again() {
     let server = published(settings).await;
     let answer = ask(&server, "targets.json", &[("accept-encoding", "gzip")]).await;
     assert_eq!(answer.assert_ok().header("content-encoding"), None);
+}
+
+#[tokio::test]
+async fn a22_shared_caches_keep_only_what_everybody_may_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("htpasswd");
+    // `s3cret`, hashed by libxcrypt's `crypt`.
+    let users = "alice:$2y$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n";
+    signet_service::files::write_private(&path, users.as_bytes()).unwrap();
+    let rules = [
+        Rule::new(Who::named("alice"), "", Right::Pull).unwrap(),
+        Rule::new(Who::Anonymous, "r.example/public/", Right::Pull).unwrap(),
+    ];
+    let auth = Htpasswd::open("r".to_owned(), path, rules.into_iter().collect()).unwrap();
+    let settings = Settings {
+        auth: Some(Arc::new(auth.into())),
+        ..Settings::default()
+    };
+    let open = Server::new(Backend::Memory).await;
+    let (public, private) = ("r.example/public/app", "r.example/team/app");
+    for gun in [public, private] {
+        Publisher::published(&open, gun).await;
+    }
+    let (store, trust) = (Arc::clone(&open.store), Arc::clone(&open.trust));
+    let server = Server::on(store, trust, settings, tempfile::tempdir().unwrap());
+    let login = format!("Basic {}", data_encoding::BASE64.encode(b"alice:s3cret"));
+    let ask = async |gun: &str, name: &str, tag: &str| {
+        let request = Request::get(format!("/v2/{gun}/_trust/tuf/{name}"))
+            .header("authorization", &login)
+            .header("if-none-match", tag)
+            .body(Full::default());
+        server.send(request.unwrap()).await
+    };
+    for (gun, name, cache, vary) in [
+        (
+            public,
+            "root.json",
+            "public, max-age=300, s-maxage=300, must-revalidate",
+            "accept-encoding",
+        ),
+        (
+            public,
+            "1.root.json",
+            "public, max-age=2592000, s-maxage=2592000",
+            "accept-encoding",
+        ),
+        (
+            private,
+            "root.json",
+            "private, max-age=300, must-revalidate",
+            "accept-encoding, authorization",
+        ),
+        (
+            private,
+            "1.root.json",
+            "private, max-age=2592000",
+            "accept-encoding, authorization",
+        ),
+    ] {
+        for (tag, status) in [("\"none\"", 200), ("*", 304)] {
+            let answer = ask(gun, name, tag).await;
+            assert_eq!(answer.status, status, "{gun} {name}");
+            let headers = (answer.header("cache-control"), answer.header("vary"));
+            assert_eq!(headers, (Some(cache), Some(vary)), "{gun} {name}");
+        }
+    }
+    assert_eq!(server.file(private, "root.json").await.status, 401);
 }
