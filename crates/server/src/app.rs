@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use signet_service::telemetry::carry_fields;
 use signet_tuf::rules::RuleError;
-use signet_tuf::{Gun, PublicKey, RoleName};
+use signet_tuf::{BaseRole, Gun, PublicKey, RoleName, Root};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::audit;
 use crate::current::{Library, Served, View};
 use crate::http::{Budget, Compressor, Headers, ManagedRole};
+use crate::seal;
 use crate::settings::{Clock, Settings};
 use crate::store::{MetadataStore, StoreError};
 use crate::trust::{TrustError, TrustService};
@@ -179,13 +180,30 @@ impl App {
                     verify_stored_root(gun, &stored)
                 })
                 .map_err(KeyError::Root)?;
-            for key in root.body().role_keys(role.base()).keys() {
-                if let Some(held) = self.trust.find_key(gun, key.id()).await? {
-                    return Ok(held);
-                }
+            if let Some(held) = self.held_key(gun, root.body(), role.base()).await? {
+                return Ok(held);
             }
         }
         Ok(self.trust.create_key(gun, role).await?)
+    }
+
+    /// The first key which this root lists for a role and the server holds.
+    pub(crate) async fn held_key(
+        &self,
+        gun: &Gun,
+        root: &Root,
+        role: BaseRole,
+    ) -> Result<Option<PublicKey>, TrustError> {
+        let search = async {
+            for key in seal::server_keys(root, role) {
+                if let Some(held) = self.trust.find_key(gun, key.id()).await? {
+                    return Ok(Some(held));
+                }
+            }
+            Ok(None)
+        };
+        let found = tokio::time::timeout(seal::PATIENCE, search).await;
+        found.unwrap_or_else(|_| Err(seal::late()))
     }
 
     /// Deletes everything about a repository but its keys.

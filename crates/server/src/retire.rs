@@ -10,6 +10,7 @@ use signet_tuf::{Gun, KeyId, Root};
 
 use crate::app::App;
 use crate::http::ManagedRole;
+use crate::seal::server_keys;
 
 /// The keys of the server's roles in the root before that the new root lists for no role.
 pub(crate) fn dropped_keys(before: &Root, after: &Root) -> BTreeSet<KeyId> {
@@ -20,7 +21,9 @@ pub(crate) fn dropped_keys(before: &Root, after: &Root) -> BTreeSet<KeyId> {
     };
     let ours = [ManagedRole::Timestamp, ManagedRole::Snapshot].map(ManagedRole::base);
     let kept = listed(after, &signet_tuf::BaseRole::ALL);
-    let mut dropped = listed(before, &ours);
+    // Each may be a question to the signer.
+    let keys = ours.iter().flat_map(|role| server_keys(before, *role));
+    let mut dropped: BTreeSet<KeyId> = keys.map(|key| key.id().clone()).collect();
     dropped.retain(|id| !kept.contains(id));
     dropped
 }

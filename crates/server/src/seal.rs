@@ -1,17 +1,40 @@
 //! Snapshots and timestamps that the server signs (specification, `server.md` section 8.5).
 
 use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
 
 use signet_tuf::expiry::{SNAPSHOT_LIFETIME, TIMESTAMP_LIFETIME};
 use signet_tuf::metadata::Metadata;
 use signet_tuf::{
-    BaseRole, Expiry, FileMeta, Gun, HashAlgorithm, Root, Signature, Snapshot, Timestamp, Version,
-    canonical, envelope,
+    BaseRole, Expiry, FileMeta, Gun, HashAlgorithm, PublicKey, Root, Signature, Snapshot,
+    Timestamp, Version, canonical, envelope,
 };
 use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::{NewDocument, Sha256};
 use crate::trust::{TrustError, TrustService};
+
+/// Most keys of a role that the server signs: each may cost a question to the signer while others wait to publish.
+pub(crate) const MAX_KEYS: usize = 16;
+/// Longest time that all questions to the signer for one update, renewal or key may take together.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The keys that a root lists for a role that the server signs: each once, and of a root that was stored before there was a bound no
+/// more than [`MAX_KEYS`].
+pub(crate) fn server_keys(root: &Root, role: BaseRole) -> Vec<PublicKey> {
+    let mut seen = BTreeSet::new();
+    let keys = root.role_keys(role);
+    let once = keys.keys().filter(|key| seen.insert(key.id().clone()));
+    once.take(MAX_KEYS).cloned().collect()
+}
+
+/// The signer has not answered in time.
+pub(crate) fn late() -> TrustError {
+    let late = io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+    TrustError::Unavailable(late.into())
+}
 
 /// Why the server cannot sign a role.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +63,23 @@ pub(crate) struct Sealed<T> {
     pub(crate) meta: FileMeta,
 }
 
-/// Signs the roles of one repository with the keys that its root lists.
+/// Signs the roles of one repository with the keys that its root lists, within [`PATIENCE`].
 #[derive(Debug)]
 pub(crate) struct RoleSigner<'a> {
     trust: &'a dyn TrustService,
     gun: &'a Gun,
     root: &'a Root,
+    deadline: Instant,
 }
 
 impl<'a> RoleSigner<'a> {
-    pub(crate) const fn new(trust: &'a dyn TrustService, gun: &'a Gun, root: &'a Root) -> Self {
-        Self { trust, gun, root }
+    pub(crate) fn new(trust: &'a dyn TrustService, gun: &'a Gun, root: &'a Root) -> Self {
+        Self {
+            trust,
+            gun,
+            root,
+            deadline: Instant::now() + PATIENCE,
+        }
     }
 }
 
@@ -85,7 +114,7 @@ async fn seal<T: Metadata>(signer: &RoleSigner<'_>, body: T) -> Result<Sealed<T>
     let keys = signer.root.role_keys(T::BASE);
     let mut seen = BTreeSet::new();
     let mut signatures = Vec::new();
-    for key in keys.keys() {
+    for key in server_keys(signer.root, T::BASE) {
         // A key listed under an ID that is not its own never counts for clients.
         if !keys.contains(key.id()) || !seen.insert(key.canonical_id().clone()) {
             continue;
@@ -93,7 +122,11 @@ async fn seal<T: Metadata>(signer: &RoleSigner<'_>, body: T) -> Result<Sealed<T>
         let Some(method) = key.kind().signature_method() else {
             continue;
         };
-        match signer.trust.sign(signer.gun, key.id(), &message).await {
+        let signing = signer.trust.sign(signer.gun, key.id(), &message);
+        match timeout_at(signer.deadline, signing)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+        {
             Ok(sig) => signatures.push(Signature {
                 key_id: key.id().clone(),
                 method: method.to_owned(),

@@ -83,6 +83,14 @@ pub(crate) enum Rejection {
     },
     #[error("{0}")]
     Targets(#[source] RuleError),
+    #[error(
+        "the root lists {found} keys for the {role} role; this server accepts no more than {limit}"
+    )]
+    TooManyKeys {
+        role: BaseRole,
+        found: usize,
+        limit: usize,
+    },
     #[error("{role} version {new} is too far above the current version {current}")]
     TargetsJump {
         role: RoleName,
@@ -247,18 +255,17 @@ impl App {
         before: &Root,
         after: &Root,
     ) -> Result<Version, UpdateError> {
-        let keys = |root: &Root| root.role_keys(BaseRole::Timestamp);
+        let keys = |root: &Root| seal::server_keys(root, BaseRole::Timestamp);
         let (old, new) = (keys(before), keys(after));
-        if old.keys().any(|key| new.contains(key.id())) {
+        if old
+            .iter()
+            .any(|key| new.iter().any(|other| other.id() == key.id()))
+        {
             return Ok(0);
         }
-        for key in old.keys() {
-            let held = self.trust().find_key(gun, key.id()).await;
-            if held.map_err(UpdateError::Trust)?.is_some() {
-                return Ok(0);
-            }
-        }
-        Ok(TAKEOVER_HEADROOM)
+        let held = self.held_key(gun, before, BaseRole::Timestamp).await;
+        let is_ours = held.map_err(UpdateError::Trust)?.is_some();
+        Ok(if is_ours { 0 } else { TAKEOVER_HEADROOM })
     }
 
     /// Signs what the server signs and stores everything. Gives the timestamp's version and checksum.
@@ -331,14 +338,11 @@ impl App {
             ) if view.base().is_some() => missing,
             other => return other,
         };
-        for key in root.body().role_keys(BaseRole::Timestamp).keys() {
-            match self.trust().find_key(gun, key.id()).await {
-                Ok(None) => {}
-                Ok(Some(_)) => return missing.into(),
-                Err(error) => return UpdateError::Trust(error),
-            }
+        match self.held_key(gun, root.body(), BaseRole::Timestamp).await {
+            Ok(None) => Rejection::ForeignKeys(Box::new(missing)).into(),
+            Ok(Some(_)) => missing.into(),
+            Err(error) => UpdateError::Trust(error),
         }
-        Rejection::ForeignKeys(Box::new(missing)).into()
     }
 }
 

@@ -181,6 +181,7 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
             let (name, missing) = match kind {
                 Rejection::Root(_)
                 | Rejection::RootStep { .. }
+                | Rejection::TooManyKeys { .. }
                 | Rejection::TimestampKeyMissing => ("ErrBadRoot", None),
                 Rejection::Targets(_) | Rejection::TargetsJump { .. } => ("ErrBadTargets", None),
                 Rejection::Snapshot(_) | Rejection::SnapshotJump { .. } => ("ErrBadSnapshot", None),

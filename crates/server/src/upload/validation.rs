@@ -3,21 +3,21 @@
 //! A function of the update, what is stored, and the time; the rules are those of [`signet_tuf::rules`]. Stored documents
 //! that were verified before are not verified again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use signet_tuf::metadata::Metadata;
 use signet_tuf::rules::{self, CertificateTime, RuleError};
 use signet_tuf::{
-    Expiry, FileMeta, Gun, HashAlgorithm, ParseError, Received, RoleName, Root, Snapshot, Targets,
-    Verified, Version,
+    BaseRole, Expiry, FileMeta, Gun, HashAlgorithm, ParseError, Received, RoleName, Root, Snapshot,
+    Targets, Verified, Version,
 };
 use time::OffsetDateTime;
 
 use super::Rejection;
 use super::submission::{Parsed, Submission};
 use crate::current::Served;
-use crate::seal::sha256_of;
+use crate::seal::{MAX_KEYS, sha256_of};
 use crate::store::{MAX_VERSION, NewDocument, Sha256};
 use crate::verified::{TargetsKey, VerifiedDocuments};
 
@@ -143,10 +143,27 @@ fn validate_root(
     let body = previous.as_ref().map(|previous| previous.body());
     let verified = rules::verify_root(received, gun, time, body, None)
         .map_err(|refused| Rejection::Root(refused.error))?;
+    check_key_counts(verified.body())?;
     rules::check_floor(&role, verified.version(), current).map_err(Rejection::Root)?;
     rules::check_expiry(&role, verified.expires(), now).map_err(Rejection::Root)?;
     let meta = FileMeta::of(verified.raw());
     Ok((Arc::new(verified), Some(meta)))
+}
+
+/// Refuses a root with so many keys for what the server signs that looking for the server's own among them would hold it up.
+fn check_key_counts(root: &Root) -> Result<(), Rejection> {
+    for role in [BaseRole::Snapshot, BaseRole::Timestamp] {
+        let listed = root.role(role).and_then(|entry| entry.keyids.as_deref());
+        let distinct: BTreeSet<_> = listed.unwrap_or_default().iter().collect();
+        if distinct.len() > MAX_KEYS {
+            return Err(Rejection::TooManyKeys {
+                role,
+                found: distinct.len(),
+                limit: MAX_KEYS,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A stored root, held to its own keys. Its certificates may have expired: that must not keep it from being replaced

@@ -519,3 +519,33 @@ async fn what_go_finds_wrong_only_later_is_told_as_go_tells_it() {
         server.post(GUN, &[("targets", &next)]).await.assert_ok();
     }
 }
+
+#[tokio::test]
+async fn a_root_lists_no_more_than_16_keys_for_a_role_of_the_server() {
+    let server = Server::new(Backend::Memory).await;
+    for role in ["timestamp", "snapshot"] {
+        for (listed, ok) in [(16, true), (17, false)] {
+            let gun = format!("registry.example.com/{role}/{listed}");
+            let publisher = Publisher::new(&server, &gun).await;
+            let mut signed = publisher.root_signed(1);
+            for _ in 1..listed {
+                let key = Key::new().public;
+                signed["keys"][key.id().as_str()] = serde_json::to_value(&key).unwrap();
+                let ids = signed["roles"][role]["keyids"].as_array_mut().unwrap();
+                ids.insert(0, json!(key.id().as_str()));
+            }
+            let root = seal(&signed, &[&publisher.root]);
+            let targets = publisher.targets(1, &["v1"]);
+            let parts = [("root", &root[..]), ("targets", &targets[..])];
+            let answer = server.post(&gun, &parts).await;
+            if ok {
+                answer.assert_ok();
+            } else {
+                let message = format!(
+                    "the root lists 17 keys for the {role} role; this server accepts no more than 16"
+                );
+                answer.assert_refused("ErrBadRoot", &message);
+            }
+        }
+    }
+}
