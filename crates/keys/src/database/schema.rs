@@ -305,6 +305,8 @@ async fn postgres(
     let found = found_in_postgres(&mut transaction).await?;
     let steps = found.unless(is_beside).plan(POSTGRES_LAST, &[])?;
     if dry_run {
+        // Ended here and not some time after the value is dropped: whoever migrates next wants the lock.
+        transaction.rollback().await?;
         return Ok(steps);
     }
     for step in &steps {
