@@ -155,7 +155,8 @@ pub struct Signed {
 /// Signing writes to the database when it is a key's first time (and once an hour after that), and reads it when it has
 /// not been asked for a minute whether the key is still there ([`Options::check_after`]). A key that another process has
 /// deleted therefore signs for at most a minute longer. While the database is out of reach, active keys that are open in
-/// memory go on signing; everything else fails, with an error of which [`DatabaseError::is_unavailable`] holds.
+/// memory go on signing, for an hour after the database last confirmed them; everything else fails, with an error of
+/// which [`DatabaseError::is_unavailable`] holds.
 ///
 /// With SQLite it must not be called from within a writing transaction of the same database.
 #[derive(Clone)]
@@ -327,13 +328,17 @@ impl KeyDatabase {
             return Ok(signed);
         }
         match self.0.rows.mark(id.as_str(), now).await {
-            Ok(true) => opened.is_used(now),
+            Ok(true) => {
+                opened.is_live(now);
+                opened.is_used(now);
+            }
             Ok(false) => {
                 self.0.open.forget(id);
                 return Err(DatabaseError::NotFound(id.clone()));
             }
             // Of an active key only the date of its use gets lost; it goes on signing while the database is away.
-            Err(_) if last_used.is_some() => {
+            Err(error) if last_used.is_some() => {
+                self.outlive(&opened, id, error.into(), now)?;
                 opened.is_used(now - self.0.options.mark_after + ASK_AGAIN);
             }
             Err(error) => return Err(error.into()),
@@ -434,7 +439,10 @@ impl KeyDatabase {
                 }
                 // It goes on signing while the database is away, and nobody waits for that each time. Whether a key may
                 // sign for the first time, marking its use decides.
-                Err(_) => known.is_live(now - self.0.options.check_after + ASK_AGAIN),
+                Err(error) => {
+                    self.outlive(&known, id, error.into(), now)?;
+                    known.is_taken_for_live(now - self.0.options.check_after + ASK_AGAIN);
+                }
             }
             return Ok(Some(known));
         }
@@ -444,6 +452,22 @@ impl KeyDatabase {
         let opened = self.opened(row).await?;
         opened.is_live(now);
         Ok(Some(opened))
+    }
+
+    /// Lets an open key sign on although the database failed: only when it is out of reach, and not for long. Any other
+    /// error, such as a table that is gone or a right that was taken away, may well mean that the key is not to be used.
+    fn outlive(
+        &self,
+        known: &Opened,
+        id: &KeyId,
+        error: DatabaseError,
+        now: OffsetDateTime,
+    ) -> Result<(), DatabaseError> {
+        if error.is_unavailable() && known.was_confirmed(now, MAX_AWAY) {
+            return Ok(());
+        }
+        self.0.open.forget(id);
+        Err(error)
     }
 
     /// The key of a row, decrypted once however many ask for it at the same time.
@@ -542,5 +566,7 @@ fn fits(what: &'static str, text: &str, max: usize) -> Result<(), DatabaseError>
 
 /// How long a database that did not answer about an open key is left alone.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long after the database last confirmed an open key it signs on without it.
+const MAX_AWAY: Duration = Duration::from_secs(3600);
 /// How long one that wants to make a key waits for others.
 const TURN: Duration = Duration::from_secs(10);

@@ -25,6 +25,8 @@ struct Seen {
     last_used: Option<OffsetDateTime>,
     /// When it was there; `None` before anybody has asked since it was opened.
     live: Option<OffsetDateTime>,
+    /// When the database last answered that it was there; never moved by silence.
+    confirmed: Option<OffsetDateTime>,
 }
 
 impl Opened {
@@ -33,11 +35,14 @@ impl Opened {
         key: PrivateKey,
         last_used: Option<OffsetDateTime>,
     ) -> Self {
-        let live = None;
         Self {
             stored,
             key,
-            seen: Mutex::new(Seen { last_used, live }),
+            seen: Mutex::new(Seen {
+                last_used,
+                live: None,
+                confirmed: None,
+            }),
         }
     }
 
@@ -55,8 +60,21 @@ impl Opened {
         live.is_some_and(|seen| (now - seen).unsigned_abs() < within)
     }
 
+    /// Whether the database itself said so within this time.
+    pub(super) fn was_confirmed(&self, now: OffsetDateTime, within: Duration) -> bool {
+        let confirmed = self.seen().confirmed;
+        confirmed.is_some_and(|seen| (now - seen).unsigned_abs() < within)
+    }
+
     pub(super) fn is_live(&self, now: OffsetDateTime) {
-        self.seen().live = Some(now);
+        let mut seen = self.seen();
+        seen.live = Some(now);
+        seen.confirmed = Some(now);
+    }
+
+    /// Treats it as if it had been seen at this time, although the database did not answer.
+    pub(super) fn is_taken_for_live(&self, since: OffsetDateTime) {
+        self.seen().live = Some(since);
     }
 
     pub(super) fn is_used(&self, now: OffsetDateTime) {

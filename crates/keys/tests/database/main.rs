@@ -374,8 +374,14 @@ async fn absence_is_told_from_failure(engine: Engine) {
     let row = &samples()[0];
     world.keys.sign(&row.id(), b"x", now()).await.unwrap();
     world.database.close().await;
-    let later = now() + Duration::from_secs(7200);
+    let later = now() + Duration::from_secs(3000);
     world.keys.sign(&row.id(), b"x", later).await.unwrap();
+    // It does so for an hour after the database last confirmed it, and is forgotten then.
+    let too_late = now() + Duration::from_secs(3700);
+    for at in [too_late, now()] {
+        let error = world.keys.sign(&row.id(), b"x", at).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+    }
     assert!(matches!(
         world.keys.load(&absent, now()).await,
         Err(DatabaseError::Database(_))
@@ -393,8 +399,17 @@ async fn absence_is_told_from_failure(engine: Engine) {
 
 async fn a_table_that_is_gone_is_noticed(engine: Engine) {
     let world = World::on(engine).await;
+    let row = &samples()[0];
+    world.insert(row).await;
+    world.keys.sign(&row.id(), b"x", now()).await.unwrap();
     world.keys.check().await.unwrap();
     world.run("DROP TABLE private_keys").await;
+    // The database answers, so that nothing excuses a key that it does not confirm.
+    let later = now() + Duration::from_secs(61);
+    assert!(matches!(
+        world.keys.sign(&row.id(), b"x", later).await,
+        Err(DatabaseError::Database(_))
+    ));
     assert!(matches!(
         world.keys.check().await,
         Err(DatabaseError::Database(_))
