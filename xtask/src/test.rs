@@ -6,7 +6,7 @@ use signet_testkit::program::PEERS;
 use crate::{cargo, packages};
 
 /// Our programs, which tests start.
-const PROGRAMS: [&str; 3] = ["docker-trust", "notary", "notary-server"];
+const PROGRAMS: [&str; 4] = ["docker-trust", "notary", "notary-server", "notary-signer"];
 
 /// Installs what is missing, builds, and runs the tests of all crates and of their documentation.
 ///

@@ -102,5 +102,18 @@ pub async fn connect(location: &str, limits: PoolLimits) -> Result<SqlitePool, C
     Ok(pool.connect_with(options(&path)).await?)
 }
 
+/// Opens the file to look into it, and neither makes it nor writes to it; `None` when there is none.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect_to_read(location: &str) -> Result<Option<SqlitePool>, ConnectError> {
+    let path = parse_location(location).map_err(|e| ConnectError::DataSource(e.to_string()))?;
+    if !path.try_exists().map_err(sqlx::Error::Io)? {
+        return Ok(None);
+    }
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    Ok(Some(pool.connect_with(read_only(&path)).await?))
+}
+
 /// How long to wait for another program that writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

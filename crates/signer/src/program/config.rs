@@ -24,8 +24,6 @@ pub(crate) enum Storage {
         engine: Engine,
         /// Its data source name.
         source: String,
-        /// The alias of the passphrase that new keys are encrypted for.
-        alias: String,
     },
 }
 
@@ -107,17 +105,17 @@ pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, Failure>
     if source.is_empty() {
         return Err(Failure::NoSource(backend));
     }
+    Ok(Storage::Database { engine, source })
+}
+
+/// The alias of the passphrase that new keys are encrypted for.
+pub(crate) fn default_alias(configuration: &Configuration) -> Result<String, Failure> {
     // The second is read from a variable of its own name, NOTARY_SIGNER_DEFAULT_ALIAS, too.
-    let alias = ["storage.default_alias", "default_alias"]
+    ["storage.default_alias", "default_alias"]
         .map(|key| configuration.text(key))
         .into_iter()
         .find(|alias| !alias.is_empty())
-        .ok_or(Failure::NoAlias)?;
-    Ok(Storage::Database {
-        engine,
-        source,
-        alias,
-    })
+        .ok_or(Failure::NoAlias)
 }
 
 /// Bounds on connections and calls, and on the time of a shutdown. These keys are ours.

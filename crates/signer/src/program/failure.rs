@@ -71,3 +71,12 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::DataSource(text) => Self::DataSource(text),
+            error => Self::Database(error),
+        }
+    }
+}

@@ -32,11 +32,11 @@ pub(crate) struct Flags {
     pub(crate) log_format: telemetry::Format,
     /// Encrypt all keys for the passphrase of this alias, then end.
     pub(crate) rotate_alias: Option<String>,
-    /// Create the table of the key database, then end.
+    /// Create or upgrade the table of the key database, then end.
     pub(crate) bootstrap: bool,
     /// Serve `/debug/` on localhost:8080.
     pub(crate) debug: bool,
-    /// With `rotate_alias`: change nothing.
+    /// With `rotate_alias` and `bootstrap`: change nothing.
     pub(crate) dry_run: bool,
     version: bool,
 }
@@ -47,8 +47,15 @@ impl Command {
     /// # Errors
     /// [`UsageError`], after which the program prints its usage and ends with 2.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
-        let mut flags = Flags::default();
+        let mut arguments = arguments.into_iter().peekable();
+        let mut flags = Flags {
+            bootstrap: arguments.next_if(|first| first == "migrate").is_some(),
+            ..Flags::default()
+        };
         let asked = flags::read(arguments, SWITCHES, VALUES, |given| flags.take(given))?;
+        if asked == Asked::Run && !flags.version {
+            flags.check()?;
+        }
         Ok(match asked {
             Asked::Usage => Self::Usage,
             Asked::Help => Self::Help,
@@ -62,6 +69,19 @@ const SWITCHES: &[&str] = &["bootstrap", "debug", "dry-run", "version"];
 const VALUES: &[&str] = &["config", "logf", "rotate-alias"];
 
 impl Flags {
+    /// Refuses what would not be done.
+    fn check(&self) -> Result<(), UsageError> {
+        let fault = match (&self.rotate_alias, self.bootstrap) {
+            (Some(_), true) => "migrate and -rotate-alias are two commands: migrate first",
+            // Nobody shall believe that a service only looks.
+            (None, false) if self.dry_run => {
+                "-dry-run goes with migrate or -rotate-alias: notary-signer migrate -dry-run ..."
+            }
+            _ => return Ok(()),
+        };
+        Err(UsageError::Other(fault.to_owned()))
+    }
+
     fn take(&mut self, given: Given) -> Result<(), UsageError> {
         match given {
             Given::Switch("bootstrap", on) => self.bootstrap = on,
@@ -86,7 +106,7 @@ pub(crate) const FLAG_LIST: &str = "  -bootstrap
   -debug
     \tEnable the debugging server on localhost:8080
   -dry-run
-    \tWith -rotate-alias: decrypt and encrypt every key, and change nothing
+    \tWith migrate: say what would be done; with -rotate-alias: decrypt and encrypt every key; change nothing
   -logf string
     \tSet the format of the logs. Only 'json' and 'logfmt' are supported at the moment. (default \"json\")
   -rotate-alias alias
@@ -104,8 +124,9 @@ Examples:
         Run as configured. Every key can be overridden by a variable, for example NOTARY_SIGNER_LOGGING_LEVEL=info. The
         passphrase of the alias timestamp_1 is in NOTARY_SIGNER_TIMESTAMP_1, or in the file that
         NOTARY_SIGNER_TIMESTAMP_1_FILE names.
-  notary-signer -config /etc/notary/signer-config.json -bootstrap
-        Create the table of the key database, then end.
+  notary-signer migrate -config /etc/notary/signer-config.json
+        Create or upgrade the table of the key database, then end (also -bootstrap). With -dry-run, only say what
+        would be done.
   notary-signer -config /etc/notary/signer-config.json -rotate-alias timestamp_2 -dry-run
         See whether every key can be decrypted and encrypted for the passphrase of timestamp_2; without -dry-run, do it.
 
@@ -136,5 +157,21 @@ mod tests {
             parse("-x").unwrap_err().to_string(),
             "flag provided but not defined: -x"
         );
+    }
+
+    #[test]
+    fn migrate_is_bootstrap_and_a_dry_run_belongs_to_a_command() {
+        for line in ["migrate -dry-run -config a", "-bootstrap -dry-run"] {
+            let Ok(Command::Run(flags)) = parse(line) else {
+                panic!("{line}");
+            };
+            assert!(flags.bootstrap && flags.dry_run, "{line}");
+        }
+        for line in ["-dry-run", "migrate -rotate-alias a"] {
+            assert!(matches!(parse(line), Err(UsageError::Other(_))), "{line}");
+        }
+        // Elsewhere the word is one that ends the flags.
+        assert!(matches!(parse("-debug migrate"), Ok(Command::Run(flags)) if !flags.bootstrap));
+        assert_eq!(parse("-dry-run -version"), Ok(Command::Version));
     }
 }

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::config::{self, ENVIRONMENT_PREFIX, Storage};
+use super::config::{self, ENVIRONMENT_PREFIX};
 use super::failure::Failure;
 use super::flags::Flags;
 use super::{stores, upkeep};
@@ -55,19 +55,11 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
         None
     };
     let storage = config::storage(&configuration)?;
-    if flags.bootstrap && storage == Storage::Memory {
-        return Err(Failure::NothingToBootstrap);
-    }
     tracing::info!("Using {} backend", configuration.text("storage.backend"));
-    let keys = stores::open(storage, configuration.environment()).await?;
     let Some((tls, address_text, address)) = serving else {
-        let status = match &flags.rotate_alias {
-            Some(alias) => upkeep::rotate_alias(&keys, alias, flags.dry_run, clock()).await,
-            None => upkeep::bootstrap(&keys, flags.dry_run).await,
-        };
-        stores::close(&keys).await;
-        return status;
+        return upkeep::run(&flags, storage, &configuration, clock()).await;
     };
+    let keys = stores::open(storage, &configuration).await?;
     let bounds = config::bounds(&configuration)?;
     let listeners = listen(&address_text, &address).await?;
     stores::watch(&keys, &health, &mut tasks);

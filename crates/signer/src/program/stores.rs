@@ -4,42 +4,41 @@ use std::sync::Arc;
 
 use signet_keys::KeyDatabase;
 use signet_keys::database::{DatabaseError, MemoryKeys, Options, ServiceKeys};
-use signet_service::config::Environment;
+use signet_service::config::Configuration;
 use signet_service::health::Health;
 use signet_service::process::chain;
 use signet_service::secrets::AliasVariables;
-use signet_sql::{ConnectError, Database, PoolLimits, mysql, postgres, sqlite};
+use signet_sql::{Database, PoolLimits, mysql, postgres, sqlite};
 use tokio::task::JoinSet;
 
-use super::config::{ENVIRONMENT_PREFIX, Engine, Storage};
+use super::config::{self, ENVIRONMENT_PREFIX, Engine, Storage};
 use super::failure::Failure;
+
+/// Connects to a database.
+pub(super) async fn connect(engine: Engine, source: &str) -> Result<Database, Failure> {
+    let limits = PoolLimits::default();
+    let database = match engine {
+        Engine::MySql => mysql::connect(source, limits).await.map(Database::MySql),
+        Engine::Postgres => postgres::connect(source, limits)
+            .await
+            .map(Database::Postgres),
+        Engine::Sqlite => sqlite::connect(source, limits).await.map(Database::Sqlite),
+    };
+    Ok(database?)
+}
 
 /// Opens what is configured.
 pub(super) async fn open(
     storage: Storage,
-    environment: &Environment,
+    configuration: &Configuration,
 ) -> Result<ServiceKeys, Failure> {
-    let Storage::Database {
-        engine,
-        source,
-        alias,
-    } = storage
-    else {
+    let Storage::Database { engine, source } = storage else {
         return Ok(ServiceKeys::Memory(MemoryKeys::new()));
     };
-    let limits = PoolLimits::default();
-    let database = match engine {
-        Engine::MySql => mysql::connect(&source, limits).await.map(Database::MySql),
-        Engine::Postgres => postgres::connect(&source, limits)
-            .await
-            .map(Database::Postgres),
-        Engine::Sqlite => sqlite::connect(&source, limits).await.map(Database::Sqlite),
-    };
-    let database = database.map_err(|error| match error {
-        ConnectError::DataSource(text) => Failure::DataSource(text),
-        error => Failure::Database(error),
-    })?;
-    let passphrases = Arc::new(AliasVariables::new(ENVIRONMENT_PREFIX, environment.clone()));
+    let alias = config::default_alias(configuration)?;
+    let database = connect(engine, &source).await?;
+    let environment = configuration.environment().clone();
+    let passphrases = Arc::new(AliasVariables::new(ENVIRONMENT_PREFIX, environment));
     if passphrases.passphrase(&alias).is_none() {
         tracing::warn!(
             "{} is not set: no key can be made for alias {alias}",

@@ -1,13 +1,34 @@
 //! Work on the key database that ends.
 
-use signet_keys::database::{Rotation, ServiceKeys, Walk, migrate};
+use signet_keys::database::{self, Rotation, ServiceKeys, Step, Walk};
+use signet_service::config::Configuration;
 use signet_service::process::{chain, print};
+use signet_sql::{Database, sqlite};
 use time::OffsetDateTime;
 
+use super::config::{Engine, Storage};
 use super::failure::Failure;
+use super::flags::Flags;
+use super::stores;
+
+/// Does what the flags ask for. Gives the exit status.
+pub(super) async fn run(
+    flags: &Flags,
+    storage: Storage,
+    configuration: &Configuration,
+    now: OffsetDateTime,
+) -> Result<u8, Failure> {
+    let Some(alias) = &flags.rotate_alias else {
+        return migrate(&storage, flags.dry_run).await;
+    };
+    let keys = stores::open(storage, configuration).await?;
+    let status = rotate_alias(&keys, alias, flags.dry_run, now).await;
+    stores::close(&keys).await;
+    status
+}
 
 /// Encrypts every key for the passphrase of another alias. Gives the exit status.
-pub(super) async fn rotate_alias(
+async fn rotate_alias(
     keys: &ServiceKeys,
     alias: &str,
     dry_run: bool,
@@ -42,19 +63,37 @@ pub(super) async fn rotate_alias(
     Ok(u8::from(walk.failed > 0 || walk.changed > 0))
 }
 
-/// Makes or upgrades the table. Gives the exit status.
-pub(super) async fn bootstrap(keys: &ServiceKeys, dry_run: bool) -> Result<u8, Failure> {
-    let ServiceKeys::Database(keys) = keys else {
+/// Makes or upgrades the table. No key is opened for it, so that it needs no passphrase. Gives the exit status.
+async fn migrate(storage: &Storage, dry_run: bool) -> Result<u8, Failure> {
+    let Storage::Database { engine, source } = storage else {
         return Err(Failure::NothingToBootstrap);
     };
-    for step in migrate(keys.database(), dry_run)
-        .await
-        .map_err(Failure::Migration)?
-    {
+    let steps = if dry_run && *engine == Engine::Sqlite {
+        plan_in_file(source).await?
+    } else {
+        let database = stores::connect(*engine, source).await?;
+        let steps = database::migrate(&database, dry_run).await;
+        database.close().await;
+        steps.map_err(Failure::Migration)?
+    };
+    for step in &steps {
         print(&format!("{step}\n"));
     }
     if !dry_run {
         print("the table private_keys is ready\n");
+    } else if steps.is_empty() {
+        print("nothing is to be done\n");
     }
     Ok(0)
+}
+
+/// What would be done to a file, which is not made for the question.
+async fn plan_in_file(location: &str) -> Result<Vec<Step>, Failure> {
+    let Some(pool) = sqlite::connect_to_read(location).await? else {
+        return Ok(vec![Step::CreateTable]);
+    };
+    let database = Database::Sqlite(pool);
+    let steps = database::migrate(&database, true).await;
+    database.close().await;
+    steps.map_err(Failure::Migration)
 }

@@ -288,7 +288,7 @@ fn key_service(database: &dyn Database) -> Signer {
     let mut config = json!({"storage": database.storage()});
     config["storage"]["default_alias"] = json!("timestamp_1");
     let passphrase = ("NOTARY_SIGNER_TIMESTAMP_1", PASSPHRASE);
-    make_ready("notary-signer", "-bootstrap", &config, passphrase);
+    make_ready("notary-signer", "migrate", &config, passphrase);
     let options = SignerOptions::default().database(database);
     Signer::ours_with(&options.variable(passphrase.0, passphrase.1)).unwrap()
 }
