@@ -1,8 +1,11 @@
 //! What a failed statement means for who ran it.
 
-use sqlx::Error;
+use std::time::Duration;
 
-use crate::mysql;
+use sqlx::Error;
+use tokio::time::timeout;
+
+use crate::{ConnectError, mysql};
 
 /// What a failed statement means for who ran it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,3 +68,20 @@ fn is_end(code: &str) -> bool {
     // long; 25P03: so was the transaction. 40003: the end of the statement was not seen.
     code.starts_with("08") || code.starts_with("57P0") || matches!(code, "25P03" | "40003")
 }
+
+/// What opening a pool came to. One that gave up waiting keeps the reason to itself: it is asked of one more connection.
+pub(crate) async fn with_reason<P, C>(
+    opened: Result<P, Error>,
+    one_more: impl Future<Output = Result<C, Error>>,
+) -> Result<P, ConnectError> {
+    match opened {
+        Err(Error::PoolTimedOut) => match timeout(REASON_LIMIT, one_more).await {
+            Ok(Err(reason)) => Err(reason.into()),
+            _ => Err(Error::PoolTimedOut.into()),
+        },
+        opened => Ok(opened?),
+    }
+}
+
+/// How much longer than the pool somebody waits for the reason.
+const REASON_LIMIT: Duration = Duration::from_secs(1);

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
+use crate::failure::with_reason;
 use crate::{ConnectError, PoolLimits};
 
 mod duration;
@@ -57,7 +58,8 @@ impl Source {
                     connection.execute(AssertSqlSafe(session)).await.map(drop)
                 })
             });
-        Ok(pool.connect_with(self.options.clone()).await?)
+        let opened = pool.connect_with(self.options.clone()).await;
+        with_reason(opened, self.options.connect()).await
     }
 
     /// What every session begins with: ours first, so that the operator has the last word.

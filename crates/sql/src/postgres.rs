@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
 
+use crate::failure::with_reason;
 use crate::{ConnectError, PoolLimits};
 
 mod pairs;
@@ -61,6 +62,7 @@ impl Source {
                     set.execute(connection).await.map(drop)
                 })
             });
-        Ok(pool.connect_with(self.options.clone()).await?)
+        let opened = pool.connect_with(self.options.clone()).await;
+        with_reason(opened, self.options.connect()).await
     }
 }

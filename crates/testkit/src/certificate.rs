@@ -78,6 +78,16 @@ impl Authority {
         })
     }
 
+    /// The same as [`Authority::issue`], but good for servers alone.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn issue_for_servers(&self) -> anyhow::Result<Identity> {
+        self.sign(&["localhost"], |parameters| {
+            parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        })
+    }
+
     fn sign(
         &self,
         names: &[&str],

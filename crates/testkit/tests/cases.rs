@@ -1,7 +1,8 @@
-//! The acceptance cases of `docker trust` and of `notary`: for each one the tests that hold it.
+//! The acceptance cases of `docker trust`, of `notary` and of `notary-signer`: for each one the tests that hold it.
 //!
 //! The numbers are those of the specifications' lists (76b between 76 and 77 of `docker trust`). A test is written as `crate: name`; what the name
-//! stands for is looked up in the sources, so that a case cannot lose its test unnoticed. The lists are in `cases.txt` and `cases-notary.txt`.
+//! stands for is looked up in the sources, so that a case cannot lose its test unnoticed. The lists are in `cases.txt`, `cases-notary.txt` and
+//! `cases-signer.txt`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 const CASES: &str = include_str!("cases.txt");
 /// The same for `notary`.
 const NOTARY_CASES: &str = include_str!("cases-notary.txt");
+/// The same for `notary-signer`, a part of the list on keys.
+const SIGNER_CASES: &str = include_str!("cases-signer.txt");
 
 fn cases(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     list.lines()
@@ -27,7 +30,7 @@ fn crates() -> PathBuf {
         .to_owned()
 }
 
-/// The names of all functions with a test attribute in a crate's sources.
+/// The names of all functions with a test attribute in a crate's sources, and of those that a macro makes of `on_every_…!(path as name, …)`.
 fn tests(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -39,8 +42,16 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let mut marked = false;
+        let (mut marked, mut listed) = (false, false);
+        let mut before = "";
         for line in text.lines().map(str::trim) {
+            listed = (listed || line.starts_with("on_every_")) && line != ");";
+            for word in line.split_whitespace().filter(|_| listed) {
+                if before == "as" {
+                    found.insert(word.trim_end_matches(',').to_owned());
+                }
+                before = word;
+            }
             if line == "#[test]" || line.starts_with("#[tokio::test") {
                 marked = true;
             } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
@@ -55,7 +66,10 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) {
 fn every_case_has_a_test_that_exists() {
     let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for case in cases(CASES).chain(cases(NOTARY_CASES)) {
+    for case in [CASES, NOTARY_CASES, SIGNER_CASES]
+        .into_iter()
+        .flat_map(cases)
+    {
         let [number, what, names @ ..] = case.as_slice() else {
             panic!("not understood: {case:?}");
         };
@@ -87,5 +101,8 @@ fn no_case_is_left_out() {
     assert_eq!(numbers, expected);
     let numbers: Vec<&str> = cases(NOTARY_CASES).map(|case| case[0]).collect();
     let expected: Vec<String> = (1..=95).map(|number: u32| number.to_string()).collect();
+    assert_eq!(numbers, expected);
+    let numbers: Vec<&str> = cases(SIGNER_CASES).map(|case| case[0]).collect();
+    let expected: Vec<String> = (27..=44).map(|number: u32| number.to_string()).collect();
     assert_eq!(numbers, expected);
 }

@@ -7,6 +7,7 @@ use signet_service::config::Configuration;
 use signet_service::listen::Address;
 use signet_service::settings::{positive, rethinkdb_fault, seconds};
 use signet_service::{serve, tls};
+use signet_sql::mysql;
 
 use super::failure::Failure;
 
@@ -104,6 +105,10 @@ pub(crate) fn storage(configuration: &Configuration) -> Result<Storage, Failure>
     let source = configuration.text("storage.db_url");
     if source.is_empty() {
         return Err(Failure::NoSource(backend));
+    }
+    if engine == Engine::MySql {
+        // As with Go before the alias is asked for.
+        mysql::Source::parse(&source)?;
     }
     Ok(Storage::Database { engine, source })
 }

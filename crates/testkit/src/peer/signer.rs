@@ -21,6 +21,9 @@ pub struct SignerOptions {
     level: &'static str,
     environment: Vec<(String, String)>,
     algorithm: &'static str,
+    /// Keys of the section `server` in place of the usual ones.
+    server: Vec<(&'static str, Value)>,
+    everywhere: bool,
 }
 
 impl Default for SignerOptions {
@@ -33,6 +36,8 @@ impl Default for SignerOptions {
                 "testpassword".to_owned(),
             )],
             algorithm: "ecdsa",
+            server: Vec::new(),
+            everywhere: false,
         }
     }
 }
@@ -75,6 +80,41 @@ impl SignerOptions {
     pub fn algorithm(mut self, algorithm: &'static str) -> Self {
         self.algorithm = algorithm;
         self
+    }
+
+    /// A key of the section `server` of its configuration; `null` takes it out.
+    #[must_use]
+    pub fn server(mut self, key: &'static str, value: Value) -> Self {
+        self.server.push((key, value));
+        self
+    }
+
+    /// It listens on all addresses of the machine.
+    #[must_use]
+    pub fn everywhere(mut self) -> Self {
+        self.everywhere = true;
+        self
+    }
+
+    fn section(&self, address: SocketAddr) -> Value {
+        let listen = if self.everywhere {
+            format!(":{}", address.port())
+        } else {
+            address.to_string()
+        };
+        let mut section = json!({
+            "grpc_addr": listen,
+            "tls_cert_file": "signer.crt",
+            "tls_key_file": "signer.key",
+            "client_ca_file": "ca.crt",
+        });
+        for (key, value) in &self.server {
+            section[key] = value.clone();
+        }
+        if let Some(keys) = section.as_object_mut() {
+            keys.retain(|_, value| !value.is_null());
+        }
+        section
     }
 }
 
@@ -122,6 +162,14 @@ impl Signer {
         Self::start(program::ours("notary-signer")?, options)
     }
 
+    /// Starts the one of this make with options.
+    ///
+    /// # Errors
+    /// When it is not there or does not start.
+    pub fn start_with(make: Make, options: &SignerOptions) -> anyhow::Result<Self> {
+        Self::start(make.program(NOTARY_SIGNER)?, options)
+    }
+
     fn start(program: PathBuf, options: &SignerOptions) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let authority = Authority::new("key service test CA")?;
@@ -134,12 +182,7 @@ impl Signer {
             Group::Own,
             |address| {
                 let config = json!({
-                    "server": {
-                        "grpc_addr": address.to_string(),
-                        "tls_cert_file": "signer.crt",
-                        "tls_key_file": "signer.key",
-                        "client_ca_file": "ca.crt",
-                    },
+                    "server": options.section(address),
                     "storage": options.storage,
                     "logging": {"level": options.level},
                 });
@@ -204,6 +247,18 @@ impl Signer {
     /// When no key can be made.
     pub fn issue(&self) -> anyhow::Result<Identity> {
         self.authority.issue()
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("signer.json")
+    }
+
+    /// The authority of the certificates that it accepts and shows.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// The section `trust_service` of a server that uses it.

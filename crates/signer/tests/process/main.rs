@@ -6,15 +6,15 @@
     reason = "a test that finds less than it looks for has failed"
 )]
 
-use std::path::Path;
-use std::pin::Pin;
-use std::process::Command;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+mod database;
+mod databases;
+mod exchange;
+mod maintenance;
+mod start;
+mod support;
+mod tls;
 
 use data_encoding::HEXLOWER;
-use http::Uri;
 use http::uri::PathAndQuery;
 use prost::Message;
 use serde_json::{Value, json};
@@ -25,47 +25,16 @@ use signet_rpc::proto::signer_client::SignerClient;
 use signet_rpc::proto::{
     CreateKeyRequest, GetKeyInfoResponse, KeyId, PublicKey, Signature, SignatureRequest, Void,
 };
-use signet_service::dial::{Callee, Connection, Dialer};
 use signet_testkit::peer::{Signer, SignerOptions};
-use signet_testkit::process::{Finished, run};
-use signet_testkit::{file, program};
 use signet_tuf::{KeyKind, crypto};
 use tempfile::TempDir;
 use tonic::client::Grpc;
-use tonic::codegen::Service;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-struct Connector(Arc<Dialer>);
-
-impl Service<Uri> for Connector {
-    type Response = Connection;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Connection>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let dialer = Arc::clone(&self.0);
-        Box::pin(async move { dialer.dial().await })
-    }
-}
-
-fn channel(signer: &Signer) -> Channel {
-    let file = |name: &str| signer.folder().join(name);
-    let dialer = Dialer::new(Callee {
-        host: "localhost".to_owned(),
-        port: signer.address().port(),
-        ca: Some(file("ca.crt")),
-        identity: Some((file("client.crt"), file("client.key"))),
-    });
-    Endpoint::from_static("https://notary-signer")
-        .connect_with_connector_lazy(Connector(Arc::new(dialer.unwrap())))
-}
+use crate::support::{channel, key_id};
 
 fn sqlite(folder: &TempDir) -> SignerOptions {
     SignerOptions::default().sqlite(&folder.path().join("keys.db"))
@@ -108,7 +77,8 @@ async fn recorded_calls_have_the_recorded_answers_and_no_content_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let mut signer = Signer::ours_with(&sqlite(&folder).level("info")).unwrap();
     let channel = channel(&signer);
-    let recorded: Vec<Value> = serde_json::from_str(include_str!("data/signer-rpc.json")).unwrap();
+    let recorded: Vec<Value> =
+        serde_json::from_str(include_str!("../data/signer-rpc.json")).unwrap();
     let hex = |value: &Value| HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap();
     let mut ids: Vec<(String, PublicKey)> = Vec::new();
     let mut signatures = 0;
@@ -162,10 +132,6 @@ async fn recorded_calls_have_the_recorded_answers_and_no_content_is_logged() {
     let log = signer.service().log();
     assert!(log.contains("Sign: Signed with KeyID"), "{log}");
     assert!(!log.contains("signet sample") && !log.contains("testpassword"));
-}
-
-fn key_id(id: &str) -> KeyId {
-    KeyId { id: id.to_owned() }
 }
 
 #[tokio::test]
@@ -258,90 +224,4 @@ fn of<T>(gun: &str, message: T) -> Request<T> {
     let value = MetadataValue::from_bytes(gun.as_bytes());
     request.metadata_mut().insert_bin(GUN_METADATA, value);
     request
-}
-
-fn start(folder: &Path, config: &Value) -> Finished {
-    file::write(&folder.join("signer.json"), config.to_string()).unwrap();
-    let mut command = Command::new(program::ours("notary-signer").unwrap());
-    command.args(["-config", "signer.json"]).current_dir(folder);
-    run(&mut command, "", Duration::from_secs(20)).unwrap()
-}
-
-/// The last line of the log, which is why it did not start.
-fn fatal(folder: &Path, config: &Value) -> String {
-    let finished = start(folder, config);
-    assert_eq!(finished.code, Some(1), "{config}: {}", finished.stderr);
-    let line: Value = serde_json::from_str(finished.stderr.lines().last().unwrap()).unwrap();
-    assert_eq!(line["level"], "fatal");
-    line["msg"].as_str().unwrap().to_owned()
-}
-
-// The texts are those of notary-signer 0.7.0, up to the last.
-#[test]
-fn what_keeps_it_from_starting_is_named_as_in_go() {
-    let signer = Signer::ours().unwrap();
-    let folder = signer.folder();
-    let server = json!({"grpc_addr": "127.0.0.1:0", "tls_cert_file": "signer.crt", "tls_key_file": "signer.key"});
-    let storage = |storage: Value| json!({"server": server, "storage": storage});
-    let path = folder.display();
-    for (config, message) in [
-        (
-            json!({"logging": {"level": "bogus"}}),
-            "not a valid logrus Level: \"bogus\"".to_owned(),
-        ),
-        (
-            json!({"reporting": {"bugsnag": {"endpoint": "x"}}}),
-            "must provide an API key for bugsnag".to_owned(),
-        ),
-        (
-            json!({}),
-            "unable to set up TLS: Could not load X509 key pair (cert: \"\", key: \"\"): open : no such file or directory".to_owned(),
-        ),
-        (
-            json!({"server": {"tls_cert_file": "signer.crt", "tls_key_file": "signer.key", "client_ca_file": "none"}}),
-            format!("unable to set up TLS: could not read CA certificate \"{path}/none\": open {path}/none: no such file or directory"),
-        ),
-        (
-            json!({"server": {"tls_cert_file": "signer.crt", "tls_key_file": "signer.key"}}),
-            "grpc listen address required for server".to_owned(),
-        ),
-        (
-            storage(json!({"backend": "x"})),
-            "x is not an allowed backend, must be one of: [memory mysql sqlite3 rethinkdb postgres]".to_owned(),
-        ),
-        (
-            storage(json!({"backend": "postgres"})),
-            "must provide a non-empty database source for postgres".to_owned(),
-        ),
-        (
-            storage(json!({"backend": "mysql", "db_url": "x"})),
-            "must provide a default alias for the key DB".to_owned(),
-        ),
-        (
-            storage(json!({"backend": "mysql", "db_url": "x", "default_alias": "a"})),
-            "failed to parse the database source for mysql".to_owned(),
-        ),
-        (
-            json!({"server": {"grpc_addr": signer.address().to_string(), "tls_cert_file": "signer.crt", "tls_key_file": "signer.key"}, "storage": {"backend": "memory"}}),
-            format!("grpc server failed to listen on {0}: listen tcp {0}: bind: address already in use", signer.address()),
-        ),
-    ] {
-        assert_eq!(fatal(folder, &config), message);
-    }
-}
-
-#[test]
-fn a06_without_client_certificates_it_listens_to_this_machine_alone() {
-    let signer = Signer::ours().unwrap();
-    let config = json!({
-        "server": {"grpc_addr": "0.0.0.0:0", "tls_cert_file": "signer.crt", "tls_key_file": "signer.key"},
-        "storage": {"backend": "memory"},
-    });
-    let message = fatal(signer.folder(), &config);
-    assert!(
-        message.starts_with(
-            "server.client_ca_file is not set: everybody who can connect to 0.0.0.0:0"
-        ),
-        "{message}"
-    );
 }
