@@ -6,6 +6,7 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 mod failure;
+mod kept;
 pub mod mysql;
 pub mod postgres;
 mod retry;
@@ -13,6 +14,7 @@ mod roots;
 pub mod sqlite;
 
 pub use failure::Failure;
+pub use kept::{Kept, Loan};
 pub use retry::{Backoff, again};
 
 /// A database that is open. Clones share its connections.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
+use signet_sql::{Kept, again};
 use signet_tuf::{Gun, RoleName, Version};
 use sqlx::mysql::{MySqlArguments, MySqlPool, MySqlRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Row as _, SqlSafeStr as _, SqlStr};
+use sqlx::{Arguments as _, AssertSqlSafe, MySql, Row as _, SqlSafeStr as _, SqlStr};
 use time::OffsetDateTime;
 
 use self::rows::{read_change, read_document, read_head};
@@ -30,6 +31,8 @@ mod writer;
 #[derive(Debug)]
 pub struct MySqlStore {
     pool: MySqlPool,
+    /// For the question that every read asks.
+    heads: Kept<MySql>,
     server: Server,
 }
 
@@ -111,7 +114,12 @@ impl MySqlStore {
     /// When the database does not answer.
     pub async fn open(pool: MySqlPool) -> Result<Self, StoreError> {
         let server = Server::ask(&pool).await?;
-        Ok(Self { pool, server })
+        let heads = Kept::of(pool.clone());
+        Ok(Self {
+            pool,
+            heads,
+            server,
+        })
     }
 
     /// What a query gives. Where the connection broke while nobody used it, another one is asked.
@@ -183,9 +191,15 @@ impl MySqlStore {
             }
         }
         // The text is made of the constant above alone.
-        let rows = self
-            .rows(AssertSqlSafe(statement).into_sql_str(), arguments)
-            .await?;
+        let statement = AssertSqlSafe(statement).into_sql_str();
+        let asking = again(&self.pool, || async {
+            let mut connection = self.heads.take().await?;
+            let query = sqlx::query_with(statement.clone(), arguments.clone());
+            let rows = query.fetch_all(connection.connection()).await?;
+            connection.keep();
+            Ok(rows)
+        });
+        let rows = bounded(asking).await?;
         for row in &rows {
             let (place, head) = read_head(row)?;
             if let Some(slot) = usize::try_from(place).ok().and_then(|n| heads.get_mut(n)) {
@@ -199,7 +213,7 @@ impl MySqlStore {
 /// Adds a value.
 fn bind<'q, T>(arguments: &mut MySqlArguments, value: T) -> Result<(), StoreError>
 where
-    T: sqlx::Encode<'q, sqlx::MySql> + sqlx::Type<sqlx::MySql>,
+    T: sqlx::Encode<'q, MySql> + sqlx::Type<MySql>,
 {
     arguments
         .add(value)

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use signet_sql::again;
+use signet_sql::{Kept, again};
 use signet_tuf::{Gun, RoleName, Version, crypto};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Postgres, Row as _, ValueRef as _};
@@ -28,6 +28,8 @@ pub use migrate::{MigrateError, Migrated, migrate, plan};
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// For the question that every read asks.
+    heads: Kept<Postgres>,
 }
 
 impl PostgresStore {
@@ -37,7 +39,8 @@ impl PostgresStore {
     /// When the database does not answer.
     pub async fn open(pool: PgPool) -> Result<Self, StoreError> {
         ask(&pool, || sqlx::query("SELECT 1").execute(&pool)).await?;
-        Ok(Self { pool })
+        let heads = Kept::of(pool.clone());
+        Ok(Self { pool, heads })
     }
 
     /// The connections to the database.
@@ -162,8 +165,12 @@ fn read_head(row: &PgRow) -> Result<Option<Head>, StoreError> {
 impl SharedStore for PostgresStore {
     async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
         let names: Vec<&str> = guns.iter().map(Gun::as_str).collect();
-        let rows = ask(&self.pool, || {
-            sqlx::query(HEADS).bind(&names).fetch_all(&self.pool)
+        let rows = ask(&self.pool, || async {
+            let mut connection = self.heads.take().await?;
+            let query = sqlx::query(HEADS).bind(&names);
+            let rows = query.fetch_all(connection.connection()).await?;
+            connection.keep();
+            Ok(rows)
         })
         .await?;
         rows.iter().map(read_head).collect()

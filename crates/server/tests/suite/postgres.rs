@@ -245,6 +245,27 @@ async fn a_database_of_gos_is_read_whatever_is_in_its_columns() {
     ));
 }
 
+/// The question for heads keeps its connection; that must not keep the server from stopping.
+#[tokio::test]
+async fn a_kept_connection_goes_back_when_the_server_stops() {
+    let database = go_database();
+    let store = open(&database.url()).await;
+    let gun: Gun = "localhost/kept".parse().unwrap();
+    for _ in 0..3 {
+        let heads = store.shared().unwrap().heads(std::slice::from_ref(&gun));
+        assert_eq!(heads.await.unwrap(), [None]);
+    }
+    let pool = store.pool();
+    // Until the pool has tested what `open` used.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let idle = u32::try_from(pool.num_idle()).unwrap();
+    assert_eq!(pool.size() - idle, 1, "none is kept");
+    tokio::time::timeout(std::time::Duration::from_secs(10), pool.close())
+        .await
+        .expect("the pool waits for the kept connection");
+    assert!(store.shared().unwrap().heads(&[gun]).await.is_err());
+}
+
 #[tokio::test]
 async fn a_database_that_was_killed_is_used_again_once_it_is_back() {
     let mut database = PostgreSql::start().unwrap();
