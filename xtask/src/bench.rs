@@ -26,7 +26,10 @@ pub(crate) const BUILD: [&str; 11] = [
 /// # Errors
 /// When a peer cannot be installed or a measurement fails. A goal that is missed stands in the table and is no error.
 pub(crate) fn run(part: &[String]) -> anyhow::Result<()> {
-    if part.first().is_some_and(|part| part == "server") {
+    if part
+        .first()
+        .is_some_and(|part| part == "server" || part == "archive")
+    {
         // The databases too.
         packages::install(&PEERS)?;
     } else {

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let outcome = match task.as_deref() {
         Some("test") => test::run(&rest),
-        Some("bench") if matches!(rest.as_slice(), [] | [_]) => bench::run(&rest),
+        Some("bench") if matches!(rest.as_slice(), [] | [_] | [_, _]) => bench::run(&rest),
         Some("order") if rest.is_empty() => order::run(),
         Some("demo") if rest.is_empty() => demo::run(),
         None | Some("help" | "--help" | "-h") => {

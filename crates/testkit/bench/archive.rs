@@ -13,12 +13,12 @@ use anyhow::{Context, ensure};
 use signet_archive::{Archive, Outcome};
 use signet_testkit::file;
 use signet_testkit::fleet::Fleet;
-use signet_testkit::process::children_cpu_time;
+use signet_testkit::peer::{PostgreSql, TrustOptions, TrustServer};
 use signet_testkit::user::Tool;
 
 use crate::cores::Apart;
 use crate::load::{self, Load};
-use crate::watch::{mebibytes, run_and_watch};
+use crate::watch::{children_cpu_time, family_cpu_time, mebibytes, run_and_watch};
 
 /// Repositories, few and many: what the client holds must not grow with them.
 const SIZES: [usize; 2] = [200, 2000];
@@ -29,8 +29,8 @@ const JOBS: usize = 8;
 const ROUNDS: usize = 3;
 /// The largest share of a crawl's wall time beyond that of a client which only asks and throws the answers away.
 const WALL_GOAL: f64 = 2.0;
-/// The least share of a crawl's wall time in which the server is at work, when it has a core of its own and the client another one: what is
-/// missing is the client's time.
+/// The least share of a crawl's wall time in which the server or its database is at work, when they have a core of their own and the client
+/// another one: what is missing is the client's time.
 const SERVER_GOAL: f64 = 0.9;
 /// The most by which the peak memory for many may exceed that for few.
 const MEMORY_GOAL: f64 = 1.25;
@@ -39,7 +39,7 @@ struct Line {
     size: usize,
     create: Timed,
     replay: Timed,
-    /// With a core for each program, where there are two.
+    /// With a core for the client, where there are two.
     apart: Option<Timed>,
     requests: usize,
     peak: u64,
@@ -50,17 +50,40 @@ struct Line {
 struct Timed {
     wall: Duration,
     server: Duration,
+    database: Duration,
     client: Duration,
 }
 
+/// Where the server keeps its documents.
+#[derive(Clone, Copy)]
+enum Keeping {
+    /// As every server does that anybody relies on.
+    Database,
+    /// As none does; nothing of the time is the database's.
+    Memory,
+}
+
 pub(crate) fn run() -> anyhow::Result<()> {
-    let lines: Vec<Line> = SIZES
-        .into_iter()
-        .map(measure)
-        .collect::<anyhow::Result<_>>()?;
+    for keeping in [Keeping::Database, Keeping::Memory] {
+        let lines: Vec<Line> = SIZES
+            .into_iter()
+            .map(|size| measure(size, keeping))
+            .collect::<anyhow::Result<_>>()?;
+        let database = match keeping {
+            Keeping::Database => "on PostgreSQL",
+            Keeping::Memory => "that keeps nothing",
+        };
+        println!(
+            "\narchive create with {JOBS} repositories at a time from Go's server {database}, {TAGS} tags each, fastest of {ROUNDS}"
+        );
+        print(&lines)?;
+    }
+    Ok(())
+}
+
+fn print(lines: &[Line]) -> anyhow::Result<()> {
     println!(
-        "\narchive create with {JOBS} repositories at a time from Go's server, {TAGS} tags each, fastest of {ROUNDS}\n\
-         {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}",
+        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}",
         "GUNs",
         "requests",
         "create",
@@ -72,7 +95,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "peak",
         "a GUN"
     );
-    for line in &lines {
+    for line in lines {
         println!(
             "{:>7} {:>9} {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} s {:>7.2} {:>5.1} MiB {:>7} B",
             line.size,
@@ -87,7 +110,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             line.bytes / line.size as u64,
         );
     }
-    let [few, many] = lines.as_slice() else {
+    let [few, many] = lines else {
         return Ok(());
     };
     verdict(
@@ -100,11 +123,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let apart = many
         .apart
         .context("there is one core only, which does not tell whose time a crawl takes")?;
-    let share = apart.server.as_secs_f64() / apart.wall.as_secs_f64();
+    let at_work = apart.server + apart.database;
+    let share = at_work.as_secs_f64() / apart.wall.as_secs_f64();
     println!(
-        "with a core for each: {:.2} s, in which Go's server works {:.2} s and the client {:.2} s",
+        "with a core for the client: {:.2} s, in which Go's server works {:.2} s, its database {:.2} s and the client {:.2} s",
         apart.wall.as_secs_f64(),
         apart.server.as_secs_f64(),
+        apart.database.as_secs_f64(),
         apart.client.as_secs_f64(),
     );
     let reached = share >= SERVER_GOAL;
@@ -131,15 +156,25 @@ fn ratio(line: &Line) -> f64 {
     line.create.wall.as_secs_f64() / line.replay.wall.as_secs_f64()
 }
 
-fn measure(size: usize) -> anyhow::Result<Line> {
+fn measure(size: usize, keeping: Keeping) -> anyhow::Result<Line> {
     let started = Instant::now();
-    let mut fleet = Fleet::uniform(size, TAGS)?;
+    let database = match keeping {
+        Keeping::Database => Some(PostgreSql::start()?),
+        Keeping::Memory => None,
+    };
+    let mut options = TrustOptions::default();
+    if let Some(database) = &database {
+        database.make_tables()?;
+        options = options.database(database);
+    }
+    let fleet = Fleet::uniform_on(TrustServer::go_with(&options)?, size, TAGS)?;
+    let mut service = Service { fleet, database };
     println!(
         "{size} repositories made in {:.0} s",
         started.elapsed().as_secs_f64()
     );
-    let user = fleet.stranger()?;
-    file::write(&user.path("list"), fleet.list())?;
+    let user = service.fleet.stranger()?;
+    file::write(&user.path("list"), service.fleet.list())?;
     let output = user.path("trust.tar.gz");
     let words = [
         "archive",
@@ -154,7 +189,7 @@ fn measure(size: usize) -> anyhow::Result<Line> {
     let mut peak = 0;
     for _ in 0..ROUNDS {
         let mut command = user.command(Tool::OurNotary, &words)?;
-        creates.push(timed(&mut fleet, || {
+        creates.push(service.timed(|| {
             let seen = run_and_watch(&mut command)?.context("the kernel's account")?;
             peak = peak.max(seen);
             Ok(())
@@ -162,12 +197,12 @@ fn measure(size: usize) -> anyhow::Result<Line> {
     }
 
     let mut aparts = Vec::new();
-    let apart = Apart::from(fleet.server_mut().service().id())?;
+    let apart = Apart::from(&service.processes())?;
     if apart.is_some() {
         for _ in 0..ROUNDS {
             // Nobody looks at its memory: that would take time of its core.
             let mut command = user.command(Tool::OurNotary, &words)?;
-            aparts.push(timed(&mut fleet, || {
+            aparts.push(service.timed(|| {
                 let status = command.stdout(Stdio::null()).status()?;
                 ensure!(status.success(), "it fails: {status}");
                 Ok(())
@@ -178,10 +213,11 @@ fn measure(size: usize) -> anyhow::Result<Line> {
 
     let requests = requests(&output)?;
     let count = requests.iter().map(Vec::len).sum();
-    let load = Load::new(fleet.server().address(), &fleet.server().ca_pem())?.with_absent();
+    let server = service.fleet.server();
+    let load = Load::new(server.address(), &server.ca_pem())?.with_absent();
     let mut replays = Vec::new();
     for _ in 0..ROUNDS {
-        replays.push(timed(&mut fleet, || load.run(&requests))?);
+        replays.push(service.timed(|| load.run(&requests))?);
     }
     Ok(Line {
         size,
@@ -199,16 +235,52 @@ fn fastest(times: Vec<Timed>) -> anyhow::Result<Timed> {
     fastest.context("something was timed")
 }
 
-fn timed(fleet: &mut Fleet, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Timed> {
-    let server = fleet.server_mut().service().cpu_time()?;
-    let client = children_cpu_time()?;
-    let started = Instant::now();
-    work()?;
-    Ok(Timed {
-        wall: started.elapsed(),
-        server: fleet.server_mut().service().cpu_time()? - server,
-        client: children_cpu_time()? - client,
-    })
+/// CPU time up to a moment.
+struct Spent {
+    server: Duration,
+    database: Duration,
+    client: Duration,
+}
+
+/// A server with what it has, and its database where there is one.
+struct Service {
+    fleet: Fleet,
+    database: Option<PostgreSql>,
+}
+
+impl Service {
+    fn processes(&mut self) -> Vec<u32> {
+        let database = self.database.as_ref().and_then(PostgreSql::process);
+        let server = self.fleet.server_mut().service().id();
+        database.into_iter().chain([server]).collect()
+    }
+
+    fn timed(&mut self, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Timed> {
+        let before = self.spent()?;
+        let started = Instant::now();
+        work()?;
+        let wall = started.elapsed();
+        let after = self.spent()?;
+        Ok(Timed {
+            wall,
+            server: after.server - before.server,
+            database: after.database - before.database,
+            client: after.client - before.client,
+        })
+    }
+
+    /// CPU time of the server, of its database, and of what ran here.
+    fn spent(&mut self) -> anyhow::Result<Spent> {
+        let database = match self.database.as_ref().and_then(PostgreSql::process) {
+            Some(process) => family_cpu_time(process)?,
+            None => Duration::ZERO,
+        };
+        Ok(Spent {
+            server: self.fleet.server_mut().service().cpu_time()?,
+            database,
+            client: children_cpu_time()?,
+        })
+    }
 }
 
 /// The questions that an archive says were asked, and the changefeed of each repository, for as many connections as repositories were fetched at

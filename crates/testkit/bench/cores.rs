@@ -1,4 +1,4 @@
-//! A server and its client on a core of their own each, so that whose core is busy tells whose time the work takes.
+//! Services and their client on a core of their own each, so that whose core is busy tells whose time the work takes.
 
 use std::fs;
 
@@ -6,24 +6,29 @@ use anyhow::Context;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// While it lives, a server runs on one core, and whatever this thread starts on another one.
+/// While it lives, services run on one core, and whatever this thread starts on another one.
 pub(crate) struct Apart {
-    server: u32,
+    services: Vec<u32>,
     /// Where both may run otherwise.
     before: CpuSet,
 }
 
 impl Apart {
-    /// Parts the process `server` from what this thread starts. `None`: there is only one core.
-    pub(crate) fn from(server: u32) -> anyhow::Result<Option<Self>> {
+    /// Parts these processes, and what they will start, from what this thread starts. `None`: there is only one core.
+    pub(crate) fn from(services: &[u32]) -> anyhow::Result<Option<Self>> {
         let before = sched_getaffinity(None)?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core));
         let (Some(first), Some(second)) = (cores.next(), cores.next()) else {
             return Ok(None);
         };
         // From here on it is put back, whatever fails.
-        let apart = Self { server, before };
-        pin(server, &only(first))?;
+        let apart = Self {
+            services: services.to_vec(),
+            before,
+        };
+        for service in services {
+            pin(*service, &only(first))?;
+        }
         sched_setaffinity(None, &only(second))?;
         Ok(Some(apart))
     }
@@ -31,7 +36,9 @@ impl Apart {
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        let _ = pin(self.server, &self.before);
+        for service in &self.services {
+            let _ = pin(*service, &self.before);
+        }
         let _ = sched_setaffinity(None, &self.before);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustls::pki_types::ServerName;
@@ -46,12 +46,10 @@ impl Load {
     /// Opens connections; what handshakes cost is no part of what is measured.
     pub(crate) fn connect(&self, count: usize) -> anyhow::Result<Vec<Connection>> {
         self.runtime.block_on(async {
+            let caller = self.caller();
             let mut connections = Vec::new();
             for _ in 0..count {
-                let stream = TcpStream::connect(self.address).await?;
-                stream.set_nodelay(true)?;
-                let name = ServerName::try_from("localhost")?;
-                connections.push(self.connector.connect(name, stream).await?);
+                connections.push(caller.connect().await?);
             }
             Ok(connections)
         })
@@ -85,6 +83,100 @@ impl Load {
     }
 }
 
+/// What came of a load without a number of requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Answers {
+    /// Whole answers with status 200.
+    pub(crate) good: u64,
+    /// Other answers, and connections that the server broke off.
+    pub(crate) bad: u64,
+}
+
+impl Load {
+    /// Sends each connection's request again and again for `time`. A connection that the server breaks off is opened anew.
+    pub(crate) fn run_for(&self, time: Duration, requests: &[Vec<u8>]) -> anyhow::Result<Answers> {
+        let connections = self.connect(requests.len())?;
+        self.runtime.block_on(async {
+            let end = Instant::now() + time;
+            let mut tasks = Vec::new();
+            for (connection, request) in connections.into_iter().zip(requests) {
+                let (caller, request) = (self.caller(), request.clone());
+                tasks.push(tokio::spawn(async move {
+                    let mut answers = Answers::default();
+                    // Whoever waits for an answer at the end does not get it.
+                    let sending = send_until(end, &caller, connection, &request, &mut answers);
+                    let _ = tokio::time::timeout_at(end.into(), sending).await;
+                    answers
+                }));
+            }
+            let mut all = Answers::default();
+            for task in tasks {
+                let answers = task.await?;
+                all.good += answers.good;
+                all.bad += answers.bad;
+            }
+            Ok(all)
+        })
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            address: self.address,
+            connector: self.connector.clone(),
+        }
+    }
+}
+
+/// Who opens connections.
+#[derive(Clone)]
+struct Caller {
+    address: SocketAddr,
+    connector: TlsConnector,
+}
+
+impl Caller {
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost")?;
+        Ok(self.connector.connect(name, stream).await?)
+    }
+}
+
+async fn send_until(
+    end: Instant,
+    caller: &Caller,
+    mut connection: Connection,
+    request: &[u8],
+    answers: &mut Answers,
+) {
+    let mut buffer = Vec::new();
+    while Instant::now() < end {
+        match send(&mut connection, request, &mut buffer).await {
+            Ok(200) => answers.good += 1,
+            Ok(_) => answers.bad += 1,
+            Err(_) => {
+                answers.bad += 1;
+                buffer.clear();
+                match caller.connect().await {
+                    Ok(opened) => connection = opened,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        }
+    }
+}
+
+async fn send(
+    connection: &mut Connection,
+    request: &[u8],
+    buffer: &mut Vec<u8>,
+) -> anyhow::Result<u16> {
+    connection.write_all(request).await?;
+    connection.flush().await?;
+    read_response(connection, buffer).await
+}
+
 async fn send_all(
     mut connection: Connection,
     requests: Arc<[Vec<u8>]>,
@@ -92,9 +184,7 @@ async fn send_all(
 ) -> anyhow::Result<()> {
     let mut buffer = Vec::new();
     for request in requests.iter() {
-        connection.write_all(request).await?;
-        connection.flush().await?;
-        let status = read_response(&mut connection, &mut buffer).await?;
+        let status = send(&mut connection, request, &mut buffer).await?;
         ensure!(
             status == 200 || (absent && status == 404),
             "status {status}"

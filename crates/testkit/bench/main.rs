@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use signet_testkit::peer::{Storage, TrustServer};
-use signet_testkit::process::children_cpu_time;
 use signet_testkit::user::{Tool, User};
 
 use load::Load;
 use publication::Publisher;
 use report::{Comparison, Report, median};
+use watch::children_cpu_time;
 
 /// Blocks of each kind and side. Odd, so that the median is one of them.
 const ROUNDS: usize = 7;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let outcome = match part.as_deref() {
         None => run(),
         Some("archive") => archive::run(),
-        Some("notary") => notary::run(),
+        Some("notary") => notary::run(std::env::args().nth(2).as_deref()),
         Some("order") => match std::env::args_os().nth(2) {
             Some(folder) => order::run(Path::new(&folder)),
             None => Err(anyhow::anyhow!("`order` needs a folder for its records")),

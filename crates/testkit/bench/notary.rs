@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use signet_testkit::fleet::{Fleet, Member};
-use signet_testkit::process::children_cpu_time;
 use signet_testkit::user::{Tool, User};
 
 use crate::report::{median, verdict};
-use crate::watch::{mebibytes, run_and_watch};
+use crate::watch::{children_cpu_time, mebibytes, run_and_watch};
 
 /// Names in the repositories, and how many runs make a block: what takes long needs no company.
 const SIZES: [(usize, u32); 3] = [(100, 10), (10_000, 2), (100_000, 1)];
@@ -31,16 +30,24 @@ fn goal(size: usize) -> f64 {
     if size < 10_000 { 4.0 } else { 5.0 }
 }
 
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Measures at each size, or at `only` one of them.
+pub(crate) fn run(only: Option<&str>) -> anyhow::Result<()> {
+    let only: Option<usize> = only.map(str::parse).transpose()?;
+    let wanted = |size: usize| only.is_none_or(|only| only == size);
+    let cases: Vec<_> = SIZES
+        .into_iter()
+        .filter(|(size, _)| wanted(*size))
+        .collect();
+    ensure!(!cases.is_empty(), "there is no such size");
     // Each program publishes to a repository of its own.
-    let sizes: Vec<usize> = SIZES
+    let sizes: Vec<usize> = cases
         .iter()
         .flat_map(|(size, _)| [size - 3, size - 3])
         .collect();
     let fleet = Fleet::owned(&sizes)?;
     println!("{} repositories made", sizes.len());
     let mut lines = Vec::new();
-    for ((size, repeats), pair) in SIZES.into_iter().zip(fleet.members().chunks(2)) {
+    for ((size, repeats), pair) in cases.into_iter().zip(fleet.members().chunks(2)) {
         let [one, other] = pair else {
             continue;
         };

@@ -104,12 +104,12 @@ impl Fleet {
         Self::on(TrustServer::go()?, Recipe::mixed(size))
     }
 
-    /// Repositories with `targets/releases` and one signer of this many names each, on Go's server.
+    /// Repositories with `targets/releases` and one signer of this many names each, on a server that has nothing yet.
     ///
     /// # Errors
-    /// When `notary-server` is not installed or refuses something.
-    pub fn uniform(size: usize, tags: usize) -> anyhow::Result<Self> {
-        Self::on(TrustServer::go()?, Recipe::uniform(size, tags))
+    /// When it refuses something.
+    pub fn uniform_on(server: TrustServer, size: usize, tags: usize) -> anyhow::Result<Self> {
+        Self::on(server, Recipe::uniform(size, tags))
     }
 
     /// Repositories with `targets` of this many names and three more each, on Go's server. Their owner signs all but the timestamp, as notary

@@ -284,7 +284,7 @@ impl Service {
     /// # Errors
     /// When the kernel's account of the process cannot be read.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let [user, system, _, _] = cpu_ticks(&self.id().to_string())?;
+        let [user, system] = cpu_ticks(&self.id().to_string())?;
         Ok(ticks(user + system))
     }
 
@@ -349,27 +349,18 @@ fn end_group(child: &mut Child) {
     }
 }
 
-/// CPU time, user and system, of all children of this process that have ended and been waited for, in steps of 10 ms.
-///
-/// # Errors
-/// When the kernel's account cannot be read.
-pub fn children_cpu_time() -> anyhow::Result<Duration> {
-    let [_, _, user, system] = cpu_ticks("self")?;
-    Ok(ticks(user + system))
-}
-
-/// utime, stime, cutime, cstime of `/proc/<process>/stat`.
-fn cpu_ticks(process: &str) -> anyhow::Result<[u64; 4]> {
+/// utime and stime of `/proc/<process>/stat`.
+fn cpu_ticks(process: &str) -> anyhow::Result<[u64; 2]> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The second field is the program's name in parentheses and may hold blanks and parentheses itself.
     let (_, rest) = stat.rsplit_once(')').context("no name in /proc/…/stat")?;
     let numbers: Vec<u64> = rest
         .split_whitespace()
         .skip(11)
-        .take(4)
+        .take(2)
         .map(str::parse)
         .collect::<Result<_, _>>()?;
-    <[u64; 4]>::try_from(numbers)
+    <[u64; 2]>::try_from(numbers)
         .map_err(|_| anyhow::anyhow!("too few fields in /proc/{process}/stat"))
 }
 

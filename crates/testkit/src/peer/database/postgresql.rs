@@ -157,6 +157,12 @@ impl PostgreSql {
         self.place.create(name)
     }
 
+    /// The process of the server, where nobody shares it.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.cluster.as_ref().map(|cluster| cluster.service.id())
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
