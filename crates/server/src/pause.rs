@@ -1,17 +1,22 @@
-//! Waiting after a lost race against another server on the same database.
+//! Waiting before something is tried again, never as long as others who wait for the same.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// How often what another server was faster with is tried again.
+/// How often what another server on the same database was faster with is tried again.
 pub(crate) const TRIES: u32 = 10;
 
 /// The longest first wait.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Waits before try number `tried + 1`, longer each time, and never as long as another server that waits too.
+/// Waits after a lost race against another server on the same database, before try number `tried + 1`: longer each time.
 pub(crate) async fn pause(tried: u32) {
     tokio::time::sleep(STEP.saturating_mul(tried.min(8)).mul_f64(fraction())).await;
+}
+
+/// Up to half as long again, so that servers that lost the same service do not come back at the same moment.
+pub(crate) fn with_jitter(pause: Duration) -> Duration {
+    pause + pause.mul_f64(fraction() / 2.0)
 }
 
 /// A number from 0 to 1 that nobody else has.
@@ -32,5 +37,17 @@ mod tests {
             some.iter().any(|x| *x < 0.4) && some.iter().any(|x| *x > 0.6),
             "{some:?}"
         );
+    }
+
+    #[test]
+    fn a_pause_grows_by_up_to_a_half() {
+        let second = Duration::from_secs(1);
+        let some: Vec<Duration> = (0..64).map(|_| with_jitter(second)).collect();
+        assert!(
+            some.iter()
+                .all(|pause| (second..=second * 3 / 2).contains(pause)),
+            "{some:?}"
+        );
+        assert!(some.iter().any(|pause| *pause > second * 5 / 4), "{some:?}");
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::rand;
 use http::Uri;
 use moka::sync::Cache;
 use signet_rpc::health::HealthCheckRequest;
@@ -30,6 +29,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{TrustError, TrustService};
 use crate::http::ManagedRole;
+use crate::pause::with_jitter;
 
 /// Which key service is used, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -444,15 +444,6 @@ impl Service<Uri> for Connector {
         let dialer = Arc::clone(&self.0);
         Box::pin(async move { dialer.dial().await })
     }
-}
-
-/// Up to half as long again, so that servers that lost the same service do not come back at the same moment.
-fn with_jitter(pause: Duration) -> Duration {
-    let mut byte = [0_u8];
-    // Without random numbers there is no jitter.
-    let _ = rand::fill(&mut byte);
-    let [byte] = byte;
-    pause + pause.mul_f64(f64::from(byte) / 512.0)
 }
 
 const PAUSES: [Duration; 3] = [
