@@ -1,23 +1,33 @@
 //! The record of who changed what, or tried to: one line of JSON for each.
 //!
-//! Requests that would change something run with a trail, to which the parts that do the work add what they know. The line is
-//! written when the answer is known, and the work comes to its end whether or not the client waits. With [`Audit::required`] a line
-//! is written before the work, too, and nothing is done when that fails.
+//! Requests that would change something run with an [`Entry`], to which the parts that do the work add what they know. The line is
+//! written when the answer is known, and the work comes to its end whether or not the client waits. The work [begins](begin) when the
+//! request may do what it asks for and nothing speaks against it that is seen at once. With [`Audit::required`] a line is written then,
+//! too, and nothing is done when that fails.
+//!
+//! What has begun waits for the disk, where that is configured: together with all who wait at that moment. What was refused before
+//! waits for no disk, and has a bounded number of lines: anybody can be refused.
 
 mod file;
+mod refusals;
+mod writer;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use signet_tuf::{KeyId, RoleName, Version};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::http::{Caller, Route};
+use crate::http::{Caller, Origin, Route};
+use crate::settings::Clock;
 use crate::store::Revision;
+
+use refusals::{LeftOut, Refusals};
+use writer::{Record, Writer};
 
 pub use file::AuditFile;
 
@@ -45,22 +55,46 @@ impl fmt::Debug for Target {
 }
 
 /// A line could not be written; why is in the log.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Unwritten;
 
 /// The audit log.
-#[derive(Debug)]
 pub struct Audit {
-    targets: Vec<Target>,
+    writer: Writer,
+    refusals: Arc<Mutex<Refusals>>,
     /// Whether nothing is changed that cannot be recorded.
     required: bool,
+    clock: Clock,
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit")
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Audit {
-    /// A log with these targets. With `required` nothing is changed that cannot be recorded.
+    /// A log with these targets. With `required` nothing is changed that cannot be recorded. To be called within a Tokio runtime.
     #[must_use]
-    pub fn new(targets: Vec<Target>, required: bool) -> Arc<Self> {
-        Arc::new(Self { targets, required })
+    pub fn new(targets: Vec<Target>, required: bool, clock: Clock) -> Arc<Self> {
+        let refusals = Arc::new(Mutex::new(Refusals::new(Instant::now())));
+        let write = move |lines: &[Map<String, Value>], durable: bool| {
+            let mut outcome = Ok(());
+            for target in &targets {
+                outcome = target.write(lines, durable).and(outcome);
+            }
+            outcome
+        };
+        let time = Arc::clone(&clock);
+        let summary = move |left_out: &LeftOut| summary(left_out, &time);
+        Arc::new(Self {
+            writer: Writer::start(Arc::new(write), Box::new(summary), Arc::clone(&refusals)),
+            refusals,
+            required,
+            clock,
+        })
     }
 
     /// Whether nothing is changed that cannot be recorded.
@@ -69,30 +103,72 @@ impl Audit {
         self.required
     }
 
-    /// Writes a line to all targets.
-    async fn write(self: &Arc<Self>, line: Map<String, Value>) -> Result<(), Unwritten> {
-        let audit = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || {
-            let mut outcome = Ok(());
-            for target in &audit.targets {
-                match target {
-                    Target::Log(write) => write(line.clone()),
-                    Target::File(file) => {
-                        if let Err(error) = file.append(&text(&line)) {
-                            tracing::error!(
-                                "the audit log {} cannot be written: {}",
-                                file.path().display(),
-                                signet_service::files::reason(&error)
-                            );
-                            outcome = Err(Unwritten);
-                        }
-                    }
-                }
-            }
-            outcome
-        });
-        written.await.unwrap_or(Err(Unwritten))
+    /// Waits until everything that came before is written. Why something was not is in the log.
+    pub async fn flush(&self) {
+        let _ = self.writer.flush().await;
     }
+
+    async fn write(&self, line: Map<String, Value>, durable: bool) -> Result<(), Unwritten> {
+        self.writer.write(Record { line, durable }).await
+    }
+
+    /// Writes the line of a refusal, unless there were many.
+    async fn write_refusal(
+        &self,
+        line: Map<String, Value>,
+        origin: &Origin,
+    ) -> Result<(), Unwritten> {
+        let is_recorded = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals.admit(origin, Instant::now())
+        };
+        if is_recorded {
+            self.write(line, false).await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Target {
+    fn write(&self, lines: &[Map<String, Value>], durable: bool) -> Result<(), Unwritten> {
+        match self {
+            Self::Log(write) => {
+                lines.iter().cloned().for_each(write);
+                Ok(())
+            }
+            Self::File(file) => {
+                let text: String = lines.iter().map(text).collect();
+                file.append(&text, durable).map_err(|error| {
+                    tracing::error!(
+                        "the audit log {} cannot be written: {}",
+                        file.path().display(),
+                        signet_service::files::reason(&error)
+                    );
+                    Unwritten
+                })
+            }
+        }
+    }
+}
+
+/// The line that stands for refusals that have none.
+fn summary(left_out: &LeftOut, clock: &Clock) -> Map<String, Value> {
+    let mut line = Map::new();
+    line.insert("action".to_owned(), Value::from("left-out"));
+    line.insert("outcome".to_owned(), Value::from("refused"));
+    line.insert("time".to_owned(), now(clock));
+    line.insert("left_out".to_owned(), Value::from(left_out.number));
+    if let Some(network) = &left_out.network {
+        line.insert("remote".to_owned(), Value::from(network.as_str()));
+    }
+    let reason = format!("{} more refused", left_out.number);
+    line.insert("reason".to_owned(), Value::from(reason));
+    line
+}
+
+fn now(clock: &Clock) -> Value {
+    Value::from(clock().format(&Rfc3339).unwrap_or_default())
 }
 
 /// One line in ASCII: what no reader, program or terminal takes for anything but text.
@@ -117,39 +193,32 @@ fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-/// What is known of a request that changes something, while it runs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trail(Arc<Mutex<Map<String, Value>>>);
+tokio::task_local!(static ENTRY: Arc<Entry>);
 
-tokio::task_local!(static TRAIL: Trail);
-
-impl Trail {
-    /// Runs `work`, which may [`note`] things.
-    pub(crate) fn follow<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        TRAIL.scope(self.clone(), work)
-    }
-
-    fn take(&self) -> Map<String, Value> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// `work` with the trail of the work that it is a part of, also in a task of its own.
+/// `work` with the entry of the work that it is a part of, also in a task of its own.
 pub(crate) fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
-    let trail = TRAIL.try_with(Trail::clone).ok();
+    let entry = ENTRY.try_with(Arc::clone).ok();
     async move {
-        match trail {
-            Some(trail) => TRAIL.scope(trail, work).await,
+        match entry {
+            Some(entry) => ENTRY.scope(entry, work).await,
             None => work.await,
         }
     }
 }
 
-/// Adds to the trail of the request that this is a part of, if there is one.
+/// Says that what was asked for begins: it may be done, and nothing has been changed yet. With [`Audit::required`] that is on the disk
+/// before this ends, or the work must not be done.
+pub(crate) async fn begin() -> Result<(), Unwritten> {
+    match ENTRY.try_with(Arc::clone) {
+        Ok(entry) => entry.begin().await,
+        Err(_) => Ok(()),
+    }
+}
+
+/// Adds to the line of the request that this is a part of, if there is one.
 fn note(name: &str, value: impl FnOnce() -> Value) {
-    let _ = TRAIL.try_with(|trail| {
-        let mut members = trail.0.lock().unwrap_or_else(PoisonError::into_inner);
-        members.insert(name.to_owned(), value());
+    let _ = ENTRY.try_with(|entry| {
+        entry.state().notes.insert(name.to_owned(), value());
     });
 }
 
@@ -203,7 +272,24 @@ pub(crate) struct Entry {
     audit: Arc<Audit>,
     members: Map<String, Value>,
     caller: Caller,
-    trail: Trail,
+    state: Mutex<State>,
+}
+
+/// What becomes known while the request is answered.
+#[derive(Debug, Default)]
+struct State {
+    notes: Map<String, Value>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    /// Nothing can have been changed.
+    #[default]
+    Asked,
+    Begun,
+    /// It was to begin, and could not be recorded.
+    Unrecorded,
 }
 
 impl Entry {
@@ -251,35 +337,47 @@ impl Entry {
             audit: Arc::clone(audit),
             members,
             caller: caller.clone(),
-            trail: Trail::default(),
+            state: Mutex::default(),
         }
     }
 
-    pub(crate) const fn trail(&self) -> &Trail {
-        &self.trail
+    /// Runs `work`, which may [`note`] things and say that it [begins](begin).
+    pub(crate) fn follow<F: Future>(
+        self: &Arc<Self>,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        ENTRY.scope(Arc::clone(self), work)
     }
 
-    pub(crate) fn is_required(&self) -> bool {
-        self.audit.required
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that the work begins.
-    pub(crate) async fn begin(&self, now: OffsetDateTime) -> Result<(), Unwritten> {
-        let mut line = self.members.clone();
-        self.describe(&mut line, "begun", now);
-        self.audit.write(line).await
+    async fn begin(&self) -> Result<(), Unwritten> {
+        let mut outcome = Ok(());
+        if self.audit.required {
+            let mut line = self.members.clone();
+            self.describe(&mut line, "begun");
+            outcome = self.audit.write(line, true).await;
+        }
+        self.state().stage = match outcome {
+            Ok(()) => Stage::Begun,
+            Err(_) => Stage::Unrecorded,
+        };
+        outcome
     }
 
     /// Records what became of it.
-    pub(crate) async fn end(self, outcome: Outcome, now: OffsetDateTime) -> Result<(), Unwritten> {
+    pub(crate) async fn end(&self, outcome: Outcome) -> Result<(), Unwritten> {
+        let State { mut notes, stage } = std::mem::take(&mut *self.state());
         let mut line = self.members.clone();
-        line.append(&mut self.trail.take());
+        line.append(&mut notes);
         let word = match outcome.status {
             ..400 => "accepted",
             400..500 => "refused",
             _ => "failed",
         };
-        self.describe(&mut line, word, now);
+        self.describe(&mut line, word);
         line.insert("status".to_owned(), Value::from(outcome.status));
         if let Some(code) = outcome.code {
             line.insert("code".to_owned(), Value::from(code));
@@ -292,18 +390,22 @@ impl Entry {
         if let Some(name) = refusal.and_then(|refused| refused.claimed.as_ref()) {
             line.insert("claimed_user".to_owned(), Value::from(name.as_str()));
         }
-        self.audit.write(line).await
+        match stage {
+            Stage::Asked if outcome.status >= 400 => {
+                self.audit.write_refusal(line, self.caller.origin()).await
+            }
+            Stage::Asked | Stage::Begun => self.audit.write(line, true).await,
+            // That it cannot be written has been found, told and counted.
+            Stage::Unrecorded => Ok(()),
+        }
     }
 
-    fn describe(&self, line: &mut Map<String, Value>, outcome: &str, now: OffsetDateTime) {
+    fn describe(&self, line: &mut Map<String, Value>, outcome: &str) {
         let mut set = |name: &str, value: Value| {
             line.insert(name.to_owned(), value);
         };
         set("outcome", Value::from(outcome));
-        set(
-            "time",
-            Value::from(now.format(&Rfc3339).unwrap_or_default()),
-        );
+        set("time", now(&self.audit.clock));
         set("request_id", Value::from(self.caller.request_id()));
         if let Some(name) = self.caller.name() {
             set("user", Value::from(name));

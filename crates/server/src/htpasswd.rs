@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use throttle::Throttle;
+pub(crate) use throttle::network;
 use users::{Stamp, Users};
 use waiting::Waiting;
 
@@ -209,7 +210,7 @@ impl Htpasswd {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Login::Verified;
         }
-        let origin = address.map_or_else(String::new, throttle::network);
+        let origin = address.map_or_else(String::new, network);
         let (guesser, network) = (
             self.digest(&[&login.user, &origin]),
             self.digest(&[&origin]),

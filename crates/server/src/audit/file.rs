@@ -44,8 +44,8 @@ impl AuditFile {
         &self.path
     }
 
-    /// Adds a line, to a new file when the old one was moved away.
-    pub(super) fn append(&self, line: &str) -> io::Result<()> {
+    /// Adds lines, to a new file when the old one was moved away. With `durable` they are on the disk afterwards, where that was asked for.
+    pub(super) fn append(&self, lines: &str, durable: bool) -> io::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_at(&open.file, &self.path)? {
             *open = Open {
@@ -56,9 +56,9 @@ impl AuditFile {
         // A line that was cut off must not take this one with it.
         let start = if open.torn { "\n" } else { "" };
         open.torn = true;
-        open.file.write_all(format!("{start}{line}").as_bytes())?;
+        open.file.write_all(format!("{start}{lines}").as_bytes())?;
         open.torn = false;
-        if self.sync {
+        if self.sync && durable {
             open.file.sync_data()?;
         }
         Ok(())
@@ -101,16 +101,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
         let log = AuditFile::open(path.clone(), true).unwrap();
-        log.append("one\n").unwrap();
+        log.append("one\n", true).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let moved = folder.path().join("audit.log.1");
         std::fs::rename(&path, &moved).unwrap();
-        log.append("two\n").unwrap();
+        log.append("two\n", false).unwrap();
         drop(log);
         AuditFile::open(path.clone(), false)
             .unwrap()
-            .append("three\n")
+            .append("three\n", true)
             .unwrap();
         assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\nthree\n");

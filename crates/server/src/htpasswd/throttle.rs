@@ -65,7 +65,7 @@ impl Throttle {
 }
 
 /// The network of an address, as far as one customer has it: for IPv6 that is a /64.
-pub(super) fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

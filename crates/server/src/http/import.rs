@@ -73,6 +73,7 @@ where
             tracing::info!(%gun, "400 POST unable to parse the import");
             ApiError::new(ErrorCode::MalformedUpload)
         })?;
+    app.begin().await?;
     let (task, name) = (Arc::clone(app), gun.clone());
     // An import that has begun comes to its end, whether or not the client waits for it.
     let outcome = app

@@ -18,6 +18,7 @@ pub(super) async fn current(
     gun: &Gun,
     role: ManagedRole,
 ) -> Result<Response, ApiError> {
+    app.begin().await?;
     match app.public_key(gun, role).await {
         Ok(key) => {
             tracing::debug!(%gun, "200 GET {} key", role.base());
@@ -33,6 +34,7 @@ pub(super) async fn rotate(
     gun: &Gun,
     role: ManagedRole,
 ) -> Result<Response, ApiError> {
+    app.begin().await?;
     match app.trust().create_key(gun, role).await {
         Ok(key) => {
             tracing::debug!(%gun, "200 POST {} key", role.base());

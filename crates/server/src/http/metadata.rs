@@ -317,6 +317,7 @@ fn parse_version(digits: &str) -> Result<Version, ApiError> {
 
 /// Deletes a repository.
 pub(super) async fn delete(app: &Arc<App>, gun: Gun) -> Result<Response, ApiError> {
+    app.begin().await?;
     let (task, name) = (Arc::clone(app), gun.clone());
     let outcome = app.run(async move { task.delete(&name).await }).await;
     match outcome {

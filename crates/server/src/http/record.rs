@@ -10,7 +10,7 @@ use super::error::{ApiError, ErrorCode};
 use super::path::Route;
 use super::router::Response;
 use crate::app::App;
-use crate::audit::{Audit, Entry, Outcome};
+use crate::audit::{self, Audit, Entry, Outcome};
 
 impl App {
     /// Answers a request, and records it if it would change something or its login was refused.
@@ -36,21 +36,16 @@ impl App {
                 && caller.refusal().is_some()
             {
                 let entry = Entry::of_login(audit, &route, &caller);
-                self.end(entry, error.outcome()).await;
+                self.end(&entry, error.outcome()).await;
             }
             return answer;
         };
-        let app = Arc::clone(self);
+        let (app, entry) = (Arc::clone(self), Arc::new(entry));
         // What is done is recorded, whether or not the client waits for it.
         let recorded = self.run(async move {
-            if entry.is_required() && entry.begin(app.now()).await.is_err() {
-                app.settings().counters.audit_failures.count();
-                tracing::error!("503 nothing is changed that cannot be recorded");
-                return Err(ApiError::with_empty_detail(ErrorCode::Unavailable));
-            }
             let task = Arc::clone(&app);
             let work = async move { task.answer(route, request).await };
-            let answer = app.run(entry.trail().follow(work)).await;
+            let answer = app.run(entry.follow(work)).await;
             let answer = answer.unwrap_or_else(|| Err(ApiError::internal()));
             let outcome = match &answer {
                 Ok(response) => Outcome {
@@ -60,14 +55,24 @@ impl App {
                 },
                 Err(error) => error.outcome(),
             };
-            app.end(entry, outcome).await;
+            app.end(&entry, outcome).await;
             answer
         });
         recorded.await.unwrap_or_else(|| Err(ApiError::internal()))
     }
 
-    async fn end(&self, entry: Entry, outcome: Outcome) {
-        if entry.end(outcome, self.now()).await.is_err() {
+    /// Records that what was asked for begins, or refuses to do it. To be called when the request may do it and has stood the checks that
+    /// cost little, before anything is changed.
+    pub(super) async fn begin(&self) -> Result<(), ApiError> {
+        audit::begin().await.map_err(|_| {
+            self.settings().counters.audit_failures.count();
+            tracing::error!("503 nothing is changed that cannot be recorded");
+            ApiError::with_empty_detail(ErrorCode::Unavailable)
+        })
+    }
+
+    async fn end(&self, entry: &Entry, outcome: Outcome) {
+        if entry.end(outcome).await.is_err() {
             self.settings().counters.audit_failures.count();
         }
     }

@@ -49,10 +49,13 @@ where
             // Held while the work lasts, not only while the client waits.
             let _share = share;
             let submission = task.parse(parts).await?;
-            match refused {
-                Some(refused) => Ok(Err(refused)),
-                None => task.update(&name, submission).await.map(Ok),
+            if let Some(refused) = refused {
+                return Ok(Err(refused));
             }
+            if let Err(unrecorded) = task.begin().await {
+                return Ok(Err(unrecorded));
+            }
+            task.update(&name, submission).await.map(Ok)
         })
         .await;
     match outcome {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use signet_server::Clock;
 use signet_server::audit::{Audit, AuditFile, Target};
 use signet_service::config::Configuration;
 use signet_service::files::reason;
@@ -13,6 +14,7 @@ use super::config::ConfigError;
 pub(super) fn audit(
     configuration: &Configuration,
     log: &Telemetry,
+    clock: &Clock,
 ) -> Result<Option<Arc<Audit>>, ConfigError> {
     let switch = |key: &str| {
         let value = configuration.boolean(key);
@@ -44,5 +46,5 @@ pub(super) fn audit(
         let log = log.clone();
         targets.push(Target::Log(Box::new(move |line| log.audit(line))));
     }
-    Ok((!targets.is_empty()).then(|| Audit::new(targets, required)))
+    Ok((!targets.is_empty()).then(|| Audit::new(targets, required, Arc::clone(clock))))
 }

@@ -138,7 +138,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
                 max_age,
                 gun_prefixes,
                 auth,
-                audit: audit::audit(&configuration, log)?,
+                audit: audit::audit(&configuration, log, &clock)?,
                 limits: bounds.requests.clone(),
                 ..Settings::default()
             };
@@ -153,6 +153,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
             Service::Archives(Arc::clone(archives))
         }
     };
+    let audited = service.settings().audit.clone();
     let figures = Figures::new(service.settings().clone(), tls.clone(), surveyed.clone())?;
     metrics.add(Box::new(figures))?;
     process::level_signals(log.clone(), &mut tasks).map_err(Failure::Signals)?;
@@ -191,6 +192,9 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     })
     .await;
     tasks.shutdown().await;
+    if let Some(audit) = audited {
+        audit.flush().await;
+    }
     if let Source::Stores(stores) = source {
         stores.close().await;
     }

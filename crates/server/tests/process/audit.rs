@@ -160,6 +160,56 @@ fn nothing_is_changed_that_cannot_be_recorded() {
 }
 
 #[test]
+fn nothing_begins_for_who_may_not_and_his_lines_are_few() {
+    let folder = Folder::new();
+    folder.write("users", USERS);
+    let keys = format!(
+        r#"{MEMORY},"audit":{{"file":"audit.log","required":true}},"auth":{{"type":"htpasswd","options":{{"path":"users",
+        "rules":[{{"user":"alice","prefix":"r.example/team/","rights":"push"}}]}}}}"#
+    );
+    let mut server = Server::start(folder.configured(&keys));
+    let alice = format!(
+        "Authorization: Basic {}\r\n",
+        BASE64.encode(b"alice:s3cret")
+    );
+    // What cannot be read begins as little as what may not be done.
+    assert_eq!(server.ask(&request("POST", ALL, &alice)).0, 400);
+    assert_eq!(server.ask(&request("POST", KEY, &alice)).0, 401);
+    assert_eq!(server.ask(&request("GET", KEY, &alice)).0, 200);
+    let start = std::time::Instant::now();
+    for _ in 0..100 {
+        assert_eq!(server.ask(&request("DELETE", ALL, "")).0, 401);
+    }
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    assert_eq!(server.stop(), Some(0));
+    let lines = lines(&folder, "audit.log");
+    let of = |outcome: &str, action: &str| {
+        let of = |line: &&Value| line["outcome"] == outcome && line["action"] == action;
+        lines.iter().filter(of).count()
+    };
+    let begun = lines.iter().filter(|line| line["outcome"] == "begun");
+    assert_eq!(begun.count(), 1);
+    assert_eq!((of("begun", "get-key"), of("accepted", "get-key")), (1, 1));
+    assert_eq!(
+        (of("refused", "publish"), of("refused", "rotate-key")),
+        (1, 1)
+    );
+    let recorded = of("refused", "delete");
+    assert!(recorded <= 20 + seconds + 1, "{recorded} in {seconds} s");
+    // None is forgotten.
+    let told = lines.iter().filter(|line| line["action"] == "left-out");
+    let left_out: u64 = told
+        .map(|line| {
+            assert_eq!(line["remote"], "127.0.0.1", "{line}");
+            let number = line["left_out"].as_u64().unwrap();
+            assert_eq!(line["reason"], format!("{number} more refused"));
+            number
+        })
+        .sum();
+    assert_eq!(left_out + recorded as u64, 100);
+}
+
+#[test]
 fn an_audit_log_that_cannot_be_opened_ends_the_start() {
     let folder = Folder::new();
     for (audit, message) in [
