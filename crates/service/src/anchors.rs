@@ -1,5 +1,6 @@
 //! The certificates of a CA file: which are accepted themselves, and which may issue others, by the rules of Go.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use pki_types::{CertificateDer, UnixTime};
@@ -53,25 +54,41 @@ impl Anchors {
             .any(|listed| listed.as_ref() == certificate.as_ref())
     }
 
-    /// Those that may issue certificates for this purpose now. WebPKI asks nothing of an anchor, so the others must not become one.
+    /// Verifies a certificate that is not listed itself, with those that may have issued it for this purpose now. WebPKI asks nothing of
+    /// an anchor, so the others must not become one.
+    ///
+    /// Nor does it count the certificates below an anchor that says how many there may be. Such an anchor is therefore tried with no
+    /// more of them than it allows: the first ones, because each comes after the one that it issued.
     ///
     /// # Errors
-    /// When there are none.
-    pub(crate) fn issuers(
+    /// When there is no issuer, and what `verify` says.
+    pub(crate) fn verify<T>(
         &self,
+        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         purpose: ObjectIdentifier,
-    ) -> Result<RootCertStore, RustlsError> {
-        let mut roots = RootCertStore::empty();
+        verify: impl Fn(RootCertStore, &[CertificateDer<'_>]) -> Result<T, RustlsError>,
+    ) -> Result<T, RustlsError> {
+        let all = intermediates.len();
+        // By how many of the intermediates they are tried with.
+        let mut issuers: BTreeMap<usize, RootCertStore> = BTreeMap::new();
         for der in &self.0 {
-            if may_issue(der, now, purpose) {
-                roots.add(der.clone())?;
+            if let Some(Issuer { below }) = Issuer::of(der, now, purpose) {
+                let below = below.map_or(all, |below| all.min(below));
+                issuers
+                    .entry(below)
+                    .or_insert_with(RootCertStore::empty)
+                    .add(der.clone())?;
             }
         }
-        if roots.is_empty() {
-            return Err(CertificateError::UnknownIssuer.into());
+        let mut refused = None;
+        for (below, roots) in issuers.into_iter().rev() {
+            match verify(roots, intermediates.get(..below).unwrap_or_default()) {
+                Ok(verified) => return Ok(verified),
+                Err(error) => refused = refused.or(Some(error)),
+            }
         }
-        Ok(roots)
+        Err(refused.unwrap_or_else(|| CertificateError::UnknownIssuer.into()))
     }
 }
 
@@ -113,25 +130,30 @@ fn check(
     }
 }
 
-/// Whether a certificate may have issued others. One of version 1 or 2 cannot say that it is an authority and needs not; what cannot be
-/// read issues nothing.
-fn may_issue(der: &CertificateDer<'_>, now: UnixTime, purpose: ObjectIdentifier) -> bool {
-    let Ok(certificate) = Certificate::from_der(der) else {
-        return false;
-    };
-    if check(&certificate, now, purpose).is_err() {
-        return false;
+/// What a certificate that may have issued others says about that.
+struct Issuer {
+    /// How many certificates may stand between it and the one that is verified, if it says so.
+    below: Option<usize>,
+}
+
+impl Issuer {
+    /// `None` for a certificate that issues nothing. One of version 1 or 2 cannot say that it is an authority and needs not; what cannot
+    /// be read issues nothing.
+    fn of(der: &CertificateDer<'_>, now: UnixTime, purpose: ObjectIdentifier) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        check(&certificate, now, purpose).ok()?;
+        let body = certificate.tbs_certificate();
+        let (is_authority, below) = match body.get_extension::<BasicConstraints>() {
+            Ok(Some((_, constraints))) => (constraints.ca, constraints.path_len_constraint),
+            Ok(None) => (body.version() != Version::V3, None),
+            Err(_) => (false, None),
+        };
+        let signs_certificates = match body.get_extension::<KeyUsage>() {
+            Ok(Some((_, usage))) => usage.key_cert_sign(),
+            Ok(None) => true,
+            Err(_) => false,
+        };
+        let below = below.map(usize::from);
+        (is_authority && signs_certificates).then_some(Self { below })
     }
-    let body = certificate.tbs_certificate();
-    let is_authority = match body.get_extension::<BasicConstraints>() {
-        Ok(Some((_, constraints))) => constraints.ca,
-        Ok(None) => body.version() != Version::V3,
-        Err(_) => false,
-    };
-    let signs_certificates = match body.get_extension::<KeyUsage>() {
-        Ok(Some((_, usage))) => usage.key_cert_sign(),
-        Ok(None) => true,
-        Err(_) => false,
-    };
-    is_authority && signs_certificates
 }

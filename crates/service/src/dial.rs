@@ -159,16 +159,20 @@ impl ServerCertVerifier for ListedServers {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, RustlsError> {
-        let verifier = match &self.anchors {
-            None => Arc::clone(&self.any),
+        let judge = |verifier: &WebPkiServerVerifier, below: &[CertificateDer<'_>]| {
+            verifier.verify_server_cert(end_entity, below, server_name, ocsp_response, now)
+        };
+        match &self.anchors {
+            None => judge(&self.any, intermediates),
             Some(anchors) if anchors.list(end_entity) => {
                 check_listed(end_entity, now, SERVER_AUTH)?;
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                return Ok(ServerCertVerified::assertion());
+                Ok(ServerCertVerified::assertion())
             }
-            Some(anchors) => issued_by(anchors.issuers(now, SERVER_AUTH)?, &self.provider)?,
-        };
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            Some(anchors) => anchors.verify(intermediates, now, SERVER_AUTH, |roots, below| {
+                judge(&*issued_by(roots, &self.provider)?, below)
+            }),
+        }
     }
 
     fn verify_tls12_signature(

@@ -447,11 +447,10 @@ impl ClientCertVerifier for ListedClients {
             return check_listed(end_entity, now, CLIENT_AUTH)
                 .map(|()| ClientCertVerified::assertion());
         }
-        issued_by(self.anchors.issuers(now, CLIENT_AUTH)?, &self.provider)?.verify_client_cert(
-            end_entity,
-            intermediates,
-            now,
-        )
+        self.anchors
+            .verify(intermediates, now, CLIENT_AUTH, |roots, below| {
+                issued_by(roots, &self.provider)?.verify_client_cert(end_entity, below, now)
+            })
     }
 
     fn verify_tls12_signature(

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use signet_service::dial::{Callee, Dialer};
 use signet_service::files::write_private;
@@ -24,6 +24,9 @@ pub(crate) struct Made {
     pub(crate) certificate: Certificate,
     key: KeyPair,
     params: CertificateParams,
+    /// Those between it and its root, as they are sent after it.
+    chain: Vec<Certificate>,
+    is_root: bool,
 }
 
 impl Made {
@@ -33,6 +36,8 @@ impl Made {
             certificate: params.self_signed(&key).unwrap(),
             key,
             params,
+            chain: Vec::new(),
+            is_root: true,
         }
     }
 
@@ -41,11 +46,19 @@ impl Made {
         let certificate = params
             .signed_by(&key, &Issuer::from_params(&self.params, &self.key))
             .unwrap();
+        let own = (!self.is_root).then(|| self.certificate.clone());
         Self {
             certificate,
             key,
             params,
+            chain: own.into_iter().chain(self.chain.iter().cloned()).collect(),
+            is_root: false,
         }
+    }
+
+    /// The certificates as they are sent.
+    fn sent(&self) -> impl Iterator<Item = &Certificate> {
+        std::iter::once(&self.certificate).chain(&self.chain)
     }
 }
 
@@ -79,7 +92,8 @@ impl Folder {
     }
 
     pub(crate) fn server(&self, server: &Made, listed: &[&Made]) -> Tls {
-        let certificate = self.write("c.pem", &server.certificate.pem());
+        let sent: String = server.sent().map(Certificate::pem).collect();
+        let certificate = self.write("c.pem", &sent);
         let key = self.write("k.pem", &server.key.serialize_pem());
         let text: String = listed.iter().map(|made| made.certificate.pem()).collect();
         let client_ca = (!listed.is_empty()).then(|| self.write("ca.pem", &text));
@@ -130,10 +144,7 @@ async fn connect(
         Some(made) => {
             let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.key.serialize_der()));
             builder
-                .with_client_auth_cert(
-                    vec![CertificateDer::from(made.certificate.der().to_vec())],
-                    key,
-                )
+                .with_client_auth_cert(made.sent().map(|sent| sent.der().clone()).collect(), key)
                 .unwrap()
         }
     };
@@ -379,22 +390,94 @@ async fn a_listed_certificate_issues_servers_only_as_a_valid_authority() {
     for (what, issuer, accepted) in issuers() {
         let folder = Folder::new();
         let tls = folder.server(&issuer.issue(plain), &[]);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let dialer = Dialer::new(Callee {
-            host: "localhost".to_owned(),
-            port: listener.local_addr().unwrap().port(),
-            ca: Some(folder.write("roots.pem", &issuer.certificate.pem())),
-            identity: None,
-        })
-        .unwrap();
-        let acceptor = TlsAcceptor::from(tls.current());
-        let serving = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let _ = acceptor.accept(stream).await;
-        });
-        let result = dialer.dial().await;
-        assert_eq!(result.is_ok(), accepted, "{what}: {:?}", result.err());
-        serving.await.unwrap();
+        let result = dial(&folder, &tls, &issuer.certificate.pem()).await;
+        assert_eq!(result.is_ok(), accepted, "{what}: {result:?}");
+    }
+}
+
+/// Whether who trusts these certificates alone connects to a server.
+async fn dial(folder: &Folder, tls: &Tls, trusted: &str) -> Result<(), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dialer = Dialer::new(Callee {
+        host: "localhost".to_owned(),
+        port: listener.local_addr().unwrap().port(),
+        ca: Some(folder.write("roots.pem", trusted)),
+        identity: None,
+    })
+    .unwrap();
+    let acceptor = TlsAcceptor::from(tls.current());
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let _ = acceptor.accept(stream).await;
+    });
+    let result = dialer.dial().await;
+    serving.await.unwrap();
+    result.map(drop).map_err(|error| error.to_string())
+}
+
+/// An authority of this name, below which so many others may stand.
+fn bounded(name: &'static str, below: Option<u8>) -> impl FnOnce(&mut CertificateParams) {
+    move |params| {
+        params.is_ca = IsCa::Ca(below.map_or(
+            BasicConstraints::Unconstrained,
+            BasicConstraints::Constrained,
+        ));
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+    }
+}
+
+/// Roots with a path length, certificates below them, and whether those are accepted: as Go's crypto/x509 decides (`TooManyIntermediates`
+/// when more stand between than the root's `MaxPathLen`).
+fn paths() -> Vec<(&'static str, Vec<Made>, Made, bool)> {
+    let root = |below| Made::new(bounded("root", below));
+    let middle = |issuer: &Made, name| issuer.issue(bounded(name, None));
+    let mut paths = Vec::new();
+    for (what, below, between, accepted) in [
+        ("0 of 0", Some(0), 0, true),
+        ("1 of 0", Some(0), 1, false),
+        ("0 of 1", Some(1), 0, true),
+        ("1 of 1", Some(1), 1, true),
+        ("2 of 1", Some(1), 2, false),
+        ("2 without a limit", None, 2, true),
+    ] {
+        let root = root(below);
+        let leaf = match between {
+            0 => root.issue(plain),
+            1 => middle(&root, "a").issue(plain),
+            _ => middle(&middle(&root, "a"), "b").issue(plain),
+        };
+        paths.push((what, vec![root], leaf, accepted));
+    }
+    // What is sent beside the path does not count.
+    let listed = root(Some(0));
+    let mut leaf = listed.issue(plain);
+    leaf.chain.push(listed.certificate.clone());
+    paths.push(("0 of 0 with the root", vec![listed], leaf, true));
+    // Who is listed is a root himself.
+    let listed = root(Some(0));
+    let between = middle(&listed, "a");
+    let leaf = between.issue(plain);
+    paths.push(("1 of 0, listed too", vec![listed, between], leaf, true));
+    paths
+}
+
+#[tokio::test]
+async fn a_listed_authority_has_no_more_below_it_than_it_says() {
+    let server = Made::new(plain);
+    for (what, listed, leaf, accepted) in paths() {
+        let folder = Folder::new();
+        let listed: Vec<&Made> = listed.iter().collect();
+        let tls = folder.server(&server, &listed);
+        for versions in BOTH {
+            let result = connect(&tls, &server, Some(&leaf), versions).await;
+            assert_eq!(result.is_ok(), accepted, "client, {what}: {result:?}");
+        }
+        let text: String = listed.iter().map(|made| made.certificate.pem()).collect();
+        let result = dial(&folder, &folder.server(&leaf, &[]), &text).await;
+        assert_eq!(result.is_ok(), accepted, "server, {what}: {result:?}");
     }
 }
 
@@ -439,6 +522,8 @@ async fn a_root_of_version_1_issues() {
             .unwrap(),
         key: client_key,
         params: params(plain),
+        chain: Vec::new(),
+        is_root: false,
     };
     let server = Made::new(plain);
     let tls = Tls::load(Files {
