@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ use super::config::ENVIRONMENT_PREFIX;
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    /// Held for as long as the server runs.
-    _lock: File,
+    /// Held for as long as the server runs; who only looks has none.
+    _lock: Option<File>,
 }
 
 /// Why the server does not run without a configuration.
@@ -40,8 +40,13 @@ pub(crate) enum QuickstartError {
     ExposedArchives(String),
     #[error("{}: {}", path.display(), files::reason(error))]
     Folder { path: PathBuf, error: io::Error },
-    #[error("the data folder {} is in use by another notary-server", .0.display())]
-    InUse(PathBuf),
+    #[error("the data folder {} is in use by another notary-server{}", path.display(), holder(process))]
+    InUse { path: PathBuf, process: String },
+    #[error(
+        "the data folder {} is in use by a notary-server{}: stop that first. It makes and upgrades its tables itself whenever it starts",
+        path.display(), holder(process)
+    )]
+    InUseByServer { path: PathBuf, process: String },
     #[error(
         "{0}. Another address is chosen with --http-addr, for example --http-addr localhost:5443"
     )]
@@ -60,10 +65,7 @@ impl DataFolder {
         chosen: Option<&Path>,
         environment: &Environment,
     ) -> Result<Self, QuickstartError> {
-        let path = match chosen {
-            Some(path) => path.to_owned(),
-            None => default_folder(environment).ok_or(QuickstartError::NoFolder)?,
-        };
+        let path = chosen_folder(chosen, environment)?;
         let fail = |error| QuickstartError::Folder {
             path: path.clone(),
             error,
@@ -72,23 +74,46 @@ impl DataFolder {
         let path = path.canonicalize().map_err(fail)?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&lock_path);
-        let lock = lock.map_err(|error| QuickstartError::Folder {
+        let fail = |error| QuickstartError::Folder {
             path: lock_path.clone(),
             error,
-        })?;
+        };
+        let mut lock = lock.map_err(fail)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(QuickstartError::InUse(path)),
-            Err(error) => Err(QuickstartError::Folder {
-                path: lock_path,
-                error: error.into(),
-            }),
+            Ok(()) => {
+                // For who finds the folder taken: what to stop.
+                lock.set_len(0).map_err(fail)?;
+                writeln!(lock, "{}", std::process::id()).map_err(fail)?;
+                Ok(Self {
+                    path,
+                    _lock: Some(lock),
+                })
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut process = String::new();
+                // Without it there is less to tell.
+                let _ = lock.take(MOST_DIGITS).read_to_string(&mut process);
+                Err(QuickstartError::InUse { path, process })
+            }
+            Err(error) => Err(fail(error.into())),
         }
+    }
+
+    /// The same folder for who changes nothing in it, also while a server has it.
+    pub(crate) fn look(
+        chosen: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Self, QuickstartError> {
+        let path = chosen_folder(chosen, environment)?;
+        let path =
+            std::path::absolute(&path).map_err(|error| QuickstartError::Folder { path, error })?;
+        Ok(Self { path, _lock: None })
     }
 
     /// The folder's absolute path.
@@ -237,6 +262,26 @@ fn public_host(address: &Address) -> String {
     }
 }
 
+/// The process that has the folder, where it has said so.
+fn holder(process: &str) -> String {
+    let process: u32 = process.trim().parse().unwrap_or_default();
+    if process == 0 {
+        String::new()
+    } else {
+        format!(" (process {process})")
+    }
+}
+
+fn chosen_folder(
+    chosen: Option<&Path>,
+    environment: &Environment,
+) -> Result<PathBuf, QuickstartError> {
+    match chosen {
+        Some(path) => Ok(path.to_owned()),
+        None => default_folder(environment).ok_or(QuickstartError::NoFolder),
+    }
+}
+
 fn default_folder(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name: &str| {
         environment
@@ -260,6 +305,8 @@ fn shell_word(text: &str) -> String {
 }
 
 const TLS_FOLDER: &str = "tls";
+/// Longest number of a process, with the end of its line.
+const MOST_DIGITS: u64 = 11;
 
 #[cfg(test)]
 mod tests {
@@ -289,7 +336,7 @@ mod tests {
         let environment = Environment::default();
         let first = DataFolder::open(Some(folder.path()), &environment).unwrap();
         let second = DataFolder::open(Some(folder.path()), &environment);
-        assert!(matches!(second, Err(QuickstartError::InUse(_))));
+        assert!(matches!(second, Err(QuickstartError::InUse { .. })));
         drop(first);
         DataFolder::open(Some(folder.path()), &environment).unwrap();
     }

@@ -214,7 +214,7 @@ fn configuration(
             None,
         ),
         None => {
-            let folder = DataFolder::open(flags.data_dir.as_deref(), &environment)?;
+            let folder = data_folder(flags, &environment)?;
             (folder.configuration(environment)?, Some(Arc::new(folder)))
         }
     };
@@ -227,6 +227,21 @@ fn configuration(
         quickstart::check_exposure(&address, offer(flags), flags.switches.insecure_no_auth)?;
     }
     Ok((configuration, folder))
+}
+
+/// The folder of a server without a configuration. Commands that change nothing work beside that server.
+fn data_folder(flags: &Flags, environment: &Environment) -> Result<DataFolder, QuickstartError> {
+    let chosen = flags.data_dir.as_deref();
+    let is_migration = flags.switches.bootstrap && flags.archives.is_empty();
+    if flags.check.is_some() || (is_migration && flags.switches.dry_run) {
+        return DataFolder::look(chosen, environment);
+    }
+    DataFolder::open(chosen, environment).map_err(|error| match error {
+        QuickstartError::InUse { path, process } if is_migration => {
+            QuickstartError::InUseByServer { path, process }
+        }
+        error => error,
+    })
 }
 
 const fn offer(flags: &Flags) -> Offer {

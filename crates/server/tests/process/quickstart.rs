@@ -115,6 +115,48 @@ fn one_folder_has_one_server() {
 }
 
 #[test]
+fn what_changes_nothing_works_beside_a_server_and_what_does_names_it() {
+    let folder = Folder::new();
+    let server = Server::start(quickstart(&folder));
+    port(&server);
+    let command = |words: &[&str]| {
+        let mut command = folder.program();
+        command.args(words).args(["--data-dir", "data"]);
+        run(command)
+    };
+    let (status, out, log) = command(&["check"]);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(
+        out.starts_with("0 documents of 0 repositories: no faults\n"),
+        "{out}"
+    );
+    let (status, out, log) = command(&["migrate", "-dry-run"]);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(out.contains("data/notary-server.sqlite"), "{out}");
+    let (status, _, log) = command(&["migrate"]);
+    assert_eq!(status, Some(1), "{log}");
+    let expected = format!(
+        "data is in use by a notary-server (process {}): stop that first",
+        server.id()
+    );
+    assert!(log.contains(&expected), "{log}");
+    drop(server);
+    let (status, out, log) = command(&["migrate"]);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(out.ends_with("are ready\n"), "{out}");
+}
+
+#[test]
+fn who_only_looks_makes_no_folder() {
+    let folder = Folder::new();
+    let mut command = folder.program();
+    command.args(["check", "--data-dir", "data"]);
+    let (status, _, log) = run(command);
+    assert_eq!(status, Some(1), "{log}");
+    assert!(!folder.path("data").exists());
+}
+
+#[test]
 fn a_taken_port_comes_with_advice() {
     let folder = Folder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
