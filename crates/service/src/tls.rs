@@ -58,9 +58,17 @@ pub enum Protocols {
 pub struct Tls {
     files: Files,
     protocols: Protocols,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Loaded>,
     /// What the files were like when they were last read, or looked at in vain.
     seen: Mutex<Stamps>,
+}
+
+/// What connections use that begin now.
+#[derive(Clone)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// When its certificate ends, as Unix time.
+    not_after: Option<u64>,
 }
 
 /// What tells one state of the files from another, whatever names and links lead to them.
@@ -102,7 +110,7 @@ impl Tls {
     /// As [`Tls::load`].
     pub fn load_for(files: Files, protocols: Protocols) -> Result<Self, TlsError> {
         let seen = Mutex::new(stamps(&files));
-        let current = RwLock::new(Arc::new(server_config(&files, protocols)?));
+        let current = RwLock::new(server_config(&files, protocols)?);
         Ok(Self {
             files,
             protocols,
@@ -121,15 +129,10 @@ impl Tls {
         changed
     }
 
-    /// When the certificate in the file ends, as Unix time.
+    /// When the certificate ends that connections are shown now, as Unix time.
     #[must_use]
     pub fn not_after(&self) -> Option<u64> {
-        let text = std::fs::read(&self.files.certificate).ok()?;
-        let blocks = pem::parse_many(text).ok()?;
-        let first = blocks.iter().find(|block| block.tag() == "CERTIFICATE")?;
-        let certificate = Certificate::from_der(first.contents()).ok()?;
-        let validity = certificate.tbs_certificate().validity();
-        Some(validity.not_after.to_unix_duration().as_secs())
+        self.loaded().not_after
     }
 
     /// Reads the files again, for connections that begin after it.
@@ -137,7 +140,7 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] when one cannot be read or used; what was loaded before stays in use then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let fresh = Arc::new(server_config(&self.files, self.protocols)?);
+        let fresh = server_config(&self.files, self.protocols)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -145,7 +148,12 @@ impl Tls {
     /// The configuration for a connection that begins now.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.loaded().config
+    }
+
+    fn loaded(&self) -> Loaded {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
     }
 }
 
@@ -254,9 +262,14 @@ pub(crate) fn subject(der: &CertificateDer<'_>) -> String {
     )
 }
 
-fn server_config(files: &Files, protocols: Protocols) -> Result<ServerConfig, TlsError> {
+fn server_config(files: &Files, protocols: Protocols) -> Result<Loaded, TlsError> {
     let provider = Arc::new(default_provider());
     let pair = load_pair(&files.certificate, &files.key, &provider)?;
+    let not_after = pair.cert.first().and_then(|leaf| {
+        let leaf = Certificate::from_der(leaf).ok()?;
+        let validity = leaf.tbs_certificate().validity();
+        Some(validity.not_after.to_unix_duration().as_secs())
+    });
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsError::Setup)?;
@@ -274,7 +287,10 @@ fn server_config(files: &Files, protocols: Protocols) -> Result<ServerConfig, Tl
     // Clients come back with a new connection per command: tickets spare both sides the signature.
     config.ticketer = Ticketer::new().map_err(TlsError::Setup)?;
     config.send_tls13_tickets = 1;
-    Ok(config)
+    Ok(Loaded {
+        config: Arc::new(config),
+        not_after,
+    })
 }
 
 /// Reads a certificate and its key.

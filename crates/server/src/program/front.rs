@@ -1,5 +1,6 @@
 //! What stands between a connection and the service: counting, logging, and the paths that are not the service's own.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Front {
 
     /// Whether requests can be answered well, with what is known of the repositories.
     fn ready(&self) -> Response {
-        let failures = self.health.failures();
+        let failures = self.failures();
         let (status, word) = if failures.is_empty() {
             (StatusCode::OK, "ready")
         } else {
@@ -86,6 +87,18 @@ impl Front {
             "metadata": self.survey.report(),
         });
         json(status, report.to_string())
+    }
+
+    /// The failing checks with what is told of them. The texts name hosts, files and what databases say. Where logins keep others from
+    /// knowing what is here, that is for the log, which has it.
+    fn failures(&self) -> BTreeMap<String, String> {
+        let mut failures = self.health.failures();
+        if self.service.settings().auth.is_some() {
+            for text in failures.values_mut() {
+                "unavailable".clone_into(text);
+            }
+        }
+        failures
     }
 
     async fn answer(
@@ -145,7 +158,7 @@ impl Front {
                 let report = serde_json::json!({ "metadata": self.survey.report() });
                 json(StatusCode::OK, report.to_string())
             }
-            _ => debug::health(&self.health),
+            _ => debug::health(&self.failures()),
         }
     }
 

@@ -233,6 +233,37 @@ fn a_missing_table_shows_in_the_health_and_its_return_too() {
 }
 
 #[test]
+fn with_logins_the_reason_of_a_failure_is_in_the_log_alone() {
+    let folder = Folder::new();
+    let database = folder.path("trust.db");
+    folder.write("users", "");
+    let keys = format!(
+        r#""server":{{"http_addr":"127.0.0.1:0"}},"trust_service":{{"type":"local"}},"storage":{{"backend":"sqlite3","db_url":"{}"}},
+        "auth":{{"type":"htpasswd","options":{{"path":"users","rules":[]}}}}"#,
+        database.display()
+    );
+    let server = Server::start(folder.configured(&keys));
+    let output = std::process::Command::new("sqlite3")
+        .arg(&database)
+        .arg("ALTER TABLE tuf_files RENAME TO elsewhere")
+        .output()
+        .expect("sqlite3 is installed");
+    assert!(output.status.success(), "{output:?}");
+    wait_for("failing health", || server.get("/readyz").0 == 503);
+    let (_, body) = server.get("/readyz");
+    assert!(
+        body.contains(r#""failing":{"DB operational":"unavailable"}"#),
+        "{body}"
+    );
+    let health = server.get("/_notary_server/health");
+    assert_eq!(
+        health,
+        (503, r#"{"DB operational":"unavailable"}"#.to_owned())
+    );
+    server.await_log("health check failed: Cannot access table: tuf_files");
+}
+
+#[test]
 fn series_of_this_server_are_there() {
     let folder = Folder::new();
     let server = Server::start(folder.configured(MEMORY));

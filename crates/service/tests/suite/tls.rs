@@ -538,13 +538,18 @@ async fn a_root_of_version_1_issues() {
 
 #[tokio::test]
 async fn certificates_are_read_again_and_kept_when_the_new_ones_are_bad() {
-    let (folder, first, second) = (Folder::new(), Made::new(plain), Made::new(plain));
+    let (folder, first) = (Folder::new(), Made::new(plain));
+    let second =
+        Made::new(|params| params.not_after = OffsetDateTime::UNIX_EPOCH + Duration::days(30_000));
     let tls = folder.server(&first, &[]);
     folder.write("c.pem", &second.certificate.pem());
+    let ends = |made: &Made| Some(made.params.not_after.unix_timestamp().unsigned_abs());
     assert!(tls.reload().is_err(), "the key is still the first one's");
+    assert_eq!(tls.not_after(), ends(&first));
     assert!(connect(&tls, &first, None, BOTH[1]).await.is_ok());
     folder.write("k.pem", &second.key.serialize_pem());
     tls.reload().unwrap();
+    assert_eq!(tls.not_after(), ends(&second));
     assert!(connect(&tls, &second, None, BOTH[1]).await.is_ok());
     assert!(connect(&tls, &first, None, BOTH[1]).await.is_err());
 }
