@@ -14,6 +14,7 @@ mod opened;
 mod rotation;
 mod rows;
 mod schema;
+mod sealed;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -21,12 +22,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use signet_sql::Database;
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
-use signet_tuf::{KeyId, KeyKind, PublicKey};
+use signet_tuf::{KeyId, PublicKey};
 
 pub use self::error::{DatabaseError, Undecryptable};
 pub use self::memory::{MemoryKeys, ServiceKeys};
@@ -34,6 +34,7 @@ use self::opened::{OpenKeys, Opened};
 pub use self::rotation::{Rotation, Walk};
 use self::rows::{NewRow, Owner, Row, Rows};
 pub use self::schema::{MigrateError, Step, migrate, migrate_beside_documents};
+use self::sealed::Seals;
 use crate::jwe;
 use crate::private::PrivateKey;
 use crate::signer::Signer;
@@ -146,7 +147,7 @@ pub struct StoredKey {
 pub struct Signed {
     /// The key.
     pub key: Arc<StoredKey>,
-    /// The signature, by the method that [`KeyKind::signature_method`] names for the key.
+    /// The signature, by the method that [`signet_tuf::KeyKind::signature_method`] names for the key.
     pub signature: Vec<u8>,
 }
 
@@ -167,6 +168,7 @@ struct Inner {
     options: Options,
     passphrases: Arc<dyn AliasPassphrases>,
     open: OpenKeys,
+    seals: Seals,
     /// One at a time in this process for each owner, so that simultaneous requests for one key make one.
     creating: [tokio::sync::Mutex<()>; 16],
 }
@@ -200,6 +202,7 @@ impl KeyDatabase {
         Self(Arc::new(Inner {
             rows: Rows::new(database),
             open: OpenKeys::new(options.max_open),
+            seals: Seals::new(&options),
             options,
             passphrases,
             creating: Default::default(),
@@ -494,36 +497,14 @@ impl KeyDatabase {
         if id.as_str() != row.key_id {
             return Err(DatabaseError::Inconsistent { id });
         }
-        let undecryptable = |id: KeyId, alias: &str, source| DatabaseError::Undecryptable {
-            id,
-            alias: alias.to_owned(),
-            source,
-        };
-        let Some(passphrase) = self.0.passphrases.passphrase(&row.passphrase_alias) else {
-            let source = Undecryptable::MissingPassphrase;
-            return Err(undecryptable(id, &row.passphrase_alias, source));
-        };
-        let max = self.0.options.max_iterations;
-        tokio::task::spawn_blocking(move || {
-            let alias = row.passphrase_alias.as_str();
-            let kind = KeyKind::from(row.algorithm.as_str());
-            let key = jwe::open(&row.private, passphrase.expose_secret().as_bytes(), max)
-                .map_err(Undecryptable::from)
-                .and_then(|plain| Ok(PrivateKey::from_private_bytes(&kind, &plain)?))
-                .map_err(|source| undecryptable(id.clone(), alias, source))?;
-            let public = key.public();
-            if public.public_bytes() != row.public || *public.id() != id {
-                return Err(DatabaseError::Inconsistent { id });
-            }
-            let stored = StoredKey {
-                public: public.clone(),
-                role: row.role,
-                gun: row.gun,
-            };
-            Ok((stored, key))
-        })
-        .await
-        .map_err(|_| DatabaseError::Interrupted)?
+        match self.0.passphrases.passphrase(&row.passphrase_alias) {
+            Some(passphrase) => self.0.seals.open(row, passphrase).await,
+            None => Err(DatabaseError::Undecryptable {
+                id,
+                alias: row.passphrase_alias,
+                source: Undecryptable::MissingPassphrase,
+            }),
+        }
     }
 
     /// The private key as a row holds it, for the passphrase of an alias.
@@ -533,14 +514,7 @@ impl KeyDatabase {
             .passphrases
             .passphrase(alias)
             .ok_or_else(|| DatabaseError::MissingPassphrase(alias.to_owned()))?;
-        let iterations = self.0.options.iterations;
-        let plain = Zeroizing::new(key.private_bytes().to_vec());
-        tokio::task::spawn_blocking(move || {
-            let passphrase = passphrase.expose_secret().as_bytes();
-            jwe::seal(&plain, passphrase, iterations).map_err(|_| DatabaseError::Random)
-        })
-        .await
-        .map_err(|_| DatabaseError::Interrupted)?
+        self.0.seals.seal(key, passphrase, &self.0.options).await
     }
 }
 

@@ -19,7 +19,7 @@ pub const ENCRYPTION_ALG: &str = "A256GCM";
 /// Iterations of key derivation that Go writes.
 pub const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(8192).unwrap();
 /// Most iterations that a token may ask for, unless told otherwise.
-pub const MAX_ITERATIONS: u32 = 10_000_000;
+pub const MAX_ITERATIONS: u32 = 1_000_000;
 /// Longest token in bytes; that of an RSA key with 8192 bits has 6400.
 pub const MAX_LEN: usize = 65_536;
 
@@ -28,7 +28,9 @@ pub const MAX_LEN: usize = 65_536;
 #[non_exhaustive]
 pub enum OpenError {
     /// More iterations than allowed, or none.
-    #[error("{iterations} iterations are outside of 1 to {max}")]
+    #[error(
+        "it asks for {iterations} iterations of key derivation (p2c), and 1 to {max} are allowed"
+    )]
     Iterations {
         /// What the token asks for.
         iterations: u64,
@@ -264,6 +266,14 @@ mod tests {
             );
         }
         assert!(open(&vec![b'A'; MAX_LEN + 1], b"x", 1).is_err());
+        let token = with_header(&format!(
+            r#"{{"alg":"{KEYWRAP_ALG}","enc":"{ENCRYPTION_ALG}","p2c":1000001,"p2s":"AAAA"}}"#
+        ));
+        let refused = open(token.as_bytes(), b"x", MAX_ITERATIONS).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "it asks for 1000001 iterations of key derivation (p2c), and 1 to 1000000 are allowed"
+        );
     }
 
     #[test]

@@ -128,3 +128,53 @@ fn a_key_is_decrypted_once() {
     assert_eq!((done.derived, done.loaded, done.signed), (2, 2, 8));
     assert_eq!(*typed.0.lock().unwrap(), 1);
 }
+
+/// Else everybody who names such a key could keep the processors of the service busy.
+#[cfg(feature = "sql")]
+#[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "nobody waits for the lock on this runtime"
+)]
+async fn a17_a_key_that_cannot_be_decrypted_costs_one_derivation() {
+    use signet_keys::database::{Algorithm, DatabaseError, KeyDatabase, Options};
+    use signet_sql::{Database, PoolLimits, sqlite};
+    use time::macros::datetime;
+
+    let _process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.db");
+    let database = sqlite::connect(file.to_str().unwrap(), PoolLimits::default());
+    let database = Database::Sqlite(database.await.unwrap());
+    let passphrase = Arc::new(Mutex::new("right"));
+    let keys = || async {
+        let passphrase = Arc::clone(&passphrase);
+        let passphrases = move |_: &str| Some(SecretString::from(*passphrase.lock().unwrap()));
+        let options = Options::new("timestamp_1");
+        let keys = KeyDatabase::open(database.clone(), options, Arc::new(passphrases));
+        keys.await.unwrap()
+    };
+    let now = datetime!(2026-11-22 10:00 UTC);
+    let before = keys().await;
+    let made = before.create(Algorithm::Ecdsa, "a", "timestamp", now).await;
+    let id = made.unwrap().id().clone();
+
+    // It has the key open no more.
+    let keys = keys().await;
+    *passphrase.lock().unwrap() = "wrong";
+    let before = Tally::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (keys, id) = (keys.clone(), id.clone());
+        calls.spawn(async move { keys.sign(&id, b"x", now).await });
+    }
+    for result in calls.join_all().await {
+        let refused = matches!(result, Err(DatabaseError::Undecryptable { .. }));
+        assert!(refused, "{result:?}");
+    }
+    assert_eq!(Tally::now().since(before).derived, 1);
+    // Another passphrase may be the right one.
+    *passphrase.lock().unwrap() = "right";
+    keys.sign(&id, b"x", now).await.unwrap();
+    assert_eq!(Tally::now().since(before).derived, 2);
+}

@@ -59,7 +59,7 @@ pub enum DatabaseError {
 }
 
 /// Why a row's private key cannot be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Undecryptable {
     /// What was decrypted is no key.
