@@ -5,6 +5,7 @@
 //! that measure elapsed time, and nowhere else; everything else is handed in by the programs' `main`.
 
 mod anchors;
+pub mod certificates;
 pub mod config;
 pub mod debug;
 pub mod dial;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use signet_service::certificates;
 use signet_service::config::{Configuration, Environment};
 use signet_service::debug;
 use signet_service::health::Health;
@@ -64,7 +65,8 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let listeners = listen(&address_text, &address).await?;
     stores::watch(&keys, &health, &mut tasks);
     process::level_signals(log.clone(), &mut tasks).map_err(Failure::Signals)?;
-    certificate_signal(Arc::clone(&tls), &mut tasks).map_err(Failure::Signals)?;
+    certificates::keep_current(Some(Arc::clone(&tls)), || false, &mut tasks)
+        .map_err(Failure::Signals)?;
     let mut ends = EndSignals::install().map_err(Failure::Signals)?;
     if flags.debug {
         complain(&format!("RPC server listening on {address_text}\n"));
@@ -91,24 +93,6 @@ async fn listen(text: &str, address: &Address) -> Result<Vec<TcpListener>, Failu
         address: text.to_owned(),
         source,
     })
-}
-
-/// SIGHUP reads the certificates again.
-fn certificate_signal(tls: Arc<Tls>, tasks: &mut JoinSet<()>) -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tasks.spawn(async move {
-        while hang_up.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tracing::info!("read the certificates again"),
-                Err(error) => {
-                    let reason = process::chain(&error);
-                    tracing::error!("the certificates stay as they are: {reason}");
-                }
-            }
-        }
-    });
-    Ok(())
 }
 
 fn system_time() -> OffsetDateTime {
