@@ -20,7 +20,17 @@ use tonic::codegen::Service as _;
 use tonic::{Code, Status};
 
 use crate::health::HealthService;
+use crate::intake::Intake;
 use crate::service::KeyService;
+
+/// How long calls may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CallLimits {
+    /// A call as a whole.
+    pub call: Duration,
+    /// What is sent for it, until it is here.
+    pub body: Duration,
+}
 
 /// The services on the network. Clones are the same services.
 #[derive(Clone)]
@@ -28,6 +38,8 @@ pub struct Front {
     keys: KeyManagementServer<KeyService>,
     signer: SignerServer<KeyService>,
     health: HealthServer<HealthService>,
+    intake: Intake,
+    /// For calls that have arrived, so that who is slow to send holds none.
     slots: Arc<Semaphore>,
     limit: Duration,
 }
@@ -41,34 +53,31 @@ impl fmt::Debug for Front {
 }
 
 impl Front {
-    /// Serves keys and health; a call may take `limit`.
+    /// Serves keys and health.
     #[must_use]
-    pub fn new(keys: KeyService, health: HealthService, limit: Duration) -> Self {
+    pub fn new(keys: KeyService, health: HealthService, limits: CallLimits) -> Self {
         Self {
             keys: KeyManagementServer::new(keys.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
             signer: SignerServer::new(keys).max_decoding_message_size(MAX_MESSAGE_BYTES),
             health: HealthServer::new(health).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            intake: Intake::new(limits.body),
             slots: Arc::new(Semaphore::new(CALLS)),
-            limit,
+            limit: limits.call,
         }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        // The semaphore is never closed.
-        let _slot = self.slots.acquire().await.ok();
         let path = request.uri().path().to_owned();
         let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/'))
         else {
             let text = format!("malformed method name: {:?}", excerpt(&path));
             return Status::unimplemented(text).into_http();
         };
-        let result = match (service, method) {
-            (KEYS, "CreateKey" | "DeleteKey" | "GetKeyInfo") => {
-                self.keys.clone().call(request).await
-            }
-            (SIGNER, "Sign") => self.signer.clone().call(request).await,
-            (HEALTH, "Check" | "Watch") => self.health.clone().call(request).await,
+        match (service, method) {
+            (KEYS, "CreateKey" | "DeleteKey" | "GetKeyInfo")
+            | (SIGNER, "Sign")
+            | (HEALTH, "Check" | "Watch") => {}
             (KEYS | SIGNER | HEALTH, _) => {
                 let method = excerpt(method);
                 let text = format!("unknown method {method} for service {service}");
@@ -78,6 +87,24 @@ impl Front {
                 let text = format!("unknown service {}", excerpt(service));
                 return Status::unimplemented(text).into_http();
             }
+        }
+        let (request, _share) = match self.intake.take(request).await {
+            Ok(taken) => taken,
+            Err(status) => return status.into_http(),
+        };
+        if service == HEALTH {
+            // Whoever asks how the service is must not wait for those who use it.
+            return match self.health.clone().call(request).await {
+                Ok(response) => with_gos_texts(response),
+                Err(never) => match never {},
+            };
+        }
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await.ok();
+        let result = if service == SIGNER {
+            self.signer.clone().call(request).await
+        } else {
+            self.keys.clone().call(request).await
         };
         match result {
             Ok(response) => with_gos_texts(response),
@@ -127,5 +154,5 @@ fn excerpt(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// Most calls at a time; each may hold a message of [`MAX_MESSAGE_BYTES`].
+/// Most calls that are worked on at a time.
 const CALLS: usize = 256;

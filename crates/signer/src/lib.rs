@@ -4,8 +4,9 @@
 
 mod front;
 mod health;
+mod intake;
 mod service;
 
-pub use front::Front;
+pub use front::{CallLimits, Front};
 pub use health::HealthService;
 pub use service::{Clock, KeyService};

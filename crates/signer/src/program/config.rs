@@ -7,6 +7,7 @@ use signet_service::config::Configuration;
 use signet_service::listen::Address;
 use signet_service::settings::{positive, rethinkdb_fault, seconds};
 use signet_service::{serve, tls};
+use signet_signer::CallLimits;
 use signet_sql::mysql;
 
 use super::failure::Failure;
@@ -127,7 +128,7 @@ pub(crate) fn default_alias(configuration: &Configuration) -> Result<String, Fai
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     pub(crate) connections: serve::Limits,
-    pub(crate) call: Duration,
+    pub(crate) calls: CallLimits,
     pub(crate) shutdown: Duration,
 }
 
@@ -147,7 +148,10 @@ pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, Failure> {
             stall: seconds(configuration, "limits.idle_timeout", IDLE)?,
             ..usual
         },
-        call: seconds(configuration, "limits.call_timeout", CALL)?,
+        calls: CallLimits {
+            call: seconds(configuration, "limits.call_timeout", CALL)?,
+            body: seconds(configuration, "limits.body_timeout", BODY)?,
+        },
         shutdown: seconds(configuration, "limits.shutdown_timeout", SHUTDOWN)?,
     })
 }
@@ -155,6 +159,7 @@ pub(crate) fn bounds(configuration: &Configuration) -> Result<Bounds, Failure> {
 /// The keys that mean something, for the warning about others.
 pub(crate) const KNOWN_KEYS: &[&str] = &[
     "default_alias",
+    "limits.body_timeout",
     "limits.call_timeout",
     "limits.handshake_timeout",
     "limits.idle_timeout",
@@ -181,6 +186,7 @@ pub(crate) const KNOWN_KEYS: &[&str] = &[
 ];
 
 const IDLE: Duration = Duration::from_secs(600);
+const BODY: Duration = Duration::from_secs(10);
 const CALL: Duration = Duration::from_secs(30);
 const SHUTDOWN: Duration = Duration::from_secs(30);
 const MOST_CONNECTIONS: usize = 1_000_000;

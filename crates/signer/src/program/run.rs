@@ -79,7 +79,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     let service = KeyService::new(keys.clone(), clock);
     let status = serve_until_signal(&mut ends, bounds.shutdown, |shutdown| {
         let health = HealthService::new(keys.clone(), shutdown.clone());
-        let front = Front::new(service, health, bounds.call);
+        let front = Front::new(service, health, bounds.calls);
         serve(listeners, Some(tls), bounds.connections, front, shutdown)
     })
     .await;

@@ -10,6 +10,7 @@ mod certificates;
 mod database;
 mod databases;
 mod exchange;
+mod limits;
 mod maintenance;
 mod start;
 mod support;
