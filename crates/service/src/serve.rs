@@ -56,18 +56,30 @@ impl Default for Limits {
 
 /// The certificate that a client has shown; among the extensions of its requests, where the server asks for certificates.
 #[derive(Clone, Debug)]
-pub struct PeerCertificate(Arc<str>);
+pub struct PeerCertificate {
+    subject: Arc<str>,
+    der: Arc<[u8]>,
+}
 
 impl PeerCertificate {
     fn of(session: &rustls::ServerConnection) -> Option<Self> {
-        let chain = session.peer_certificates()?;
-        chain.first().map(|der| Self(tls::subject(der).into()))
+        let der = session.peer_certificates()?.first()?;
+        Some(Self {
+            subject: tls::subject(der).into(),
+            der: der.as_ref().into(),
+        })
     }
 
-    /// Its subject as RFC 4514 writes it.
+    /// The beginning of its subject as RFC 4514 writes it.
     #[must_use]
     pub fn subject(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.subject)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 }
 

@@ -256,9 +256,8 @@ impl Telemetry {
                 fields.insert("level".to_owned(), Value::from(level.name()));
                 fields.insert("msg".to_owned(), Value::from(message));
                 fields.insert("time".to_owned(), Value::from(time));
-                let mut line = serde_json::to_string(&fields).unwrap_or_default();
-                line.push('\n');
-                line
+                let line = serde_json::to_string(&fields).unwrap_or_default();
+                visible(&line) + "\n"
             }
             Format::Logfmt => logfmt(level, message, &time, &fields),
         };
@@ -370,6 +369,25 @@ impl Visit for Line {
     }
 }
 
+/// A line of JSON in which nothing is left that a terminal would obey or not show, such as letters that turn the direction of the text:
+/// they are written as JSON allows, `\u202e`.
+fn visible(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for letter in line.chars() {
+        let is_plain = matches!(letter, ' '..='~')
+            || !letter.is_ascii() && letter.escape_debug().next() == Some(letter);
+        if is_plain {
+            shown.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                // A String takes everything.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    shown
+}
+
 fn logfmt(level: Level, message: &str, time: &str, fields: &BTreeMap<String, Value>) -> String {
     let mut line = format!(
         "time=\"{time}\" level={} msg={}",
@@ -441,6 +459,19 @@ mod tests {
             log.step(false),
             "Attempt to decrease log level failed, will remain at panic level, error: log level can not be set lower than Panic"
         );
+    }
+
+    #[test]
+    fn a05_what_cannot_be_seen_is_escaped_and_still_the_same() {
+        let hostile = "a\nb\u{1b}[2J\u{85}\u{9b}\u{2028}\u{202e}\u{7f}\"\\ü\u{e0041}\u{1f512}";
+        let line = serde_json::json!({"gun": hostile}).to_string();
+        let shown = visible(&line);
+        assert_eq!(
+            shown,
+            r#"{"gun":"a\nb\u001b[2J\u0085\u009b\u2028\u202e\u007f\"\\ü\udb40\udc41🔒"}"#
+        );
+        let read: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read["gun"], hostile);
     }
 
     #[test]

@@ -254,13 +254,18 @@ pub enum PairFault {
     },
 }
 
-/// The subject of a certificate as RFC 4514 writes it.
+/// The subject of a certificate as RFC 4514 writes it, or the beginning of a long one.
 pub(crate) fn subject(der: &CertificateDer<'_>) -> String {
     Certificate::from_der(der).map_or_else(
         |_| "unreadable".to_owned(),
-        |certificate| certificate.tbs_certificate().subject().to_string(),
+        |certificate| {
+            let subject = certificate.tbs_certificate().subject().to_string();
+            subject.chars().take(MOST_SUBJECT).collect()
+        },
     )
 }
+
+const MOST_SUBJECT: usize = 300;
 
 fn server_config(files: &Files, protocols: Protocols) -> Result<Loaded, TlsError> {
     let provider = Arc::new(default_provider());

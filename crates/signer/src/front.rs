@@ -14,11 +14,13 @@ use signet_rpc::health::health_server::{HealthServer, SERVICE_NAME as HEALTH};
 use signet_rpc::proto::key_management_server::{KeyManagementServer, SERVICE_NAME as KEYS};
 use signet_rpc::proto::signer_server::{SERVICE_NAME as SIGNER, SignerServer};
 use signet_service::serve::Handler;
+use signet_service::telemetry::with_fields;
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::{Code, Status};
 
+use crate::caller::Caller;
 use crate::health::HealthService;
 use crate::intake::Intake;
 use crate::service::KeyService;
@@ -116,15 +118,17 @@ impl Front {
 impl Handler for Front {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if request.version() != Version::HTTP_2 {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             return response;
         }
         // A defect in one call is that call's: the connection and the others on it go on.
+        let caller = Caller::of(&request, peer);
         let answer = AssertUnwindSafe(self.answer(request)).catch_unwind();
-        match tokio::time::timeout(self.limit, answer).await {
+        let answer = with_fields(caller, tokio::time::timeout(self.limit, answer));
+        match answer.await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => Status::internal("the call failed inside").into_http(),
             Err(_) => Status::deadline_exceeded("the call took too long").into_http(),

@@ -2,6 +2,7 @@
 //!
 //! [`KeyService`] makes keys and signs with them, [`HealthService`] says whether it can, [`Front`] puts both on the network.
 
+mod caller;
 mod front;
 mod health;
 mod intake;

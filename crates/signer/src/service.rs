@@ -95,6 +95,7 @@ impl KeyManagement for KeyService {
                 }))
             }
             Err(error @ DatabaseError::Long { .. }) => {
+                tracing::error!("CreateKey: {error}");
                 Err(Status::invalid_argument(error.to_string()))
             }
             Err(error) => {
@@ -124,18 +125,19 @@ impl KeyManagement for KeyService {
             match self.key_for(&id, gun.as_deref()).await {
                 // A row without a GUN may be anybody's.
                 Ok(Some(key)) if Some(key.gun.as_str()) == gun.as_deref() => {}
-                Ok(_) => return Ok(Response::new(Void {})),
+                Ok(_) => {
+                    tracing::info!(gun, "DeleteKey: there is no key {id} of this GUN");
+                    return Ok(Response::new(Void {}));
+                }
                 // A key that cannot be opened any more may be deleted all the same, by those who need not say for whom.
                 Err(error) => return Err(refusal(&id, &error)),
             }
         }
-        if self
-            .keys
-            .delete(&id, (self.clock)())
-            .await
-            .map_err(failed)?
-        {
+        let deleted = self.keys.delete(&id, (self.clock)()).await;
+        if deleted.map_err(failed)? {
             tracing::info!(gun, "DeleteKey: Deleted KeyID {id}");
+        } else {
+            tracing::info!(gun, "DeleteKey: there is no key {id}");
         }
         Ok(Response::new(Void {}))
     }
@@ -232,10 +234,12 @@ fn key_info(key: &PublicKey) -> KeyInfo {
 /// An ID that a key can have: 64 lower-case hexadecimal digits. Nothing else reaches the database.
 fn checked(id: &str) -> Result<KeyId, Status> {
     id.parse().map_err(|_| {
-        Status::invalid_argument(format!(
+        let text = format!(
             "not a key ID, which is 64 lower-case hexadecimal digits: {}",
             excerpt(id)
-        ))
+        );
+        tracing::error!("{text}");
+        Status::invalid_argument(text)
     })
 }
 

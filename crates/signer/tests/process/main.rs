@@ -11,6 +11,7 @@ mod database;
 mod databases;
 mod exchange;
 mod limits;
+mod log;
 mod maintenance;
 mod start;
 mod support;
