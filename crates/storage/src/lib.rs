@@ -215,12 +215,15 @@ pub struct Head {
     pub timestamp: Revision,
 }
 
+/// The head of a repository; `None` for one without a timestamp. A damaged row is an error for its own repository only.
+pub type HeadAnswer = Result<Option<Head>, StoreError>;
+
 /// A store that other processes may write to at any time.
 #[async_trait]
 pub trait SharedStore: Send + Sync {
-    /// The heads of repositories, in the order of `guns`, by one query; `None` for a repository without a timestamp. What another process
-    /// committed before the call began is seen.
-    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError>;
+    /// The heads of repositories, in the order of `guns`, by one query. What another process committed before the call began is
+    /// seen.
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError>;
 }
 
 /// Keeps documents and the changefeed.

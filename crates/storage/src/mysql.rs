@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use self::rows::{read_change, read_document, read_head};
 use self::server::Server;
 use crate::{
-    Change, Commit, Document, Head, Import, Imported, MetadataStore, Sha256, SharedStore,
+    Change, Commit, Document, HeadAnswer, Import, Imported, MetadataStore, Sha256, SharedStore,
     StoreError, Window,
 };
 
@@ -166,8 +166,8 @@ impl MySqlStore {
         row.as_ref().map(read_document).transpose()
     }
 
-    async fn heads_of(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
-        let mut heads = vec![None; guns.len()];
+    async fn heads_of(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
+        let mut heads: Vec<HeadAnswer> = guns.iter().map(|_| Ok(None)).collect();
         let asked: Vec<_> = (0_i64..)
             .zip(guns)
             .filter(|(_, gun)| self.server.can_hold(gun))
@@ -201,9 +201,9 @@ impl MySqlStore {
         });
         let rows = bounded(asking).await?;
         for row in &rows {
-            let (place, head) = read_head(row)?;
+            let place: i64 = row.try_get("place")?;
             if let Some(slot) = usize::try_from(place).ok().and_then(|n| heads.get_mut(n)) {
-                *slot = Some(head);
+                *slot = read_head(row).map(Some);
             }
         }
         Ok(heads)
@@ -247,7 +247,7 @@ async fn bounded<T>(
 
 #[async_trait]
 impl SharedStore for MySqlStore {
-    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
         let mut heads = Vec::with_capacity(guns.len());
         for part in guns.chunks(MAX_HEADS) {
             heads.append(&mut self.heads_of(part).await?);

@@ -13,8 +13,8 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::attempt::bounded;
 use crate::{
-    Change, Commit, Document, Head, Import, Imported, MetadataStore, Revision, Sha256, SharedStore,
-    StoreError, Window, ZERO_TIME,
+    Change, Commit, Document, Head, HeadAnswer, Import, Imported, MetadataStore, Revision, Sha256,
+    SharedStore, StoreError, Window, ZERO_TIME,
 };
 
 mod feed;
@@ -148,7 +148,7 @@ fn read_document(row: &PgRow, role: &RoleName) -> Result<Document, StoreError> {
     })
 }
 
-fn read_head(row: &PgRow) -> Result<Option<Head>, StoreError> {
+fn read_head(row: &PgRow) -> HeadAnswer {
     let Some(version) = row.try_get::<Option<i32>, _>("version")? else {
         return Ok(None);
     };
@@ -163,7 +163,7 @@ fn read_head(row: &PgRow) -> Result<Option<Head>, StoreError> {
 
 #[async_trait]
 impl SharedStore for PostgresStore {
-    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
         let names: Vec<&str> = guns.iter().map(Gun::as_str).collect();
         let rows = ask(&self.pool, || async {
             let mut connection = self.heads.take().await?;
@@ -173,7 +173,7 @@ impl SharedStore for PostgresStore {
             Ok(rows)
         })
         .await?;
-        rows.iter().map(read_head).collect()
+        Ok(rows.iter().map(read_head).collect())
     }
 }
 

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use signet_tuf::Gun;
 use tokio::sync::oneshot;
 
-use crate::store::{Head, MetadataStore, SharedStore, StoreError};
+use crate::store::{Head, HeadAnswer, MetadataStore, SharedStore, StoreError};
 
 /// Most queries that are under way at a time.
 const IN_FLIGHT: usize = 2;
@@ -26,6 +26,8 @@ const BATCH: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 type Answer = Result<Option<Head>, Arc<StoreError>>;
+/// A repository, with those who ask for it.
+type Question = (Gun, Vec<oneshot::Sender<Answer>>);
 /// Repositories, each with those who ask for it.
 type Batch = HashMap<Gun, Vec<oneshot::Sender<Answer>>>;
 
@@ -82,7 +84,7 @@ struct Shared(Arc<dyn MetadataStore>);
 
 #[async_trait]
 impl SharedStore for Shared {
-    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
         match self.0.shared() {
             Some(shared) => shared.heads(guns).await,
             None => Err(StoreError::Interrupted),
@@ -133,37 +135,38 @@ async fn run(inner: Arc<Inner>) {
             !senders.is_empty()
         });
         if !batch.is_empty() {
-            answer(&*inner.store, batch).await;
+            answer(&*inner.store, batch.into_iter().collect()).await;
         }
     }
 }
 
-async fn answer(store: &dyn SharedStore, batch: Batch) {
-    let (guns, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    match ask(store, &guns).await {
-        Ok(heads) => {
-            for (head, senders) in heads.into_iter().zip(senders) {
-                tell(senders, &Ok(head));
+async fn answer(store: &dyn SharedStore, questions: Vec<Question>) {
+    let mut parts = vec![questions];
+    while let Some(mut part) = parts.pop() {
+        let guns: Vec<Gun> = part.iter().map(|(gun, _)| gun.clone()).collect();
+        match ask(store, &guns).await {
+            Ok(heads) => {
+                for (head, (_, senders)) in heads.into_iter().zip(part) {
+                    tell(senders, &head.map_err(Arc::new));
+                }
             }
-        }
-        Err(error) if guns.len() > 1 && is_about_a_name(&error) => {
-            for (gun, senders) in guns.into_iter().zip(senders) {
-                let heads = ask(store, &[gun]).await.map_err(Arc::new);
-                let head = heads.map(|heads| heads.into_iter().next().flatten());
-                tell(senders, &head);
+            Err(error) if part.len() > 1 && is_about_a_name(&error) => {
+                // Whose name it is shows in few queries, and most of the others are answered together.
+                parts.push(part.split_off(part.len() / 2));
+                parts.push(part);
             }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for senders in senders {
-                tell(senders, &Err(Arc::clone(&error)));
+            Err(error) => {
+                let error = Arc::new(error);
+                for (_, senders) in part {
+                    tell(senders, &Err(Arc::clone(&error)));
+                }
             }
         }
     }
 }
 
 /// One query, which ends in any case.
-async fn ask(store: &dyn SharedStore, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+async fn ask(store: &dyn SharedStore, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
     let query = AssertUnwindSafe(store.heads(guns)).catch_unwind();
     match tokio::time::timeout(PATIENCE, query).await {
         Ok(Ok(heads)) => heads,
@@ -177,8 +180,7 @@ async fn ask(store: &dyn SharedStore, guns: &[Gun]) -> Result<Vec<Option<Head>>,
 
 /// Whether a query may have failed for what one of the names is, which must not concern those who ask for others.
 fn is_about_a_name(error: &StoreError) -> bool {
-    matches!(error, StoreError::Damaged { .. })
-        || matches!(error, StoreError::Database(error) if signet_sql::Failure::of(error) == signet_sql::Failure::Other)
+    matches!(error, StoreError::Database(error) if signet_sql::Failure::of(error) == signet_sql::Failure::Other)
 }
 
 fn tell(senders: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
@@ -230,7 +232,7 @@ mod tests {
 
     #[async_trait]
     impl SharedStore for Fake {
-        async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+        async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
             let names: Vec<String> = guns.iter().map(ToString::to_string).collect();
             self.queries.lock().unwrap().push(names.clone());
             let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
@@ -248,7 +250,14 @@ mod tests {
             if names.iter().any(|name| name == "odd") {
                 return Err(sqlx::Error::RowNotFound.into());
             }
-            let of = |name: &String| (name != "none").then(|| head(version));
+            let of = |name: &String| match name.as_str() {
+                "damaged" => Err(StoreError::Damaged {
+                    id: 1,
+                    reason: "its checksum is none",
+                }),
+                "none" => Ok(None),
+                _ => Ok(Some(head(version))),
+            };
             Ok(names.iter().map(of).collect())
         }
     }
@@ -344,9 +353,32 @@ mod tests {
     async fn a_name_that_the_database_cannot_take_fails_alone() {
         let fake = Arc::new(Fake::default());
         let heads = fake.heads();
-        let (a, b, c) = (gun("odd"), gun("a"), gun("none"));
-        let (odd, a, none) = tokio::join!(heads.of(&a), heads.of(&b), heads.of(&c));
+        let others: Vec<Gun> = (0..BATCH - 2).map(|n| gun(&format!("r{n}"))).collect();
+        let (odd, none) = (gun("odd"), gun("none"));
+        let others = others.iter().map(|gun| heads.of(gun));
+        let (odd, none, others) = tokio::join!(
+            heads.of(&odd),
+            heads.of(&none),
+            futures_util::future::join_all(others)
+        );
         assert!(odd.is_err());
+        assert_eq!(none.unwrap(), None);
+        for answer in others {
+            assert_eq!(answer.unwrap(), Some(head(0)));
+        }
+        let queries = fake.asked();
+        assert!(queries <= 15, "{queries} queries for {BATCH} names");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_costs_nobody_else_anything() {
+        let fake = Arc::new(Fake::default());
+        let heads = fake.heads();
+        let (damaged, a, b) = (gun("damaged"), gun("a"), gun("none"));
+        let (damaged, a, none) = tokio::join!(heads.of(&damaged), heads.of(&a), heads.of(&b));
+        let damaged = damaged.unwrap_err().to_string();
+        assert!(damaged.contains("row 1"), "{damaged}");
         assert_eq!((a.unwrap(), none.unwrap()), (Some(head(0)), None));
+        assert_eq!(fake.asked(), 1);
     }
 }

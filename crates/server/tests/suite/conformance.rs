@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use signet_server::store::{
-    ChangeCategory, Commit, Import, Imported, ImportedDocument, MemoryStore, MetadataStore,
-    NewDocument, OpenError, Revision, SqliteStore, StoreError, Window,
+    ChangeCategory, Commit, Head, Import, Imported, ImportedDocument, MemoryStore, MetadataStore,
+    NewDocument, OpenError, Revision, SharedStore, SqliteStore, StoreError, Window,
 };
 use signet_tuf::crypto::sha256;
 use signet_tuf::{Gun, RoleName};
@@ -122,6 +122,25 @@ async fn finds_what_was_stored(store: &dyn MetadataStore, unit: Duration) {
     assert_eq!(child.unwrap(), Some(7));
 }
 
+/// The heads of repositories of which none is damaged.
+pub(crate) async fn heads_of(shared: &dyn SharedStore, guns: &[Gun]) -> Vec<Option<Head>> {
+    let heads = shared.heads(guns).await.unwrap();
+    heads.into_iter().map(Result::unwrap).collect()
+}
+
+/// One row that no server writes is an error for its repository, and for no other that is asked for with it.
+pub(crate) async fn damaged_head_fails_alone(shared: &dyn SharedStore, damaged: &str, whole: &str) {
+    let asked = [whole, damaged, "none", whole].map(gun);
+    let heads = shared.heads(&asked).await.unwrap();
+    let [first, second, none, last] = <[_; 4]>::try_from(heads).unwrap();
+    assert!(
+        matches!(second, Err(StoreError::Damaged { .. })),
+        "{second:?}"
+    );
+    assert_eq!(first.unwrap().unwrap(), last.unwrap().unwrap());
+    assert_eq!(none.unwrap(), None);
+}
+
 /// What decides whether something that is remembered is still true.
 async fn tells_the_head_of_a_shared_repository(store: &dyn MetadataStore) {
     let Some(shared) = store.shared() else {
@@ -130,7 +149,7 @@ async fn tells_the_head_of_a_shared_repository(store: &dyn MetadataStore) {
     let (a, none) = (gun("head/a"), gun("head/none"));
     let asked = [none.clone(), a.clone(), gun("head"), a.clone()];
     let head = async || {
-        let heads = shared.heads(&asked).await.unwrap();
+        let heads = heads_of(shared, &asked).await;
         assert_eq!((heads.len(), heads[0], heads[2]), (4, None, None));
         assert_eq!(heads[1], heads[3]);
         heads[1]
@@ -155,7 +174,7 @@ async fn tells_the_head_of_a_shared_repository(store: &dyn MetadataStore) {
     let again = head().await.unwrap();
     assert_eq!(again.timestamp, one.timestamp);
     assert_ne!(again.incarnation, one.incarnation);
-    assert_eq!(shared.heads(&[]).await.unwrap(), []);
+    assert_eq!(heads_of(shared, &[]).await, []);
 }
 
 async fn refuses_what_is_not_newer(store: &dyn MetadataStore) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use signet_server::store::{
-    Commit, Head, MetadataStore, MySqlStore, NewDocument, Revision, SharedStore as _, StoreError,
+    Commit, Head, MetadataStore, MySqlStore, NewDocument, Revision, StoreError,
 };
 use signet_sql::{PoolLimits, mysql};
 use signet_testkit::peer::MariaDb;
@@ -12,7 +12,7 @@ use sqlx::Row as _;
 use sqlx::mysql::MySqlPool;
 use time::{Duration, OffsetDateTime};
 
-use crate::conformance::conforms;
+use crate::conformance::{conforms, damaged_head_fails_alone, heads_of};
 use crate::fixture::NOW;
 
 mod connection;
@@ -140,7 +140,7 @@ async fn no_question_about_a_repository_looks_at_others() {
         assert!(read <= most, "{what}: {read} rows");
         before = now;
     };
-    let heads = store.heads(&names).await.unwrap();
+    let heads = heads_of(&store, &names).await;
     cost("heads of three", 24).await;
     assert_eq!(heads[0].map(|head| head.timestamp.version), Some(2));
     assert_eq!(heads[1], None);
@@ -182,7 +182,7 @@ async fn heads_are_in_the_order_of_the_question_and_tell_lives_apart() {
     }
     publish(&store, "b", 2).await.unwrap();
     let names: Vec<_> = ["c", "none", "b", "a", "b", "😀", "B"].map(gun).into();
-    let heads = store.heads(&names).await.unwrap();
+    let heads = heads_of(&store, &names).await;
     let expect = |name, version| Some(revision(&timestamp(name, version)));
     let found: Vec<_> = heads.iter().map(|head| head.map(|h| h.timestamp)).collect();
     assert_eq!(
@@ -200,18 +200,34 @@ async fn heads_are_in_the_order_of_the_question_and_tell_lives_apart() {
     let life = |heads: &[Option<Head>]| heads[0].unwrap().incarnation;
     let one = life(&heads);
     store.delete(&gun("c"), NOW).await.unwrap();
-    assert_eq!(store.heads(&names[..1]).await.unwrap(), [None]);
+    assert_eq!(heads_of(&store, &names[..1]).await, [None]);
     publish(&store, "c", 1).await.unwrap();
-    let again = store.heads(&names[..1]).await.unwrap();
+    let again = heads_of(&store, &names[..1]).await;
     assert_ne!(life(&again), one);
-    assert_eq!(store.heads(&[]).await.unwrap(), []);
+    assert_eq!(heads_of(&store, &[]).await, []);
     // More than one question.
     let many: Vec<_> = (0..300)
         .map(|n| gun(&format!("x{n}")))
         .chain([gun("a")])
         .collect();
-    let heads = store.heads(&many).await.unwrap();
+    let heads = heads_of(&store, &many).await;
     assert_eq!((heads.len(), heads[300].is_some()), (301, true));
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_an_error_for_its_repository_alone() {
+    let database = go_database();
+    let url = database.limited_url();
+    let store = open(&url).await;
+    for name in ["a", "b"] {
+        publish(&store, name, 1).await.unwrap();
+    }
+    let spoil = "UPDATE tuf_files SET sha256 = 'xyz' WHERE gun = 'b' AND role = 'timestamp'";
+    sqlx::query(spoil)
+        .execute(&pool(&url, 1).await)
+        .await
+        .unwrap();
+    damaged_head_fails_alone(&store, "b", "a").await;
 }
 
 #[tokio::test]

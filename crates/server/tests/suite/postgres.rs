@@ -14,7 +14,7 @@ use signet_tuf::crypto::sha256;
 use signet_tuf::{Gun, RoleName};
 use time::{Duration, OffsetDateTime};
 
-use crate::conformance::conforms;
+use crate::conformance::{conforms, damaged_head_fails_alone, heads_of};
 use crate::fixture::data;
 
 async fn open(url: &str) -> PostgresStore {
@@ -33,6 +33,18 @@ fn go_database() -> PostgreSql {
 async fn postgres_conforms() {
     let database = go_database();
     conforms(&open(&database.url()).await, Duration::MICROSECOND).await;
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_an_error_for_its_repository_alone() {
+    let database = go_database();
+    let store = open(&database.url()).await;
+    for name in ["a", "b"] {
+        publish(&store, &name.parse().unwrap(), "x").await.unwrap();
+    }
+    let spoil = "UPDATE tuf_files SET sha256 = 'xyz' WHERE gun = 'b' AND role = 'timestamp'";
+    sqlx::query(spoil).execute(store.pool()).await.unwrap();
+    damaged_head_fails_alone(&store, "b", "a").await;
 }
 
 fn new(role: &str, version: i64, text: &str) -> NewDocument {
@@ -252,8 +264,8 @@ async fn a_kept_connection_goes_back_when_the_server_stops() {
     let store = open(&database.url()).await;
     let gun: Gun = "localhost/kept".parse().unwrap();
     for _ in 0..3 {
-        let heads = store.shared().unwrap().heads(std::slice::from_ref(&gun));
-        assert_eq!(heads.await.unwrap(), [None]);
+        let heads = heads_of(&store, std::slice::from_ref(&gun));
+        assert_eq!(heads.await, [None]);
     }
     let pool = store.pool();
     // Until the pool has tested what `open` used.

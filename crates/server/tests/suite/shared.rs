@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use signet_server::store::{
-    Change, Commit, Document, Head, Import, Imported, MemoryStore, MetadataStore, Revision, Sha256,
-    SharedStore, StoreError, Window,
+    Change, Commit, Document, Head, HeadAnswer, Import, Imported, MemoryStore, MetadataStore,
+    Revision, Sha256, SharedStore, StoreError, Window,
 };
 use signet_tuf::{Gun, RoleName, Version};
 use time::OffsetDateTime;
@@ -57,7 +57,7 @@ impl SharedMemory {
 
 #[async_trait]
 impl SharedStore for SharedMemory {
-    async fn heads(&self, guns: &[Gun]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(&self, guns: &[Gun]) -> Result<Vec<HeadAnswer>, StoreError> {
         self.heads.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::Interrupted);
@@ -66,13 +66,13 @@ impl SharedStore for SharedMemory {
         let mut heads = Vec::new();
         for gun in guns {
             let newest = self.store().newest(gun, &RoleName::timestamp()).await?;
-            heads.push(newest.map(|document| Head {
+            heads.push(Ok(newest.map(|document| Head {
                 incarnation: lives.of.get(gun).copied().unwrap_or_default(),
                 timestamp: Revision {
                     version: document.version,
                     sha256: document.sha256,
                 },
-            }));
+            })));
         }
         Ok(heads)
     }

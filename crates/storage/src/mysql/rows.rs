@@ -34,15 +34,13 @@ pub(super) fn read_document(row: &MySqlRow) -> Result<Document, StoreError> {
     })
 }
 
-/// A head, with its place among those that were asked for.
-pub(super) fn read_head(row: &MySqlRow) -> Result<(i64, Head), StoreError> {
-    let head = Head {
+pub(super) fn read_head(row: &MySqlRow) -> Result<Head, StoreError> {
+    Ok(Head {
         incarnation: row
             .try_get::<Option<i64>, _>("incarnation")?
             .unwrap_or_default(),
         timestamp: read_revision(row)?,
-    };
-    Ok((row.try_get("place")?, head))
+    })
 }
 
 pub(super) fn read_revision(row: &MySqlRow) -> Result<Revision, StoreError> {
