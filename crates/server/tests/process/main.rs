@@ -5,6 +5,8 @@ mod archives;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod beside_go;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod databases;

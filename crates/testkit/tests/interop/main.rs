@@ -43,6 +43,7 @@ mod notary_roots;
 mod notary_rotate;
 mod notary_stage;
 mod notary_transcripts;
+mod operation;
 mod patience;
 mod plugin;
 mod progress;
