@@ -1,6 +1,7 @@
 //! `notary-server check`: whether what the configured database has is what was published.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -9,10 +10,10 @@ use signet_server::check::{Checked, StoredFault, check};
 use signet_server::store::SqliteStore;
 use signet_service::config::Configuration;
 use signet_service::process::print;
-use signet_sql::Database;
+use signet_sql::{Database, sqlite};
 use time::OffsetDateTime;
 
-use super::config::{self, Storage, TrustSource};
+use super::config::{self, Storage};
 use super::databases::{connect, pool_limits};
 use super::failure::Failure;
 use super::flags::CheckFormat;
@@ -24,7 +25,7 @@ pub(super) async fn run(
     format: CheckFormat,
     now: OffsetDateTime,
 ) -> Result<u8, Failure> {
-    let trust = config::trust_source(configuration)?;
+    let has_own_keys = config::has_own_keys(configuration)?;
     let database = open(configuration).await?;
     let mut progress = Progress::new();
     let checked = check(&database, now, &mut |faults, checked| {
@@ -37,12 +38,22 @@ pub(super) async fn run(
     .await;
     progress.clear();
     let checked = checked.map_err(|error| Failure::Check(error.into()))?;
-    let keys = match trust {
-        TrustSource::Local => keys::verify(database.clone(), configuration.environment()).await?,
-        TrustSource::Remote(_) => None,
+    let keys = if has_own_keys {
+        let file = file(configuration)?;
+        keys::verify(
+            database.clone(),
+            file.as_deref(),
+            configuration.environment(),
+        )
+        .await?
+    } else {
+        None
     };
     database.close().await;
     print(&summary(checked, keys.as_ref(), format));
+    if has_own_keys && keys.is_none() && format == CheckFormat::Text {
+        print("signing keys: not checked, there are none or their passphrase is not given\n");
+    }
     let failed = checked.faults > 0 || keys.is_some_and(|keys| keys.failed > 0);
     Ok(u8::from(failed))
 }
@@ -62,6 +73,15 @@ async fn open(configuration: &Configuration) -> Result<Database, Failure> {
             .await
             .map_err(|error| fail(error.into())),
     }
+}
+
+/// The SQLite file, links resolved: the passphrase of its keys may be beside it.
+fn file(configuration: &Configuration) -> Result<Option<PathBuf>, Failure> {
+    let Storage::Sqlite(location) = config::storage(configuration)? else {
+        return Ok(None);
+    };
+    let path = sqlite::parse_location(&location).ok();
+    Ok(path.and_then(|path| path.canonicalize().ok()))
 }
 
 fn line(fault: &StoredFault, format: CheckFormat) -> String {

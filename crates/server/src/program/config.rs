@@ -118,11 +118,19 @@ fn is_clean_folder(text: &str) -> bool {
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource, ConfigError> {
+/// Whether the signing keys are in the server's own database. No file of a key service is asked for: it need not be there for work on
+/// the database.
+pub(crate) fn has_own_keys(configuration: &Configuration) -> Result<bool, ConfigError> {
     match configuration.text("trust_service.type").as_str() {
-        "local" => return Ok(TrustSource::Local),
-        "remote" => {}
-        _ => return Err(ConfigError::TrustType),
+        "local" => Ok(true),
+        "remote" => Ok(false),
+        _ => Err(ConfigError::TrustType),
+    }
+}
+
+pub(crate) fn trust_source(configuration: &Configuration) -> Result<TrustSource, ConfigError> {
+    if has_own_keys(configuration)? {
+        return Ok(TrustSource::Local);
     }
     let algorithm = configuration.text("trust_service.key_algorithm");
     if !["ecdsa", "rsa", "ed25519"].contains(&algorithm.as_str()) {

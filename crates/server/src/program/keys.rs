@@ -1,5 +1,6 @@
 //! The server's signing keys in its database, opened with the operator's passphrase or the one beside the database.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -61,13 +62,16 @@ pub(crate) async fn open_shared(
     open_with(database, passphrase, clock).await
 }
 
-/// Decrypts every key, where the passphrase is given and there are keys.
+/// Decrypts every key, where there are keys and the passphrase is given or kept beside the file.
 pub(crate) async fn verify(
     database: Database,
+    file: Option<&Path>,
     environment: &Environment,
 ) -> Result<Option<Walk>, KeysError> {
-    let Some(passphrase) = passphrase::given(environment)? else {
-        return Ok(None);
+    let passphrase = match (passphrase::given(environment)?, file) {
+        (Some(given), _) => given,
+        (None, Some(file)) if passphrase::beside(file).exists() => passphrase::kept(file, true)?,
+        (None, _) => return Ok(None),
     };
     if !KeyDatabase::is_there(&database).await? {
         return Ok(None);

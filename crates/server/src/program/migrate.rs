@@ -8,7 +8,7 @@ use signet_service::config::Configuration;
 use signet_sql::Database;
 use sqlx::postgres::PgPool;
 
-use super::config::{self, Engine, Storage, TrustSource};
+use super::config::{self, Engine, Storage};
 use super::databases::{connect, pool_limits};
 use super::failure::Failure;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     options: MigrateOptions,
 ) -> Result<Vec<String>, Failure> {
     let backend = configuration.text("storage.backend");
-    let trust = config::trust_source(configuration)?;
+    let has_own_keys = config::has_own_keys(configuration)?;
     let storage = config::storage(configuration)?;
     if options.binary_names && !is_mysql(&storage) {
         return Err(Failure::NoBinaryNames(backend));
@@ -38,7 +38,7 @@ pub(super) async fn run(
         Storage::Sqlite(location) => {
             let store = SqliteStore::open(location).await;
             let store = store.map_err(|error| fail(error.into()))?;
-            if trust == TrustSource::Local {
+            if has_own_keys {
                 let database = Database::Sqlite(store.pool().clone());
                 lines.extend(keys(&database, options.dry_run).await?);
             }
@@ -49,7 +49,7 @@ pub(super) async fn run(
             let database = connect(*engine, source, limits).await;
             let database = database.map_err(|error| fail(error.into()))?;
             lines.extend(documents(&database, options).await?);
-            if trust == TrustSource::Local {
+            if has_own_keys {
                 lines.extend(keys(&database, options.dry_run).await?);
             }
             database.close().await;

@@ -94,3 +94,55 @@ fn servers_share_mariadb() {
 fn servers_share_postgresql() {
     two_servers_share_tables_and_keys(&PostgreSql::shared().unwrap());
 }
+
+#[test]
+fn a_check_reads_the_passphrase_beside_a_file_and_says_when_it_has_none() {
+    let folder = Folder::new();
+    let file = folder.path("trust.db");
+    let settings = format!(
+        r#""trust_service":{{"type":"local"}},"storage":{{"backend":"sqlite3","db_url":"{}"}},"server":{{"http_addr":"127.0.0.1:0"}},"logging":{{"level":"info"}}"#,
+        file.display()
+    );
+    let server = Server::start(folder.configured(&settings));
+    assert_eq!(server.get(KEY).0, 200);
+    let check = || {
+        let configured = folder.configured(&settings);
+        let mut command = folder.program();
+        command.arg("check").args(configured.get_args());
+        run(command)
+    };
+    let documents = "0 documents of 0 repositories: no faults\n";
+    let (status, out, log) = check();
+    let keys = "1 signing keys: no faults\n";
+    assert_eq!(
+        (status, out),
+        (Some(0), format!("{documents}{keys}")),
+        "{log}"
+    );
+    drop(server);
+    std::fs::remove_file(folder.path("trust.db.passphrase")).unwrap();
+    let (status, out, log) = check();
+    let keys = "signing keys: not checked, there are none or their passphrase is not given\n";
+    assert_eq!(
+        (status, out),
+        (Some(0), format!("{documents}{keys}")),
+        "{log}"
+    );
+}
+
+/// The files of the key service are on another machine, or do not exist yet.
+#[test]
+fn tables_are_made_and_checked_without_the_files_of_a_key_service() {
+    let folder = Folder::new();
+    let settings = format!(
+        r#""trust_service":{{"type":"remote","hostname":"signer","port":"7899","key_algorithm":"ecdsa","tls_ca_file":"none"}},"storage":{{"backend":"sqlite3","db_url":"{}"}}"#,
+        folder.path("trust.db").display()
+    );
+    for word in ["migrate", "check"] {
+        let configured = folder.configured(&settings);
+        let mut command = folder.program();
+        command.arg(word).args(configured.get_args());
+        let (status, _, log) = run(command);
+        assert_eq!(status, Some(0), "{word}: {log}");
+    }
+}

@@ -6,6 +6,8 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod stack;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -81,10 +83,7 @@ fn a26_pods_have_no_privileges_and_no_neighbours() {
         // Secrets come from secrets.
         for variable in container["env"].as_array().unwrap() {
             let name = variable["name"].as_str().unwrap();
-            assert!(
-                name.ends_with("ALIAS") || variable["valueFrom"]["secretKeyRef"].is_object(),
-                "{name}"
-            );
+            assert!(variable["valueFrom"]["secretKeyRef"].is_object(), "{name}");
         }
         let budget = of_kind(&all, "PodDisruptionBudget");
         assert_eq!(budget["spec"]["selector"]["matchLabels"], *labels);
@@ -97,6 +96,31 @@ fn a26_pods_have_no_privileges_and_no_neighbours() {
             .collect();
         assert_eq!(types, ["Ingress", "Egress"]);
         assert_eq!(of_kind(&all, "Service")["spec"]["selector"], *labels);
+    }
+}
+
+#[test]
+fn a26_migrations_have_no_privileges_and_no_clients() {
+    let jobs = documents("deploy/kubernetes/migrate.yaml");
+    assert_eq!(jobs.len(), 2);
+    for job in &jobs {
+        assert_eq!(job["kind"], "Job");
+        let template = &job["spec"]["template"];
+        let label = template["metadata"]["labels"]["app"].as_str().unwrap();
+        // A service would send clients to a pod with its label.
+        let service = label.strip_suffix("-migrate").unwrap();
+        let all = documents(&format!("deploy/kubernetes/{service}.yaml"));
+        let pod = &template["spec"];
+        let deployed = &of_kind(&all, "Deployment")["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        let (container, other) = (&pod["containers"][0], &deployed["containers"][0]);
+        assert_eq!(container["securityContext"], other["securityContext"]);
+        assert_eq!(container["image"], other["image"]);
+        assert_eq!(container["args"][0], "migrate");
+        assert_eq!(container["args"][2], other["args"][1]);
+        assert_eq!(container["env"][0], other["env"][0]);
+        let (volume, config) = (&pod["volumes"][0], of_kind(&all, "ConfigMap"));
+        assert_eq!(volume["configMap"]["name"], config["metadata"]["name"]);
     }
 }
 
@@ -275,23 +299,6 @@ fn the_server_takes_the_configurations_and_has_the_series_of_the_alerts() {
                     "{series}: {metrics}"
                 );
             }
-        }
-    }
-}
-
-#[test]
-fn the_signers_configurations_are_json() {
-    let manifests = documents("deploy/kubernetes/notary-signer.yaml");
-    let of_pods = of_kind(&manifests, "ConfigMap")["data"]["signer.json"].as_str();
-    for text in [of_pods.unwrap(), &text("deploy/compose/signer.json")] {
-        let keys: Value = serde_json::from_str(text).unwrap();
-        for key in [
-            "grpc_addr",
-            "tls_cert_file",
-            "tls_key_file",
-            "client_ca_file",
-        ] {
-            assert!(keys["server"][key].is_string(), "{key}");
         }
     }
 }
