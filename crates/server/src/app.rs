@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::audit;
-use crate::current::{Library, Served, View};
+use crate::current::{CachePart, Library, Served, View};
 use crate::http::{Budget, Compressor, Headers, ManagedRole};
 use crate::seal;
 use crate::settings::{Clock, Settings};
@@ -83,6 +83,12 @@ impl App {
     #[must_use]
     pub fn store(&self) -> &dyn MetadataStore {
         self.library.store()
+    }
+
+    /// How the memory for what is read does.
+    #[must_use]
+    pub fn read_cache(&self) -> [CachePart; 2] {
+        self.library.cache()
     }
 
     /// The keys, also for health reports.

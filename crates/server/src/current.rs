@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 
 use self::heads::Heads;
 use self::view::epoch_of;
+use crate::counters::Counter;
 use crate::gate::Gates;
 use crate::store::{
     Commit, Document, Import, Imported, MetadataStore, NewDocument, Sha256, StoreError,
@@ -56,6 +57,41 @@ pub(crate) struct Library {
     views: Cache<Gun, Arc<View>>,
     documents: Cache<DocumentKey, Arc<Served>>,
     epochs: AtomicU64,
+    /// Of views and of documents.
+    seen: (Counts, Counts),
+}
+
+/// What was looked for in memory.
+#[derive(Debug, Default)]
+struct Counts {
+    hits: Counter,
+    misses: Counter,
+}
+
+impl Counts {
+    /// The same, counted.
+    fn of<T>(&self, found: Option<T>) -> Option<T> {
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.count();
+        found
+    }
+}
+
+/// How a part of the memory for what is read does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CachePart {
+    /// What is in it: `views`, which say what is current, or `documents`.
+    pub name: &'static str,
+    /// How often it had what was looked for.
+    pub hits: u64,
+    /// How often it had not.
+    pub misses: u64,
+    /// About how many bytes are in it.
+    pub bytes: u64,
 }
 
 impl Library {
@@ -78,11 +114,26 @@ impl Library {
             views,
             documents,
             epochs: AtomicU64::new(NO_EPOCH + 1),
+            seen: <_>::default(),
         }
     }
 
     pub(crate) fn store(&self) -> &dyn MetadataStore {
         &*self.store
+    }
+
+    /// How the memory does.
+    pub(crate) fn cache(&self) -> [CachePart; 2] {
+        let part = |name, counts: &Counts, bytes| CachePart {
+            name,
+            hits: counts.hits.get(),
+            misses: counts.misses.get(),
+            bytes,
+        };
+        [
+            part("views", &self.seen.0, self.views.weighted_size()),
+            part("documents", &self.seen.1, self.documents.weighted_size()),
+        ]
     }
 
     pub(crate) fn gates(&self) -> &Gates {
@@ -99,7 +150,7 @@ impl Library {
         if let Some(heads) = &self.heads {
             return self.shared_view(heads, gun).await;
         }
-        if let Some(view) = self.views.get(gun) {
+        if let Some(view) = self.seen.0.of(self.views.get(gun)) {
             return Ok(view);
         }
         let _inside = self.gates.enter(gun).await;
@@ -131,7 +182,8 @@ impl Library {
         let Some(head) = heads.of(gun).await? else {
             return Ok(Arc::new(View::empty()));
         };
-        if let Some(view) = self.views.get(gun).filter(|view| view.is_at(&head)) {
+        let known = self.views.get(gun).filter(|view| view.is_at(&head));
+        if let Some(view) = self.seen.0.of(known) {
             return Ok(view);
         }
         let _alone = self.loads.enter(gun).await;
@@ -269,7 +321,7 @@ impl Library {
             role: role.clone(),
             name,
         };
-        if keep && let Some(served) = self.documents.get(&key) {
+        if keep && let Some(served) = self.seen.1.of(self.documents.get(&key)) {
             return Ok(Some(served));
         }
         let served = load().await?.map(Served::new);

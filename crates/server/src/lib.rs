@@ -43,4 +43,5 @@ mod verified;
 pub use app::App;
 pub use archives::Archives;
 pub use authentication::Authenticator;
+pub use current::CachePart;
 pub use settings::{Clock, Limits, MaxAge, Settings};

@@ -18,6 +18,7 @@ mod migrate;
 mod passphrase;
 mod password;
 mod quickstart;
+mod resources;
 mod run;
 mod signals;
 mod stores;

@@ -10,9 +10,11 @@ use signet_tuf::{Gun, KeyId, KeyKind, PublicKey};
 
 use crate::http::ManagedRole;
 
+mod calls;
 mod database;
 mod remote;
 
+pub use calls::Calls;
 pub use database::DatabaseTrust;
 pub use remote::{RemoteOptions, RemoteTrust};
 

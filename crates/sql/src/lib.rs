@@ -37,6 +37,40 @@ impl Database {
             Self::Sqlite(pool) => pool.close().await,
         }
     }
+
+    /// The connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        match self {
+            Self::MySql(pool) => Connections::of(pool),
+            Self::Postgres(pool) => Connections::of(pool),
+            Self::Sqlite(pool) => Connections::of(pool),
+        }
+    }
+}
+
+/// How many connections are open, and how many there may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Connections {
+    /// Those that somebody uses.
+    pub in_use: u32,
+    /// Those that nobody uses.
+    pub idle: u32,
+    /// Most that are open at a time.
+    pub most: u32,
+}
+
+impl Connections {
+    fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Self {
+        let open = pool.size();
+        // Both change while they are read.
+        let idle = u32::try_from(pool.num_idle()).map_or(open, |idle| idle.min(open));
+        Self {
+            in_use: open - idle,
+            idle,
+            most: pool.options().get_max_connections(),
+        }
+    }
 }
 
 /// How many connections there are, and how long they are waited for.

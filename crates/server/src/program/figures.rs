@@ -154,7 +154,7 @@ fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> Met
     family
 }
 
-fn counted(
+pub(super) fn counted(
     name: &str,
     help: &str,
     values: impl IntoIterator<Item = (Vec<LabelPair>, u64)>,
@@ -170,7 +170,7 @@ fn counted(
     family(name, help, MetricType::COUNTER, metrics)
 }
 
-fn gauges(
+pub(super) fn gauges(
     name: &str,
     help: &str,
     values: impl IntoIterator<Item = (Vec<LabelPair>, u64)>,

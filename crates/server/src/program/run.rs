@@ -35,6 +35,7 @@ use super::htpasswd;
 use super::metrics::Metrics;
 use super::migrate;
 use super::quickstart::{self, DataFolder, Offer, QuickstartError};
+use super::resources::Resources;
 use super::signals;
 use super::stores::Stores;
 use super::survey::{self, LastSurvey};
@@ -143,6 +144,10 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
                 ..Settings::default()
             };
             let app = stores.serve(settings, Arc::clone(&clock));
+            metrics.add(Box::new(Resources::new(&app, stores.database())?))?;
+            if let Some(calls) = stores.calls() {
+                metrics.add(Box::new(calls.clone()))?;
+            }
             survey::watch(&app, survey_period, &surveyed, &mut tasks);
             Service::Repositories(app)
         }

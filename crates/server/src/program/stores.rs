@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use signet_server::store::{MemoryStore, MetadataStore, SqliteStore, StoreError};
-use signet_server::trust::{MemoryTrust, RemoteOptions, RemoteTrust, TrustError, TrustService};
+use signet_server::trust::{
+    Calls, MemoryTrust, RemoteOptions, RemoteTrust, TrustError, TrustService,
+};
 use signet_server::{App, Clock, Settings};
 use signet_service::config::Configuration;
 use signet_service::health::Health;
@@ -24,6 +26,8 @@ pub(super) struct Stores {
     /// Whether the keys can be out of reach.
     watches_trust: bool,
     opened: Opened,
+    /// What is called where the keys are a service's.
+    calls: Option<Calls>,
 }
 
 /// What is closed at the end.
@@ -42,12 +46,16 @@ impl Stores {
         let trust = config::trust_source(configuration)?;
         tracing::info!("{}", trust_message(&trust));
         let storage = config::storage(configuration)?;
-        let remote = match trust {
-            TrustSource::Local => None,
-            TrustSource::Remote(options) => Some(remote(*options)?),
+        let (remote, calls) = match trust {
+            TrustSource::Local => (None, None),
+            TrustSource::Remote(options) => {
+                let calls = Calls::new()?;
+                (Some(remote(*options, calls.clone())?), Some(calls))
+            }
         };
         tracing::info!("Using {} backend", configuration.text("storage.backend"));
-        Self::open(&storage, configuration, clock, remote).await
+        let stores = Self::open(&storage, configuration, clock, remote).await?;
+        Ok(Self { calls, ..stores })
     }
 
     async fn open(
@@ -70,6 +78,7 @@ impl Stores {
                     trust,
                     watches_trust,
                     opened: Opened::Nothing,
+                    calls: None,
                 })
             }
             Storage::Sqlite(location) => {
@@ -88,6 +97,7 @@ impl Stores {
                     trust,
                     watches_trust: true,
                     opened: Opened::Sqlite(store),
+                    calls: None,
                 })
             }
             Storage::Shared { engine, source } => {
@@ -108,6 +118,7 @@ impl Stores {
                     trust,
                     watches_trust: true,
                     opened: Opened::Shared(shared.database),
+                    calls: None,
                 })
             }
         }
@@ -120,6 +131,20 @@ impl Stores {
             settings,
             clock,
         )
+    }
+
+    /// The database that the metadata is in, for those who look how it does.
+    pub(super) fn database(&self) -> Option<Database> {
+        match &self.opened {
+            Opened::Nothing => None,
+            Opened::Shared(database) => Some(database.clone()),
+            Opened::Sqlite(store) => Some(Database::Sqlite(store.pool().clone())),
+        }
+    }
+
+    /// What is called where the keys are a service's.
+    pub(super) const fn calls(&self) -> Option<&Calls> {
+        self.calls.as_ref()
     }
 
     pub(super) fn watch(&self, health: &Health, tasks: &mut JoinSet<()>) {
@@ -167,8 +192,9 @@ fn trust_fault(error: &TrustError) -> String {
     }
 }
 
-fn remote(options: RemoteOptions) -> Result<Arc<dyn TrustService>, Failure> {
-    let trust = RemoteTrust::new(options).map_err(|error| ConfigError::TrustTls(chain(&error)))?;
+fn remote(options: RemoteOptions, calls: Calls) -> Result<Arc<dyn TrustService>, Failure> {
+    let trust =
+        RemoteTrust::new(options, calls).map_err(|error| ConfigError::TrustTls(chain(&error)))?;
     Ok(Arc::new(trust))
 }
 

@@ -27,6 +27,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
+use super::calls::{Calls, Method};
 use super::{TrustError, TrustService};
 use crate::http::ManagedRole;
 use crate::pause::with_jitter;
@@ -58,6 +59,7 @@ pub struct RemoteTrust {
     /// Public keys that the service had when it was asked. A key never changes, but it may be deleted: only calls that would fail then
     /// go by this.
     known: Cache<KeyId, PublicKey>,
+    calls: Calls,
 }
 
 impl fmt::Debug for RemoteTrust {
@@ -70,21 +72,45 @@ impl fmt::Debug for RemoteTrust {
 }
 
 impl RemoteTrust {
-    /// Reads the files of TLS. Nothing is called yet. To be called within a Tokio runtime.
+    /// Reads the files of TLS. Nothing is called yet; `calls` learns of what will be. To be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`TlsError`] when one of them cannot be read or used.
-    pub fn new(options: RemoteOptions) -> Result<Self, TlsError> {
+    pub fn new(options: RemoteOptions, calls: Calls) -> Result<Self, TlsError> {
         Ok(Self {
             channels: Channels::new(Dialer::new(options.callee)?, options.timeout),
             algorithm: options.algorithm,
             timeout: options.timeout,
             known: Cache::new(MOST_KNOWN),
+            calls,
         })
     }
 
-    /// Calls, again after a pause while the service cannot be reached: all its methods may be repeated.
+    /// Calls, and records how that ended.
     async fn call<T, M, F, R>(
+        &self,
+        method: Method,
+        gun: Option<&Gun>,
+        message: M,
+        timeout: Duration,
+        call: F,
+    ) -> Result<Response<T>, RpcError>
+    where
+        M: Clone,
+        F: Fn(Channel, Request<M>) -> R,
+        R: Future<Output = Result<Response<T>, Status>>,
+    {
+        let started = Instant::now();
+        let answer = self.repeat(gun, message, timeout, call).await;
+        let code = answer
+            .as_ref()
+            .map_or_else(|error| error.code, |_| Code::Ok);
+        self.calls.record(method, code, started.elapsed());
+        answer
+    }
+
+    /// Calls, again after a pause while the service cannot be reached: all its methods may be repeated.
+    async fn repeat<T, M, F, R>(
         &self,
         gun: Option<&Gun>,
         message: M,
@@ -148,7 +174,10 @@ impl RemoteTrust {
                 .get_key_info(request)
                 .await
         };
-        match self.call(Some(gun), message, self.timeout, call).await {
+        match self
+            .call(Method::GetKeyInfo, Some(gun), message, self.timeout, call)
+            .await
+        {
             Ok(answer) => {
                 let owner = Owner::of(&answer, gun);
                 let answer = answer.into_inner();
@@ -189,7 +218,10 @@ impl RemoteTrust {
         };
         // Both questions fit into the time of the health check that asks them.
         let timeout = self.timeout.min(HEALTH_TIMEOUT);
-        let answer = self.call(None, message, timeout, call).await?.into_inner();
+        let answer = self
+            .call(Method::Check, None, message, timeout, call)
+            .await?
+            .into_inner();
         if answer.status() == ServingStatus::Serving {
             return Ok(());
         }
@@ -215,7 +247,9 @@ impl TrustService for RemoteTrust {
                 .create_key(request)
                 .await
         };
-        let answer = self.call(Some(gun), message, self.timeout, call).await?;
+        let answer = self
+            .call(Method::CreateKey, Some(gun), message, self.timeout, call)
+            .await?;
         let answer = answer.into_inner();
         let key = public_key(answer.key_info, answer.public_key)?;
         if key.kind().as_str() != self.algorithm {
@@ -245,7 +279,10 @@ impl TrustService for RemoteTrust {
                 .sign(request)
                 .await
         };
-        match self.call(Some(gun), request, self.timeout, call).await {
+        match self
+            .call(Method::Sign, Some(gun), request, self.timeout, call)
+            .await
+        {
             Ok(answer) if crypto::verify(&key, method, &answer.get_ref().content, message) => {
                 Ok(answer.into_inner().content)
             }
@@ -272,7 +309,8 @@ impl TrustService for RemoteTrust {
                 .delete_key(request)
                 .await
         };
-        self.call(Some(gun), message, self.timeout, call).await?;
+        self.call(Method::DeleteKey, Some(gun), message, self.timeout, call)
+            .await?;
         self.known.invalidate(id);
         Ok(true)
     }

@@ -19,6 +19,8 @@ mod logs;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]
+mod resources;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;

@@ -210,3 +210,18 @@ async fn a22_shared_caches_keep_only_what_everybody_may_read() {
     }
     assert_eq!(server.file(private, "root.json").await.status, 401);
 }
+
+#[tokio::test]
+async fn what_is_found_in_memory_is_counted() {
+    let server = published(Settings::default()).await;
+    let figures = || server.app.read_cache().map(|part| (part.hits, part.misses));
+    let [views, documents] = figures();
+    for _ in 0..3 {
+        server.file(GUN, "targets.json").await.assert_ok();
+        server.file(GUN, "1.targets.json").await.assert_ok();
+    }
+    let [views_after, documents_after] = figures();
+    // A publish leaves in memory what is current; an old version is read from the store once.
+    assert_eq!(views_after, (views.0 + 6, views.1));
+    assert_eq!(documents_after, (documents.0 + 5, documents.1 + 1));
+}
