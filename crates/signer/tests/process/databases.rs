@@ -145,7 +145,7 @@ async fn before_it_goes(database: &impl Keys, limit: &str) -> (Signer, Caller, M
         .unwrap();
     assert!(caller.signs_with(&key).await.unwrap());
     for service in SERVICES {
-        assert_eq!(caller.health(service).await.unwrap(), 1, "{service}");
+        caller.health_becomes(service, 1).await;
     }
     (signer, caller, key)
 }
@@ -168,7 +168,7 @@ async fn while_it_is_away(caller: &Caller, key: &Made) {
         assert_eq!(refused.code(), Code::Unavailable, "{call}: {refused}");
     }
     for service in SERVICES {
-        assert_eq!(caller.health(service).await.unwrap(), 2, "{service}");
+        caller.health_becomes(service, 2).await;
     }
     // What is open goes on.
     assert!(caller.signs_with(key).await.unwrap());
@@ -183,7 +183,7 @@ async fn once_it_is_back(signer: &Signer, caller: &Caller, key: &Made) {
         caller.sign(row.id(), b"x").await.unwrap();
     }
     for service in SERVICES {
-        assert_eq!(caller.health(service).await.unwrap(), 1, "{service}");
+        caller.health_becomes(service, 1).await;
     }
     assert!(caller.signs_with(key).await.unwrap());
     let next = caller

@@ -1,6 +1,6 @@
 //! Single rows that one make of service wrote and the other reads and signs with: acceptance cases 32, 33, 36 and 37 of signer-and-keys.
 
-use signet_testkit::peer::{Signer, SignerOptions};
+use signet_testkit::peer::{Make, Signer, SignerOptions};
 
 use crate::database::{Keys, recorded_rows};
 use crate::databases::on_every_database;
@@ -17,6 +17,8 @@ on_every_database!(
         as case_36_the_algorithm_columns_do_not_matter,
     crate::exchange::case_37_names_that_differ_in_case_have_keys_of_their_own
         as case_37_names_that_differ_in_case_have_keys_of_their_own,
+    crate::exchange::an_alias_names_the_same_variable_as_in_go
+        as an_alias_names_the_same_variable_as_in_go,
 );
 
 /// Ours and Go's at work on the same table of Go's.
@@ -169,4 +171,21 @@ async fn case_37_names_that_differ_in_case_have_keys_of_their_own(database: impl
         assert!(both.ours.signs_with(&other).await.unwrap());
     }
     assert_eq!(create("Docker.io/Case/A").await.unwrap(), pending);
+}
+
+async fn an_alias_names_the_same_variable_as_in_go(database: impl Keys) {
+    database.make_table();
+    let options = SignerOptions::default()
+        .database(&database)
+        .variable("NOTARY_SIGNER_TIMESTAMP_1", "")
+        .variable("NOTARY_SIGNER_STORAGE_DEFAULT_ALIAS", "my-alias.x")
+        // To the last byte: nothing is trimmed.
+        .variable("NOTARY_SIGNER_MY-ALIAS_X", " a passphrase\t");
+    let signers = [Make::Ours, Make::Go].map(|make| Signer::start_with(make, &options).unwrap());
+    let [ours, go] = [Caller::of(&signers[0]), Caller::of(&signers[1])];
+    for (maker, user, role) in [(&ours, &go, "timestamp"), (&go, &ours, "snapshot")] {
+        let made = maker.create("ecdsa", "docker.io/a/b", role).await.unwrap();
+        assert!(user.signs_with(&made).await.unwrap(), "{role}");
+    }
+    assert_eq!(database.count("passphrase_alias = 'my-alias.x'"), 2);
 }

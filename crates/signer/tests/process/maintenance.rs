@@ -44,7 +44,7 @@ async fn bootstrap_makes_the_table_of_go(database: impl Keys) {
         (refused.code(), refused.message()),
         (Code::Internal, "Key creation failed")
     );
-    assert_eq!(caller.health("").await.unwrap(), 2);
+    caller.health_becomes("", 2).await;
 
     let planned = upkeep(&ours, &[OLD], &["-bootstrap", "-dry-run"]);
     let planned = planned.success().unwrap();
@@ -60,7 +60,7 @@ async fn bootstrap_makes_the_table_of_go(database: impl Keys) {
     assert_eq!(again, "the table private_keys is ready\n");
 
     let made = create().await.unwrap();
-    assert_eq!(caller.health("").await.unwrap(), 1);
+    caller.health_becomes("", 1).await;
     let go = Signer::go_with(&options).unwrap();
     assert!(Caller::of(&go).signs_with(&made).await.unwrap());
     let of_go = Caller::of(&go)

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use signet_testkit::peer::{Make, Signer, SignerOptions};
 use signet_testkit::process::{COMMAND_LIMIT, Finished, Group, Service, run};
@@ -245,22 +246,69 @@ fn case_41_a_variable_goes_before_the_file() {
 }
 
 #[test]
+fn every_format_is_read_and_the_alias_has_a_variable_of_its_own() {
+    let signer = world();
+    let folder = signer.folder();
+    let url = "postgres://u@127.0.0.1:1/x?sslmode=disable&connect_timeout=1";
+    // Go reads a file of another format where it has the same name up to the extension.
+    for (name, text) in [
+        (
+            "of-yaml.yaml",
+            format!(
+                "server:\n  grpc_addr: 127.0.0.1:0\n  tls_cert_file: signer.crt\n  tls_key_file: signer.key\n\
+                 storage:\n  backend: postgres\n  db_url: {url}\n"
+            ),
+        ),
+        (
+            "of-toml.toml",
+            format!(
+                "[server]\ngrpc_addr = \"127.0.0.1:0\"\ntls_cert_file = \"signer.crt\"\ntls_key_file = \"signer.key\"\n\
+                 [storage]\nbackend = \"postgres\"\ndb_url = \"{url}\"\n"
+            ),
+        ),
+    ] {
+        file::write(&folder.join(name), text).unwrap();
+        for make in [Make::Go, Make::Ours] {
+            for (alias, message) in [
+                ("", "must provide a default alias for the key DB"),
+                ("timestamp_1", "failed to create a new keydbstore: "),
+            ] {
+                let mut command = program_of(make);
+                command
+                    .args(["-config", name])
+                    .env("NOTARY_SIGNER_DEFAULT_ALIAS", alias)
+                    .current_dir(folder);
+                let finished = run(&mut command, "", COMMAND_LIMIT).unwrap();
+                assert_eq!(finished.code, Some(1), "{make:?}: {finished}");
+                assert!(finished.stderr.contains(message), "{make:?}: {finished}");
+            }
+        }
+    }
+}
+
+#[test]
+fn it_ends_in_peace_when_it_is_asked_to() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut signer = world();
+        let status = signer.service().stop_by(signal, COMMAND_LIMIT).unwrap();
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
 fn case_41_signals_change_the_level_as_in_go() {
     let said = [Make::Go, Make::Ours].map(|make| {
         let mut signer = Signer::start_with(make, &SignerOptions::default()).unwrap();
         let mut lines = 0;
-        let mut send = |signal: &str, times: usize| {
+        let mut send = |signal: Signal, times: usize| {
             for _ in 0..times {
-                let process = signer.service().id().to_string();
-                let mut kill = Command::new("kill");
-                let sent = run(kill.args([signal, &process]), "", COMMAND_LIMIT).unwrap();
-                sent.success().unwrap();
+                signer.service().signal(signal).unwrap();
                 lines += 1;
                 wait_for(|| told(&signer.service().log()).len() == lines);
             }
         };
-        send("-USR1", 5);
-        send("-USR2", 8);
+        send(Signal::USR1, 5);
+        send(Signal::USR2, 8);
         told(&signer.service().log())
     });
     assert_eq!(said[0].len(), 13);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Uri;
 use signet_rpc::health::HealthCheckRequest;
@@ -113,8 +113,17 @@ impl Caller {
         Ok(same && crypto::verify(&key.public(), &method, &signature.content, MESSAGE))
     }
 
+    /// Waits until the health of this service is as it should be: it is looked at now and again only.
+    pub(crate) async fn health_becomes(&self, service: &str, expected: i32) {
+        let deadline = Instant::now() + HEALTH_LIMIT;
+        while self.health(service).await.unwrap() != expected {
+            assert!(Instant::now() < deadline, "{service}: not {expected}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// 1 for SERVING, 2 for `NOT_SERVING`.
-    pub(crate) async fn health(&self, service: &str) -> Result<i32, Status> {
+    async fn health(&self, service: &str) -> Result<i32, Status> {
         let request = HealthCheckRequest {
             service: service.to_owned(),
         };
@@ -155,3 +164,5 @@ pub(crate) fn key_id(id: &str) -> KeyId {
 
 /// Longer than any call of these tests takes.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// How soon a change shows in the health.
+const HEALTH_LIMIT: Duration = Duration::from_secs(20);
