@@ -14,11 +14,16 @@ use signet_testkit::{file, program};
 
 /// The program with these arguments, on this storage and without any passphrase or alias.
 fn signer(storage: &Value, arguments: &[&str]) -> Finished {
+    signer_with(storage, arguments, &[])
+}
+
+fn signer_with(storage: &Value, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("signer.json");
     file::write(&path, json!({"storage": storage}).to_string()).unwrap();
     let mut command = Command::new(program::ours("notary-signer").unwrap());
     command.args(arguments).arg("-config").arg(path);
+    command.envs(variables.iter().copied());
     run(&mut command, "", Duration::from_secs(20)).unwrap()
 }
 
@@ -50,6 +55,23 @@ fn a_new_database(database: &dyn Database, steps: &str) {
     let made = key(&signer);
     signer.change_to(Make::Ours).unwrap();
     assert_eq!(key(&signer), made);
+    checked(&storage);
+}
+
+/// The key that Go's signer made is decrypted with the right passphrase alone.
+fn checked(storage: &Value) {
+    let check = |passphrase: &str| {
+        let variables = [("NOTARY_SIGNER_TIMESTAMP_1", passphrase)];
+        signer_with(storage, &["check"], &variables)
+    };
+    let right = check("testpassword").success().unwrap();
+    assert_eq!(right, "1 keys: 0 cannot be used\n");
+    let wrong = check("another");
+    assert_eq!(wrong.code, Some(1), "{wrong}");
+    assert!(
+        wrong.stdout.ends_with("\n1 keys: 1 cannot be used\n"),
+        "{wrong}"
+    );
 }
 
 #[test]
@@ -77,6 +99,7 @@ fn a_dry_run_makes_no_file() {
     let storage = json!({"backend": "sqlite3", "db_url": path});
     let step = "create the table private_keys\n";
     assert_eq!(says(&storage, &["migrate", "-dry-run"]), step);
+    assert_eq!(signer(&storage, &["check"]).code, Some(1));
     assert!(!path.exists());
     let ready = "the table private_keys is ready\n";
     assert_eq!(says(&storage, &["migrate"]), format!("{step}{ready}"));

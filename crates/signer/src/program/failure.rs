@@ -50,14 +50,20 @@ pub(crate) enum Failure {
     Migration(#[source] MigrateError),
     #[error("must provide a default alias for the key DB")]
     NoAlias,
+    #[error("there is no key database {0}")]
+    NoFile(String),
     #[error("must provide a non-empty database source for {0}")]
     NoSource(String),
     #[error("store does not support bootstrapping")]
     NothingToBootstrap,
+    #[error("keys in memory go with the process: there is nothing to check")]
+    NothingToCheck,
     #[error("keys in memory are not encrypted: there is no alias to rotate")]
     NothingToRotate,
     #[error("{0}")]
     RethinkDb(&'static str),
+    #[error("the keys were not checked")]
+    Check(#[source] DatabaseError),
     #[error("the passphrases of the keys were not rotated")]
     Rotation(#[source] DatabaseError),
     #[error(

@@ -34,6 +34,8 @@ pub(crate) struct Flags {
     pub(crate) rotate_alias: Option<String>,
     /// Create or upgrade the table of the key database, then end.
     pub(crate) bootstrap: bool,
+    /// Decrypt every key, then end.
+    pub(crate) check: bool,
     /// Serve `/debug/` on localhost:8080.
     pub(crate) debug: bool,
     /// With `rotate_alias` and `bootstrap`: change nothing.
@@ -50,11 +52,12 @@ impl Command {
         let mut arguments = arguments.into_iter().peekable();
         let mut flags = Flags {
             bootstrap: arguments.next_if(|first| first == "migrate").is_some(),
+            check: arguments.next_if(|first| first == "check").is_some(),
             ..Flags::default()
         };
         let asked = flags::read(arguments, SWITCHES, VALUES, |given| flags.take(given))?;
         if asked == Asked::Run && !flags.version {
-            flags.check()?;
+            flags.agree()?;
         }
         Ok(match asked {
             Asked::Usage => Self::Usage,
@@ -69,15 +72,21 @@ const SWITCHES: &[&str] = &["bootstrap", "debug", "dry-run", "version"];
 const VALUES: &[&str] = &["config", "logf", "rotate-alias"];
 
 impl Flags {
+    /// Whether the service is to run, and not work on the key database that ends.
+    pub(crate) const fn serves(&self) -> bool {
+        !self.bootstrap && !self.check && self.rotate_alias.is_none()
+    }
+
     /// Refuses what would not be done.
-    fn check(&self) -> Result<(), UsageError> {
-        let fault = match (&self.rotate_alias, self.bootstrap) {
-            (Some(_), true) => "migrate and -rotate-alias are two commands: migrate first",
+    fn agree(&self) -> Result<(), UsageError> {
+        let tasks = [self.bootstrap, self.check, self.rotate_alias.is_some()];
+        let fault = if tasks.into_iter().filter(|asked| *asked).count() > 1 {
+            "migrate, check and -rotate-alias are commands of their own: one at a time"
+        } else if self.dry_run && (self.serves() || self.check) {
             // Nobody shall believe that a service only looks.
-            (None, false) if self.dry_run => {
-                "-dry-run goes with migrate or -rotate-alias: notary-signer migrate -dry-run ..."
-            }
-            _ => return Ok(()),
+            "-dry-run goes with migrate or -rotate-alias: notary-signer migrate -dry-run ..."
+        } else {
+            return Ok(());
         };
         Err(UsageError::Other(fault.to_owned()))
     }
@@ -127,6 +136,8 @@ Examples:
   notary-signer migrate -config /etc/notary/signer-config.json
         Create or upgrade the table of the key database, then end (also -bootstrap). With -dry-run, only say what
         would be done.
+  notary-signer check -config /etc/notary/signer-config.json
+        Decrypt every key, and see that it is the one that its row says. Ends with 1 when one cannot be used.
   notary-signer -config /etc/notary/signer-config.json -rotate-alias timestamp_2 -dry-run
         See whether every key can be decrypted and encrypted for the passphrase of timestamp_2; without -dry-run, do it.
 
@@ -167,9 +178,15 @@ mod tests {
             };
             assert!(flags.bootstrap && flags.dry_run, "{line}");
         }
-        for line in ["-dry-run", "migrate -rotate-alias a"] {
+        for line in [
+            "-dry-run",
+            "check -dry-run",
+            "check -bootstrap",
+            "migrate -rotate-alias a",
+        ] {
             assert!(matches!(parse(line), Err(UsageError::Other(_))), "{line}");
         }
+        assert!(matches!(parse("check -config a"), Ok(Command::Run(flags)) if !flags.serves()));
         // Elsewhere the word is one that ends the flags.
         assert!(matches!(parse("-debug migrate"), Ok(Command::Run(flags)) if !flags.bootstrap));
         assert_eq!(parse("-dry-run -version"), Ok(Command::Version));

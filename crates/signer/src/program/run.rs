@@ -46,7 +46,7 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     for key in configuration.unknown_keys(config::KNOWN_KEYS) {
         tracing::warn!("the configuration has a key that means nothing to this service: {key}");
     }
-    let serving = if flags.rotate_alias.is_none() && !flags.bootstrap {
+    let serving = if flags.serves() {
         let files = config::tls_files(&configuration);
         let tls = Arc::new(Tls::load_for(files.clone(), Protocols::Http2)?);
         let (text, address) = config::address(&configuration)?;

@@ -27,6 +27,34 @@ pub(super) async fn connect(engine: Engine, source: &str) -> Result<Database, Fa
     Ok(database?)
 }
 
+/// Opens the keys of a database to look at them: no file and no table is made.
+pub(super) async fn open_to_read(
+    storage: &Storage,
+    configuration: &Configuration,
+) -> Result<KeyDatabase, Failure> {
+    let Storage::Database { engine, source } = storage else {
+        return Err(Failure::NothingToCheck);
+    };
+    let database = if *engine == Engine::Sqlite {
+        let pool = sqlite::connect_to_read(source).await?;
+        Database::Sqlite(pool.ok_or_else(|| Failure::NoFile(source.clone()))?)
+    } else {
+        connect(*engine, source).await?
+    };
+    let passphrases = passphrases(configuration);
+    // No key is made, for no alias.
+    Ok(KeyDatabase::of_table(
+        database,
+        Options::new(String::new()),
+        Arc::new(move |alias: &str| passphrases.passphrase(alias)),
+    ))
+}
+
+fn passphrases(configuration: &Configuration) -> Arc<AliasVariables> {
+    let environment = configuration.environment().clone();
+    Arc::new(AliasVariables::new(ENVIRONMENT_PREFIX, environment))
+}
+
 /// Opens what is configured.
 pub(super) async fn open(
     storage: Storage,
@@ -37,8 +65,7 @@ pub(super) async fn open(
     };
     let alias = config::default_alias(configuration)?;
     let database = connect(engine, &source).await?;
-    let environment = configuration.environment().clone();
-    let passphrases = Arc::new(AliasVariables::new(ENVIRONMENT_PREFIX, environment));
+    let passphrases = passphrases(configuration);
     if passphrases.passphrase(&alias).is_none() {
         tracing::warn!(
             "{} is not set: no key can be made for alias {alias}",

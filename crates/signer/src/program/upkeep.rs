@@ -18,6 +18,9 @@ pub(super) async fn run(
     configuration: &Configuration,
     now: OffsetDateTime,
 ) -> Result<u8, Failure> {
+    if flags.check {
+        return check(&storage, configuration).await;
+    }
     let Some(alias) = &flags.rotate_alias else {
         return migrate(&storage, flags.dry_run).await;
     };
@@ -61,6 +64,23 @@ async fn rotate_alias(
         print("run it again for the keys that changed meanwhile\n");
     }
     Ok(u8::from(walk.failed > 0 || walk.changed > 0))
+}
+
+/// Decrypts every key. Gives the exit status: 1 when one cannot be used.
+async fn check(storage: &Storage, configuration: &Configuration) -> Result<u8, Failure> {
+    let keys = stores::open_to_read(storage, configuration).await?;
+    let mut progress = |walk: &Walk| tracing::info!("{} keys looked at", walk.keys);
+    let walk = keys.verify(&mut progress).await;
+    keys.database().close().await;
+    let walk = walk.map_err(Failure::Check)?;
+    for (_, error) in &walk.failures {
+        print(&format!("{}\n", chain(error)));
+    }
+    print(&format!(
+        "{} keys: {} cannot be used\n",
+        walk.keys, walk.failed
+    ));
+    Ok(u8::from(walk.failed > 0))
 }
 
 /// Makes or upgrades the table. No key is opened for it, so that it needs no passphrase. Gives the exit status.
