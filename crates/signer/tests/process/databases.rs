@@ -1,7 +1,11 @@
 //! Keys on databases that are services of their own: acceptance cases 28 to 31, 34, 35 and 38 of signer-and-keys.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use signet_testkit::file;
 use signet_testkit::peer::{MariaDb, PostgreSql, Signer, SignerOptions};
+use signet_testkit::process::{COMMAND_LIMIT, run};
 use tonic::Code;
 
 use crate::database::{Keys, recorded_rows};
@@ -122,6 +126,46 @@ async fn case_31_a_database_that_was_away_is_used_again_on_mariadb() {
     once_it_is_back(&signer, &caller, &key).await;
 }
 
+/// The same when the database is there and does not answer.
+#[tokio::test]
+async fn case_31_a_database_that_stands_still_holds_nobody_for_ever() {
+    let database = MariaDb::start().unwrap();
+    let (mut signer, caller, key) = before_it_goes(&database, "").await;
+    let process = std::fs::read_to_string(database.ask("SELECT @@pid_file").trim()).unwrap();
+    let send = |signal: &str| {
+        let mut kill = Command::new("kill");
+        let sent = run(kill.args([signal, process.trim()]), "", COMMAND_LIMIT);
+        sent.unwrap().success().unwrap();
+    };
+    send("-STOP");
+    let rows = recorded_rows();
+    let unseen = rows[0].id();
+    let asked = Instant::now();
+    let (create, info, sign, delete, ()) = tokio::join!(
+        caller.create("ecdsa", "docker.io/a/b", "timestamp"),
+        caller.info(unseen),
+        caller.sign(unseen, b"x"),
+        caller.delete(unseen),
+        caller.health_becomes("", 2),
+    );
+    assert!(asked.elapsed() < Duration::from_secs(15));
+    for (call, refused) in [
+        ("CreateKey", create.unwrap_err()),
+        ("GetKeyInfo", info.unwrap_err()),
+        ("Sign", sign.unwrap_err()),
+        ("DeleteKey", delete.unwrap_err()),
+    ] {
+        let codes = [Code::Unavailable, Code::DeadlineExceeded];
+        assert!(codes.contains(&refused.code()), "{call}: {refused}");
+    }
+    assert!(caller.signs_with(&key).await.unwrap());
+    send("-CONT");
+    caller.health_becomes("", 1).await;
+    once_it_is_back(&signer, &caller, &key).await;
+    let log = signer.service().log();
+    assert!(log.contains("the key database"), "{log}");
+}
+
 const SERVICES: [&str; 3] = [
     "",
     "grpc.health.v1.Health.KeyManagement",
@@ -136,7 +180,9 @@ async fn before_it_goes(database: &impl Keys, limit: &str) -> (Signer, Caller, M
     }
     let url = database.url() + limit;
     let options = SignerOptions::default().database(database);
-    let options = options.variable("NOTARY_SIGNER_STORAGE_DB_URL", &url);
+    let options = options
+        .variable("NOTARY_SIGNER_STORAGE_DB_URL", &url)
+        .variable("NOTARY_SIGNER_LIMITS_CALL_TIMEOUT", "4");
     let signer = Signer::ours_with(&options).unwrap();
     let caller = Caller::of(&signer);
     let key = caller
