@@ -2,8 +2,7 @@
 
 use signet_testkit::peer::{Make, Signer, SignerOptions};
 
-use crate::database::{Keys, recorded_rows};
-use crate::databases::on_every_database;
+use crate::rows::{Keys, on_every_database, recorded_rows};
 use crate::support::{Caller, Made};
 
 on_every_database!(

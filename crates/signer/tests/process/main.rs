@@ -7,12 +7,12 @@
 )]
 
 mod certificates;
-mod database;
 mod databases;
 mod exchange;
 mod limits;
 mod log;
 mod maintenance;
+mod rows;
 mod start;
 mod support;
 mod tls;

@@ -7,8 +7,7 @@ use signet_testkit::process::{COMMAND_LIMIT, Finished, run};
 use signet_testkit::program;
 use tonic::Code;
 
-use crate::database::{Keys, recorded_rows};
-use crate::databases::on_every_database;
+use crate::rows::{Keys, on_every_database, recorded_rows};
 use crate::support::{Caller, Made};
 
 on_every_database!(

@@ -255,12 +255,6 @@ impl Signer {
         self.folder.path().join("signer.json")
     }
 
-    /// The authority of the certificates that it accepts and shows.
-    #[must_use]
-    pub fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
     /// The section `trust_service` of a server that uses it.
     #[must_use]
     pub fn trust_service(&self) -> Value {

@@ -6,6 +6,19 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 use signet_testkit::peer::{Database, MariaDb, PostgreSql};
 
+/// Each of these on each kind of database.
+macro_rules! on_every_database {
+    ($($path:path as $case:ident),* $(,)?) => {
+        mod postgresql {
+            $(#[tokio::test] async fn $case() { $path(signet_testkit::peer::PostgreSql::shared().unwrap()).await; })*
+        }
+        mod mariadb {
+            $(#[tokio::test] async fn $case() { $path(signet_testkit::peer::MariaDb::shared().unwrap()).await; })*
+        }
+    };
+}
+pub(crate) use on_every_database;
+
 /// A database that is looked into from outside.
 pub(crate) trait Keys: Database {
     /// What a statement answers: a line for every row.
