@@ -1,7 +1,7 @@
 //! How calls to a key service end, and how long they take.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::Instant;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -65,10 +65,38 @@ impl Calls {
         Ok(Self(calls))
     }
 
-    pub(super) fn record(&self, method: Method, code: Code, duration: Duration) {
-        let labels = [method.name(), outcome(code)];
-        let call = self.0.with_label_values(&labels);
-        call.observe(duration.as_secs_f64());
+    /// A call that begins now.
+    pub(super) fn begin(&self, method: Method) -> Call<'_> {
+        Call {
+            calls: self,
+            method,
+            started: Instant::now(),
+            code: Code::Cancelled,
+        }
+    }
+}
+
+/// A call that goes on. It is recorded when it is dropped, also by those who do not wait for its end.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    calls: &'a Calls,
+    method: Method,
+    started: Instant,
+    code: Code,
+}
+
+impl Call<'_> {
+    /// It has ended with this code.
+    pub(super) fn end(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let labels = [self.method.name(), outcome(self.code)];
+        let series = self.calls.0.with_label_values(&labels);
+        series.observe(self.started.elapsed().as_secs_f64());
     }
 }
 
@@ -109,3 +137,20 @@ const fn outcome(code: Code) -> &'static str {
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_nobody_waits_for_are_counted_too() {
+        let calls = Calls::new().unwrap();
+        calls.begin(Method::Sign).end(Code::Ok);
+        calls.begin(Method::Sign).end(Code::NotFound);
+        drop(calls.begin(Method::Sign));
+        for outcome in ["OK", "NotFound", "Canceled"] {
+            let series = calls.0.with_label_values(&["Sign", outcome]);
+            assert_eq!(series.get_sample_count(), 1, "{outcome}");
+        }
+    }
+}

@@ -100,12 +100,12 @@ impl RemoteTrust {
         F: Fn(Channel, Request<M>) -> R,
         R: Future<Output = Result<Response<T>, Status>>,
     {
-        let started = Instant::now();
+        let running = self.calls.begin(method);
         let answer = self.repeat(gun, message, timeout, call).await;
         let code = answer
             .as_ref()
             .map_or_else(|error| error.code, |_| Code::Ok);
-        self.calls.record(method, code, started.elapsed());
+        running.end(code);
         answer
     }
 
