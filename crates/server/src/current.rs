@@ -157,6 +157,14 @@ impl Library {
         self.own_view(gun).await
     }
 
+    /// The same, for who does not wait at the gate for it: `None` where only that would tell.
+    pub(crate) async fn view_outside(&self, gun: &Gun) -> Result<Option<Arc<View>>, StoreError> {
+        match &self.heads {
+            Some(heads) => self.shared_view(heads, gun).await.map(Some),
+            None => Ok(self.views.get(gun)),
+        }
+    }
+
     /// The same, for who is inside the gate already.
     pub(crate) async fn view_inside(&self, gun: &Gun) -> Result<Arc<View>, StoreError> {
         match &self.heads {

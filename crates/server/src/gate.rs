@@ -28,11 +28,20 @@ impl Gates {
 
     /// Waits until nobody else is inside the gate of `gun`. Fair: first come, first served.
     pub(crate) async fn enter(&self, gun: &Gun) -> MutexGuard<'_, ()> {
+        self.gate(gun).lock().await
+    }
+
+    /// Enters if nobody is inside or waits.
+    pub(crate) fn enter_at_once(&self, gun: &Gun) -> Option<MutexGuard<'_, ()>> {
+        self.gate(gun).try_lock().ok()
+    }
+
+    fn gate(&self, gun: &Gun) -> &Mutex<()> {
         let hash = usize::try_from(self.hasher.hash_one(gun) % GATES as u64).unwrap_or_default();
         #[expect(
             clippy::indexing_slicing,
             reason = "there are GATES gates, and the hash was taken modulo GATES"
         )]
-        self.gates[hash].lock().await
+        &self.gates[hash]
     }
 }

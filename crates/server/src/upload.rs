@@ -12,7 +12,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use signet_tuf::metadata::Metadata;
 use signet_tuf::rules::RuleError;
-use signet_tuf::{BaseRole, Gun, RoleName, Root, Verified, Version};
+use signet_tuf::{BaseRole, Gun, KeyId, RoleName, Root, Verified, Version};
 use time::OffsetDateTime;
 
 use self::submission::Submission;
@@ -53,6 +53,18 @@ pub(crate) enum UpdateError {
     Trust(#[source] TrustError),
     #[error("the server's part of the update cannot be written")]
     Unwritable(#[source] serde_json::Error),
+}
+
+/// An update that breaks no rule.
+struct Judged {
+    now: OffsetDateTime,
+    accepted: Accepted,
+    /// How many versions of what the server signs are left out.
+    headroom: Version,
+    /// Server keys that its root lists no more.
+    dropped: BTreeSet<KeyId>,
+    /// Whether what is stored is as new: then it is not stored.
+    is_outdated: bool,
 }
 
 /// Which rule an update breaks. `Display` is Go's text where Go has one.
@@ -125,7 +137,14 @@ impl App {
         gun: &Gun,
         mut submission: Submission,
     ) -> Result<(), UpdateError> {
-        let _inside = self.library().gates().enter(gun).await;
+        let gates = self.library().gates();
+        let _inside = match gates.enter_at_once(gun) {
+            Some(inside) => inside,
+            None => {
+                submission = self.not_outdated(gun, submission).await?;
+                gates.enter(gun).await
+            }
+        };
         let mut tried = 0;
         loop {
             let shared = self.library().is_shared();
@@ -159,14 +178,61 @@ impl App {
         }
     }
 
-    async fn try_update(&self, gun: &Gun, submission: Submission) -> Result<(), UpdateError> {
-        let now = self.now();
-        let view = self.library().view_inside(gun).await?;
+    /// Refuses an update that the store would refuse for its versions, before it waits for others and lets others wait. The answer is the
+    /// one that it would get inside; whatever is not certain is decided there.
+    async fn not_outdated(
+        &self,
+        gun: &Gun,
+        submission: Submission,
+    ) -> Result<Submission, UpdateError> {
+        let Some(view) = self.library().view_outside(gun).await? else {
+            return Ok(submission);
+        };
         let baseline = self.baseline(gun, &view, &submission).await?;
+        let versions = submission.versions();
+        if !versions.iter().any(|(role, new)| baseline.has(role, *new)) {
+            return Ok(submission);
+        }
+        let parts = submission.parts.clone();
+        let judged = self.judge(gun, submission, baseline).await?;
+        if judged.is_outdated && self.could_sign(gun, &judged.accepted).await {
+            return Err(StoreError::Conflict.into());
+        }
+        self.parse(parts).await
+    }
+
+    /// Whether the server's part of an update would be signed, as far as that is told by which keys are held.
+    async fn could_sign(&self, gun: &Gun, accepted: &Accepted) -> bool {
+        let root = accepted.root.body();
+        let mut roles = vec![BaseRole::Timestamp];
+        if matches!(accepted.snapshot, AcceptedSnapshot::Draft(_)) {
+            roles.push(BaseRole::Snapshot);
+        }
+        for role in roles {
+            let held = self.held_key(gun, root, role).await;
+            if root.role_keys(role).threshold() > 1 || !matches!(held, Ok(Some(_))) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Holds an update to every rule, and says what follows from it.
+    async fn judge(
+        &self,
+        gun: &Gun,
+        submission: Submission,
+        baseline: Baseline,
+    ) -> Result<Judged, UpdateError> {
+        let now = self.now();
         let (name, before) = (gun.clone(), Arc::clone(self.verified()));
         let (epoch, stored) = (baseline.epoch, baseline.root.clone());
-        let accepted = aside(submission.bytes, move || {
-            validation::validate(&name, submission, &baseline, &before, now)
+        let (accepted, is_outdated) = aside(submission.bytes, move || {
+            let accepted = validation::validate(&name, submission, &baseline, &before, now)?;
+            let is_outdated = accepted
+                .versions()
+                .any(|(role, new)| baseline.has(role, new));
+            Ok::<_, Rejection>((accepted, is_outdated))
         })
         .await??;
         let (headroom, dropped) = match stored {
@@ -178,6 +244,29 @@ impl App {
             }
             None => (0, BTreeSet::new()),
         };
+        Ok(Judged {
+            now,
+            accepted,
+            headroom,
+            dropped,
+            is_outdated,
+        })
+    }
+
+    async fn try_update(&self, gun: &Gun, submission: Submission) -> Result<(), UpdateError> {
+        let view = self.library().view_inside(gun).await?;
+        let baseline = self.baseline(gun, &view, &submission).await?;
+        let Judged {
+            now,
+            accepted,
+            headroom,
+            dropped,
+            is_outdated,
+        } = self.judge(gun, submission, baseline).await?;
+        // What is too late is not signed in vain while others wait.
+        if is_outdated && self.could_sign(gun, &accepted).await {
+            return Err(StoreError::Conflict.into());
+        }
         let (version, sha256) = self.publish(gun, &view, accepted, headroom, now).await?;
         self.retire(gun, &dropped).await;
         audit::note_timestamp(Revision { version, sha256 });

@@ -35,6 +35,18 @@ pub(super) struct Baseline {
     pub(super) newest: BTreeMap<RoleName, Version>,
 }
 
+impl Baseline {
+    /// Whether the current document of a role has this version or a later one, so that the store takes no other.
+    pub(super) fn has(&self, role: &RoleName, version: Version) -> bool {
+        let current = match role.base() {
+            Some(BaseRole::Root) => self.root.as_ref().map(|root| root.document.version),
+            Some(BaseRole::Snapshot) => Some(self.snapshot_floor),
+            _ => self.newest.get(role).copied(),
+        };
+        current.is_some_and(|current| current > 0 && current >= version)
+    }
+}
+
 /// An update that passed every rule.
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -43,6 +55,18 @@ pub(super) struct Accepted {
     /// Root and targets documents, in the order in which they are stored.
     pub(super) documents: Vec<NewDocument>,
     pub(super) snapshot: AcceptedSnapshot,
+}
+
+impl Accepted {
+    /// The documents of the publisher that are to be stored.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&RoleName, Version)> {
+        let snapshot = match &self.snapshot {
+            AcceptedSnapshot::Uploaded { document, .. } => Some(document),
+            AcceptedSnapshot::Draft(_) => None,
+        };
+        let documents = self.documents.iter().chain(snapshot);
+        documents.map(|document| (&document.role, document.version))
+    }
 }
 
 #[derive(Debug)]

@@ -21,6 +21,8 @@ mod fixture;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod museum;
 #[cfg(test)]
 mod mysql;
