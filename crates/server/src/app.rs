@@ -19,6 +19,7 @@ use crate::store::{MetadataStore, StoreError};
 use crate::trust::{TrustError, TrustService};
 use crate::upload::verify_stored_root;
 use crate::verified::VerifiedDocuments;
+use crate::watched::Watched;
 
 /// Everything that answers requests. One value serves all connections; [`App::handle`] is the way in.
 pub struct App {
@@ -66,7 +67,7 @@ impl App {
     ) -> Arc<Self> {
         let eighth = settings.limits.cache_bytes / 8;
         Arc::new(Self {
-            library: Library::new(store, eighth * 5),
+            library: Library::new(Arc::new(Watched::new(store)), eighth * 5),
             verified: Arc::new(VerifiedDocuments::new(eighth * 2)),
             compressor: Compressor::new(eighth),
             trust,

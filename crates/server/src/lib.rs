@@ -39,6 +39,7 @@ mod retire;
 mod seal;
 mod upload;
 mod verified;
+mod watched;
 
 pub use app::App;
 pub use archives::Archives;

@@ -51,6 +51,19 @@ impl Failure {
         }
     }
 
+    /// Whether there was no connection to be had: all were in use, as many as the database allows are, or it cannot be reached.
+    #[must_use]
+    pub fn is_out_of_connections(error: &Error) -> bool {
+        match error {
+            Error::PoolTimedOut => true,
+            // PostgreSQL's state for too many connections, and MySQL's.
+            Error::Database(error) => {
+                matches!(error.code().as_deref(), Some("53300" | "08004"))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the connection on which this happened is lost, and another one may do.
     #[must_use]
     pub fn is_lost(error: &Error) -> bool {

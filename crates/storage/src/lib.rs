@@ -175,6 +175,9 @@ pub enum StoreError {
         /// How large it may be.
         limit: usize,
     },
+    /// The database works, and had no connection free in time: trying again in a moment may work. Nothing was done.
+    #[error("the metadata store is busy")]
+    Busy(#[source] sqlx::Error),
     /// The database could not be reached or refused.
     #[error("the metadata store failed")]
     Database(#[source] sqlx::Error),
@@ -192,6 +195,18 @@ pub enum StoreError {
     /// What was asked for together with what others asked failed for all of them.
     #[error(transparent)]
     Joint(Arc<Self>),
+}
+
+impl StoreError {
+    /// Whether the database works and had no connection free in time.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Busy(_) => true,
+            Self::Joint(error) => error.is_busy(),
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -66,6 +66,9 @@ pub(super) async fn read(
     let changes = match app.store().changes(gun, window, limit).await {
         Ok(changes) => changes,
         Err(error) => {
+            if let Some(busy) = ApiError::of_busy(&error) {
+                return Err(busy);
+            }
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "500 GET changefeed"

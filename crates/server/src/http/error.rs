@@ -8,6 +8,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::router::Response;
+use crate::store::StoreError;
 
 /// The kinds of errors that clients tell apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -227,6 +228,14 @@ impl ApiError {
         Self::with_empty_detail(ErrorCode::Unknown)
     }
 
+    /// The answer to who came while the database had no connection free, which is no defect and soon over: to be tried again.
+    pub(super) fn of_busy(error: &StoreError) -> Option<Self> {
+        error.is_busy().then(|| {
+            tracing::warn!("503 the database is busy: no connection came free in time");
+            Self::with_empty_detail(ErrorCode::Unavailable).after(BUSY_SECONDS)
+        })
+    }
+
     /// What kind it is.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
@@ -277,6 +286,9 @@ impl ApiError {
         response
     }
 }
+
+/// How long clients are asked to wait for a database that is busy.
+const BUSY_SECONDS: u64 = 2;
 
 /// Most bytes of a message in a refusal: clients read 1024 bytes of the whole answer.
 pub(super) const MAX_MESSAGE: usize = 700;

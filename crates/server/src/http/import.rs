@@ -178,6 +178,7 @@ fn refused(gun: &Gun, error: &ImportError) -> ApiError {
             tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST the database cannot hold it");
             refusal
         }
+        ImportError::Store(error) if let Some(busy) = ApiError::of_busy(error) => busy,
         ImportError::Store(_) => {
             tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST error applying import");
             ApiError::new(ErrorCode::Updating)

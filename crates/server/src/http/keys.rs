@@ -55,6 +55,11 @@ pub(super) fn answer(key: &PublicKey) -> Response {
 }
 
 fn refusal(gun: &Gun, role: ManagedRole, method: &str, error: &KeyError) -> ApiError {
+    if let KeyError::Store(error) = error
+        && let Some(busy) = ApiError::of_busy(error)
+    {
+        return busy;
+    }
     let role = role.base();
     tracing::error!(
         %gun,

@@ -150,6 +150,9 @@ pub(super) async fn read(
             return Err(ApiError::no_such_document());
         }
         Err(error) => {
+            if let Some(busy) = ApiError::of_busy(&error) {
+                return Err(busy);
+            }
             tracing::error!(%gun, error = &error as &dyn std::error::Error, "500 GET role");
             return Err(ApiError::internal());
         }
@@ -328,6 +331,9 @@ pub(super) async fn delete(app: &Arc<App>, gun: Gun) -> Result<Response, ApiErro
             Ok(empty(StatusCode::OK))
         }
         Some(Err(error)) => {
+            if let Some(busy) = ApiError::of_busy(&error) {
+                return Err(busy);
+            }
             tracing::error!(%gun, error = &error as &dyn std::error::Error, "500 DELETE repository");
             Err(ApiError::internal())
         }

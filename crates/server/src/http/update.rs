@@ -205,6 +205,7 @@ fn refusal(gun: &Gun, error: &UpdateError) -> ApiError {
             tracing::info!(%gun, error = error as &dyn std::error::Error, "400 POST the database cannot hold it");
             refusal
         }
+        UpdateError::Store(error) if let Some(busy) = ApiError::of_busy(error) => busy,
         UpdateError::Store(_) | UpdateError::Unwritable(_) => {
             tracing::error!(%gun, error = error as &dyn std::error::Error, "500 POST error applying update request");
             ApiError::new(ErrorCode::Updating)

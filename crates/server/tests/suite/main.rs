@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod busy;
+#[cfg(test)]
 mod caching;
 #[cfg(test)]
 mod captures;
