@@ -1,7 +1,7 @@
 //! The record of who changed what, or tried to: one line of JSON for each.
 //!
-//! Requests that would change something run with an [`Entry`], to which the parts that do the work add what they know. The line is
-//! written when the answer is known, and the work comes to its end whether or not the client waits. The work [begins](begin) when the
+//! Requests that would change something run with an entry, to which the parts that do the work add what they know. The line is
+//! written when the answer is known, and the work comes to its end whether or not the client waits. The work begins when the
 //! request may do what it asks for and nothing speaks against it that is seen at once. With [`Audit::required`] a line is written then,
 //! too, and nothing is done when that fails.
 //!
