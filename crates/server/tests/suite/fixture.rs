@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
-use signet_server::store::{MemoryStore, MetadataStore, SqliteStore};
+use signet_server::store::{MemoryStore, MetadataStore, MigrateOptions, MySqlStore, SqliteStore};
 use signet_server::trust::{MemoryTrust, TrustService};
 use signet_server::{App, Settings};
 use signet_sql::PoolLimits;
 use signet_storage::PostgresStore;
-use signet_testkit::peer::{Database as _, PostgreSql};
+use signet_testkit::peer::{Database, MariaDb, PostgreSql};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -28,11 +28,12 @@ pub(crate) enum Backend {
     Memory,
     Sqlite,
     Postgres,
+    MySql,
 }
 
 impl Backend {
     /// Every one.
-    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Postgres];
+    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Sqlite, Self::Postgres, Self::MySql];
 }
 
 pub(crate) struct Server {
@@ -43,7 +44,8 @@ pub(crate) struct Server {
     settings: Settings,
     /// Deleted when the server is dropped.
     _folder: TempDir,
-    _database: Option<PostgreSql>,
+    /// Where the store is on a database service.
+    pub(crate) database: Option<Box<dyn Database + Send + Sync>>,
 }
 
 pub(crate) struct Answer {
@@ -122,18 +124,35 @@ impl Server {
 
     pub(crate) async fn with(backend: Backend, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut database = None;
+        let mut database: Option<Box<dyn Database + Send + Sync>> = None;
         let store: Arc<dyn MetadataStore> = match backend {
             Backend::Memory => Arc::new(MemoryStore::new()),
             Backend::Sqlite => Arc::new(open(&folder.path().join("server.db")).await),
             Backend::Postgres => {
-                let database = database.insert(PostgreSql::shared().unwrap());
-                Arc::new(open_postgres(database).await)
+                let service = PostgreSql::shared().unwrap();
+                let store = open_postgres(&service).await;
+                database = Some(Box::new(service));
+                Arc::new(store)
+            }
+            Backend::MySql => {
+                let service = MariaDb::shared().unwrap();
+                let store = open_mysql(&service).await;
+                database = Some(Box::new(service));
+                Arc::new(store)
             }
         };
         let mut server = Self::on(store, Arc::new(MemoryTrust::new()), settings, folder);
-        server._database = database;
+        server.database = database;
         server
+    }
+
+    /// One for each kind of store.
+    pub(crate) async fn on_every_store() -> Vec<Self> {
+        let mut servers = Vec::new();
+        for backend in Backend::ALL {
+            servers.push(Self::new(backend).await);
+        }
+        servers
     }
 
     pub(crate) fn on(
@@ -151,7 +170,7 @@ impl Server {
             clock,
             settings,
             _folder: folder,
-            _database: None,
+            database: None,
         }
     }
 
@@ -251,17 +270,34 @@ pub(crate) async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path.to_str().unwrap()).await.unwrap()
 }
 
-/// A store on a database in which nothing needs to be yet.
-pub(crate) async fn open_postgres(database: &PostgreSql) -> PostgresStore {
-    let limits = PoolLimits {
+fn limits() -> PoolLimits {
+    PoolLimits {
         connections: 8,
         ..PoolLimits::default()
-    };
-    let pool = signet_sql::postgres::connect(&database.url(), limits)
+    }
+}
+
+/// A store on a database in which nothing needs to be yet.
+pub(crate) async fn open_postgres(database: &PostgreSql) -> PostgresStore {
+    let pool = signet_sql::postgres::connect(&database.url(), limits())
         .await
         .unwrap();
     signet_storage::postgres::migrate(&pool).await.unwrap();
     PostgresStore::open(pool).await.unwrap()
+}
+
+/// The same, with the least privileges that a server needs.
+pub(crate) async fn open_mysql(database: &MariaDb) -> MySqlStore {
+    let owner = signet_sql::mysql::connect(&database.url(), limits())
+        .await
+        .unwrap();
+    let made = MySqlStore::migrate(&owner, MigrateOptions::default()).await;
+    assert!(!made.unwrap().is_empty());
+    owner.close().await;
+    let pool = signet_sql::mysql::connect(&database.limited_url(), limits())
+        .await
+        .unwrap();
+    MySqlStore::open(pool).await.unwrap()
 }
 
 /// A multipart body as Go's client writes it.

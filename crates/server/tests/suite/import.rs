@@ -21,13 +21,6 @@ const ROLES: [&str; 5] = [
     "timestamp",
 ];
 
-async fn servers() -> [Server; 2] {
-    [
-        Server::new(Backend::Memory).await,
-        Server::new(Backend::Sqlite).await,
-    ]
-}
-
 /// Everything that a server has of a repository.
 async fn archived(server: &Server) -> ArchivedRepository {
     let gun: Gun = GUN.parse().unwrap();
@@ -144,7 +137,7 @@ async fn everything_is_there_afterwards_with_its_history() {
     let (old, ..) = elsewhere().await;
     let repository = archived(&old).await;
     assert_eq!(repository.record.documents.len(), 2 + 2 + 1 + 3 + 3);
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         // Whoever asked before must not be told from memory that there is nothing.
         assert_eq!(server.file(GUN, "timestamp.json").await.status, 404);
         let asked = send(&server, "?dry-run=1", body(&repository)).await;
@@ -174,7 +167,7 @@ async fn everything_is_there_afterwards_with_its_history() {
 async fn foreign_documents_are_served_as_they_are_until_the_owner_takes_over() {
     let (old, publisher, _) = elsewhere().await;
     let repository = archived(&old).await;
-    for mut server in servers().await {
+    for mut server in Server::on_every_store().await {
         import(&server, &repository).await.assert_ok();
         // Expired since long: neither an error nor signed again by anybody.
         server.set_time(NOW + Duration::days(100));
@@ -237,7 +230,7 @@ async fn histories_grow_and_never_part() {
 
     let (forked, ..) = elsewhere().await;
     let other = archived(&forked).await;
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         import(&server, &first).await.assert_ok();
         assert_same(&server, &first).await;
         let answer = import(&server, &second).await;
@@ -266,7 +259,7 @@ async fn histories_grow_and_never_part() {
             })
             .collect(),
     );
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         assert_eq!(import(&server, &only_current).await.json()["added"], 5);
         assert_eq!(import(&server, &first).await.json()["added"], 6);
         assert_same(&server, &first).await;
@@ -289,7 +282,7 @@ async fn histories_grow_and_never_part() {
 async fn two_imports_at_once_are_one_after_the_other() {
     let (old, ..) = elsewhere().await;
     let repository = archived(&old).await;
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let (a, b) = tokio::join!(import(&server, &repository), import(&server, &repository));
         let mut results = [a, b].map(|answer| answer.json()["result"].as_str().unwrap().to_owned());
         results.sort();
@@ -442,7 +435,7 @@ async fn a_delegation_whose_keys_were_replaced_since_is_taken_with_what_vouches_
     let targets = seal(&signed, &[&publisher.targets]);
     old.post(GUN, &[("targets", &targets)]).await.assert_ok();
     let repository = archived(&old).await;
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let answer = import(&server, &repository).await;
         assert_eq!(answer.json()["left_out"], 0, "{}", answer.text());
         assert_same(&server, &repository).await;

@@ -19,6 +19,8 @@ mod conformance;
 #[cfg(test)]
 mod database_keys;
 #[cfg(test)]
+mod dump;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod import;

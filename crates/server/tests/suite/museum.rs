@@ -80,7 +80,7 @@ async fn a02_an_expired_root_is_not_taken() {
 
 #[tokio::test]
 async fn a03_versions_cannot_be_driven_out_of_reach() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Server::new(backend).await;
         let publisher = Publisher::published(&server, GUN).await;
         for version in [1_000_002, i64::from(i32::MAX), i64::from(i32::MAX) + 1] {
@@ -127,7 +127,7 @@ async fn a03_versions_cannot_be_driven_out_of_reach() {
 
 #[tokio::test]
 async fn a04_nothing_unsigned_or_unknown_is_stored() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Server::new(backend).await;
         let publisher = Publisher::published(&server, GUN).await;
         let targets = String::from_utf8(publisher.targets(2, &["v2"])).unwrap();
@@ -505,7 +505,7 @@ async fn a17_a_body_that_trickles_in_is_given_up() {
 
 #[tokio::test]
 async fn a18_the_bytes_that_were_verified_are_the_bytes_that_are_served() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Server::new(backend).await;
         let publisher = Publisher::published(&server, GUN).await;
         // Of two parts for one role only the last is used, and only it is checked.
@@ -564,7 +564,7 @@ async fn a24_text_that_two_readers_read_differently_is_refused() {
 async fn a_server_key_signs_for_its_own_repository_only() {
     // Root and old targets of a repository are public. Where its root certificate names many repositories, someone who may
     // push to one of the others, and holds no key at all, could have an old state signed there as the newest.
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Server::new(backend).await;
         let publisher = Publisher::published(&server, GUN).await;
         let elsewhere = "registry.example.com/elsewhere";

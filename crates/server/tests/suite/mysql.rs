@@ -16,13 +16,12 @@ use crate::conformance::{conforms, damaged_head_fails_alone, heads_of};
 use crate::fixture::NOW;
 
 mod connection;
-mod dump;
 mod failures;
 mod migration;
 mod names;
 
 /// A pool of at most so many connections.
-async fn pool(url: &str, connections: u32) -> MySqlPool {
+pub(crate) async fn pool(url: &str, connections: u32) -> MySqlPool {
     let limits = PoolLimits {
         connections,
         ..PoolLimits::default()

@@ -10,13 +10,6 @@ use crate::publisher::Publisher;
 
 const GUN: &str = "registry.example.com/a/b";
 
-async fn servers() -> [Server; 2] {
-    [
-        Server::new(Backend::Memory).await,
-        Server::new(Backend::Sqlite).await,
-    ]
-}
-
 fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&sha256(bytes))
 }
@@ -90,7 +83,7 @@ async fn case_21_only_admitted_prefixes_are_served() {
 
 #[tokio::test]
 async fn case_44_checksums_are_of_one_repository_and_role() {
-    for mut server in servers().await {
+    for mut server in Server::on_every_store().await {
         Publisher::published(&server, GUN).await;
         Publisher::published(&server, "registry.example.com/other").await;
         let root = server.file(GUN, "root.json").await.body;
@@ -176,7 +169,7 @@ async fn case_45_cache_headers() {
 
 #[tokio::test]
 async fn cases_46_and_47_versions_and_delegations_that_do_not_exist() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         Publisher::published(&server, GUN).await;
         for name in [
             "0.root.json",
@@ -193,7 +186,7 @@ async fn cases_46_and_47_versions_and_delegations_that_do_not_exist() {
 
 #[tokio::test]
 async fn cases_48_and_49_deletion() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         for gun in ["pre/a", "pre/ab", "pre/a/b"] {
             Publisher::published(&server, gun).await;
         }

@@ -11,20 +11,13 @@ use crate::publisher::{
 
 const GUN: &str = "registry.example.com/a/b";
 
-async fn servers() -> [Server; 2] {
-    [
-        Server::new(Backend::Memory).await,
-        Server::new(Backend::Sqlite).await,
-    ]
-}
-
 fn listed(signed: &Value, role: &str) -> FileMeta {
     serde_json::from_value(signed["meta"][role].clone()).unwrap()
 }
 
 #[tokio::test]
 async fn case_23_a_first_publish_is_served_as_uploaded() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let (root, targets) = (publisher.root(1), publisher.targets(1, &["v1"]));
         let answer = server
@@ -51,7 +44,7 @@ async fn case_23_a_first_publish_is_served_as_uploaded() {
 
 #[tokio::test]
 async fn case_24_versions_only_grow() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::published(&server, GUN).await;
         let (root, targets) = (publisher.root(1), publisher.targets(1, &["v1"]));
         let again = [("root", &root[..]), ("targets", &targets[..])];
@@ -69,7 +62,7 @@ async fn case_24_versions_only_grow() {
 
 #[tokio::test]
 async fn case_25_an_empty_update_signs_again() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         Publisher::published(&server, GUN).await;
         let before = server.signed(GUN, "snapshot").await;
         server.post(GUN, &[]).await.assert_ok();
@@ -101,7 +94,7 @@ async fn case_25_an_empty_update_signs_again() {
 
 #[tokio::test]
 async fn case_26_the_first_root_is_version_1_or_2() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         for (version, ok) in [(0, false), (1, true), (2, true), (3, false)] {
             let gun = format!("registry.example.com/first/{version}");
             let publisher = Publisher::new(&server, &gun).await;
@@ -122,7 +115,7 @@ async fn case_26_the_first_root_is_version_1_or_2() {
 
 #[tokio::test]
 async fn case_27_the_next_root_is_one_higher() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::published(&server, GUN).await;
         let mut signed = publisher.root_signed(1);
         signed["expires"] = json!("2030-01-01T00:00:00Z");
@@ -144,7 +137,7 @@ async fn case_27_the_next_root_is_one_higher() {
 
 #[tokio::test]
 async fn case_28_a_rotated_root_is_signed_by_both_keys() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::published(&server, GUN).await;
         let new = Key::root(GUN, NOW);
         let mut signed = root_signed(
@@ -174,7 +167,7 @@ async fn case_28_a_rotated_root_is_signed_by_both_keys() {
 
 #[tokio::test]
 async fn case_29_a_rotated_key_of_the_server_signs_once_the_root_names_it() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let mut publisher = Publisher::published(&server, GUN).await;
         for (version, role) in [(2, "timestamp"), (3, "snapshot")] {
             let path = format!("/v2/{GUN}/_trust/tuf/{role}.key");
@@ -208,7 +201,7 @@ async fn case_29_a_rotated_key_of_the_server_signs_once_the_root_names_it() {
 
 #[tokio::test]
 async fn case_30_an_uploaded_timestamp_is_ignored() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         Publisher::published(&server, GUN).await;
         let timestamp = json!({"signed": {"_type": "Timestamp", "expires": "2119-01-01T00:00:00Z",
             "meta": {}, "version": 99}, "signatures": []});
@@ -221,7 +214,7 @@ async fn case_30_an_uploaded_timestamp_is_ignored() {
 
 #[tokio::test]
 async fn case_31_the_last_of_several_parts_for_a_role_counts() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let (one, two) = (publisher.root(1), publisher.root(2));
         let targets = publisher.targets(1, &[]);
@@ -238,7 +231,7 @@ async fn case_31_the_last_of_several_parts_for_a_role_counts() {
 
 #[tokio::test]
 async fn case_32_part_names_are_role_names() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let delegate_key = Key::new();
         let mut signed = targets_signed(1, publisher.expires, &[]);
@@ -266,7 +259,7 @@ async fn case_32_part_names_are_role_names() {
 
 #[tokio::test]
 async fn case_34_a_broken_body_is_refused() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let (root, targets) = (publisher.root(1), publisher.targets(1, &[]));
         let body = multipart(&[("root", &root), ("targets", &targets)]);
@@ -284,7 +277,7 @@ async fn case_34_a_broken_body_is_refused() {
 
 #[tokio::test]
 async fn case_35_delegations_are_held_to_their_parents() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::published(&server, GUN).await;
         let (a, b, stranger) = (Key::new(), Key::new(), Key::new());
         let expires = publisher.expires;
@@ -357,7 +350,7 @@ async fn case_35_delegations_are_held_to_their_parents() {
 
 #[tokio::test]
 async fn case_37_a_document_in_another_form_stays_readable_and_guards_the_next_root() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let root: Value = serde_json::from_slice(&publisher.root(1)).unwrap();
         let mut pretty = serde_json::to_vec_pretty(&root).unwrap();
@@ -380,7 +373,7 @@ async fn case_37_a_document_in_another_form_stays_readable_and_guards_the_next_r
 
 #[tokio::test]
 async fn case_38_an_expired_root_certificate_can_be_replaced() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let mut publisher = Publisher::new(&server, GUN).await;
         publisher.expires = NOW + Duration::days(36_500);
         let (root, targets) = (publisher.root(1), publisher.targets(1, &["v1"]));
@@ -408,7 +401,7 @@ async fn case_38_an_expired_root_certificate_can_be_replaced() {
 
 #[tokio::test]
 async fn a_publishers_snapshot_must_name_what_is_loaded() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let root = publisher.root_with_own_snapshot(1);
         let targets = publisher.targets(1, &["v1"]);
@@ -470,7 +463,7 @@ async fn a_publishers_snapshot_must_name_what_is_loaded() {
 
 #[tokio::test]
 async fn text_after_a_document_is_refused_where_go_notices_it() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::new(&server, GUN).await;
         let targets = publisher.targets(1, &[]);
         let mut root = publisher.root(1);
@@ -483,7 +476,7 @@ async fn text_after_a_document_is_refused_where_go_notices_it() {
 
 #[tokio::test]
 async fn what_go_finds_wrong_only_later_is_told_as_go_tells_it() {
-    for server in servers().await {
+    for server in Server::on_every_store().await {
         let publisher = Publisher::published(&server, GUN).await;
         let signature = "{\"keyid\":\"a\",\"method\":\"ecdsa\",\"sig\":\"AAAA\"}";
         let no_signatures = "tuf: data has no signatures";

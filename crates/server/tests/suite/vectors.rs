@@ -8,6 +8,7 @@ use signet_server::Settings;
 use signet_server::http::ManagedRole;
 use signet_server::store::{MemoryStore, SqliteStore};
 use signet_server::trust::{TrustError, TrustService};
+use signet_testkit::peer::{TrustOptions, TrustServer};
 use signet_tuf::{Gun, KeyId, PublicKey};
 use time::macros::datetime;
 
@@ -28,7 +29,7 @@ fn normal(body: &[u8]) -> Value {
 
 #[tokio::test]
 async fn refuses_updates_as_go_does() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+    for backend in Backend::ALL {
         let server = Server::new(backend).await;
         let cases = index("update-errors/index.tsv");
         assert_eq!(cases.len(), 53);
@@ -102,11 +103,33 @@ async fn routes_and_refuses_requests_as_go_does() {
 }
 
 #[tokio::test]
-async fn answers_every_recorded_query_of_the_changefeed() {
-    for backend in [Backend::Memory, Backend::Sqlite] {
+async fn case_50_every_recorded_query_of_the_changefeed_is_answered() {
+    for backend in Backend::ALL {
         let server = recorded_feed(backend).await;
-        let whole = server.get("/v2/_trust/changefeed?records=0").await;
-        assert_eq!(whole.body, read("changefeed/feed.json").trim_ascii_end());
+        // Go's server on the same database. The times there are rounder than in the recording.
+        let go = server.database.as_ref().map(|database| {
+            let options = TrustOptions::default().database(&**database);
+            TrustServer::go_with(&options.plain()).unwrap()
+        });
+        let gos = go.as_ref().map(|go| go.client().unwrap());
+        let ask = async |path: &str| {
+            let answer = server.get(path).await;
+            answer.assert_ok();
+            if let Some(go) = &gos {
+                // On PostgreSQL it fills the checksum that a deletion does not have with blanks.
+                let theirs = go.get(path).unwrap().text().replace(&" ".repeat(64), "");
+                assert_eq!(answer.text(), theirs.trim_end(), "{backend:?} {path}");
+            }
+            answer
+        };
+        let whole = ask("/v2/_trust/changefeed?records=0").await;
+        let recorded = read("changefeed/feed.json");
+        let recorded = recorded.trim_ascii_end();
+        if gos.is_none() {
+            assert_eq!(whole.body, recorded);
+        } else {
+            assert_eq!(without_times(&whole.body), without_times(recorded));
+        }
         let queries = String::from_utf8(read("changefeed/queries.tsv")).unwrap();
         let mut seen = 0;
         for line in queries.lines().skip(1) {
@@ -125,10 +148,7 @@ async fn answers_every_recorded_query_of_the_changefeed() {
                 "(empty)" => "&change_id=".to_owned(),
                 id => format!("&change_id={id}"),
             };
-            let answer = server
-                .get(&format!("{base}?records={records}{change_id}"))
-                .await;
-            answer.assert_ok();
+            let answer = ask(&format!("{base}?records={records}{change_id}")).await;
             let answer = answer.json();
             let found: Vec<&str> = answer["records"]
                 .as_array()
@@ -142,6 +162,15 @@ async fn answers_every_recorded_query_of_the_changefeed() {
         }
         assert_eq!(seen, 120);
     }
+}
+
+/// A changefeed without the moments in it.
+fn without_times(feed: &[u8]) -> Value {
+    let mut feed: Value = serde_json::from_slice(feed).unwrap();
+    for record in feed["records"].as_array_mut().unwrap() {
+        assert!(record["CreatedAt"].take().is_string());
+    }
+    feed
 }
 
 /// A store whose changefeed is the recorded one.
