@@ -14,7 +14,7 @@ use signet_sql::{Database, sqlite};
 use time::OffsetDateTime;
 
 use super::config::{self, Storage};
-use super::databases::{connect, pool_limits};
+use super::databases::{connect, on_standard_error, pool_limits};
 use super::failure::Failure;
 use super::flags::CheckFormat;
 use super::keys;
@@ -69,7 +69,7 @@ async fn open(configuration: &Configuration) -> Result<Database, Failure> {
             Ok(pool) => Ok(Database::Sqlite(pool)),
             Err(error) => Err(fail(error.into())),
         },
-        Storage::Shared { engine, source } => connect(*engine, source, limits)
+        Storage::Shared { engine, source } => connect(*engine, source, limits, &on_standard_error)
             .await
             .map_err(|error| fail(error.into())),
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use signet_server::store::{MetadataStore, MySqlStore, PostgresStore, StoreError};
 use signet_service::config::Configuration;
+use signet_service::process::complain;
 use signet_service::settings::positive;
 use signet_sql::{ConnectError, Database, PoolLimits, mysql, postgres};
 
@@ -31,7 +32,8 @@ impl Shared {
         source: &str,
         limits: PoolLimits,
     ) -> Result<Self, OpenError> {
-        let database = connect(engine, source, limits).await?;
+        let log = |warning: &str| tracing::warn!("{warning}");
+        let database = connect(engine, source, limits, &log).await?;
         let metadata: Arc<dyn MetadataStore> = match &database {
             Database::MySql(pool) => Arc::new(MySqlStore::open(pool.clone()).await?),
             Database::Postgres(pool) => Arc::new(PostgresStore::open(pool.clone()).await?),
@@ -42,15 +44,28 @@ impl Shared {
     }
 }
 
+/// Opens a database, and tells what its operator should know of the data source.
 pub(super) async fn connect(
     engine: Engine,
     source: &str,
     limits: PoolLimits,
+    tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Database, ConnectError> {
     Ok(match engine {
-        Engine::MySql => Database::MySql(mysql::connect(source, limits).await?),
+        Engine::MySql => {
+            let source = mysql::Source::parse(source)?;
+            for warning in source.warnings() {
+                tell(&format!("storage.db_url: {warning}"));
+            }
+            Database::MySql(source.connect(limits).await?)
+        }
         Engine::Postgres => Database::Postgres(postgres::connect(source, limits).await?),
     })
+}
+
+/// For commands, which tell whatever the level of the log is.
+pub(super) fn on_standard_error(warning: &str) {
+    complain(&format!("{warning}\n"));
 }
 
 /// How many connections there are to a database, and how long one is waited for.

@@ -9,7 +9,7 @@ use signet_sql::Database;
 use sqlx::postgres::PgPool;
 
 use super::config::{self, Engine, Storage};
-use super::databases::{connect, pool_limits};
+use super::databases::{connect, on_standard_error, pool_limits};
 use super::failure::Failure;
 
 /// Makes or upgrades the tables, and gives the lines that tell what was done.
@@ -46,7 +46,7 @@ pub(super) async fn run(
         }
         Storage::Shared { engine, source } => {
             let limits = pool_limits(configuration)?;
-            let database = connect(*engine, source, limits).await;
+            let database = connect(*engine, source, limits, &on_standard_error).await;
             let database = database.map_err(|error| fail(error.into()))?;
             lines.extend(documents(&database, options).await?);
             if has_own_keys {

@@ -146,3 +146,54 @@ fn tables_are_made_and_checked_without_the_files_of_a_key_service() {
         assert_eq!(status, Some(0), "{word}: {log}");
     }
 }
+
+#[test]
+fn a_connection_that_proves_nothing_is_warned_of() {
+    let database = MariaDb::start_tls().unwrap();
+    for (tls, warning) in [
+        (
+            "skip-verify",
+            "storage.db_url: the connection to the database is encrypted, but whoever answers is believed",
+        ),
+        (
+            "preferred",
+            "storage.db_url: the connection to the database is not encrypted where the database",
+        ),
+    ] {
+        let folder = Folder::new();
+        let keys = keys(&database).replace("tls=skip-verify", &format!("tls={tls}"));
+        let commands = [["migrate", "-dry-run"].as_slice(), &["migrate"], &["check"]];
+        for words in commands {
+            let configured = folder.configured(&keys.replace("\"info\"", "\"error\""));
+            let mut command = folder.program();
+            command.args(words).args(configured.get_args());
+            let (status, out, log) = run(command);
+            assert_eq!(status, Some(0), "{words:?}: {log}");
+            let mut lines = log.lines();
+            assert!(
+                lines.any(|line| line.starts_with(warning)),
+                "{words:?}: {log}"
+            );
+            assert!(!out.contains(warning), "{words:?}: {out}");
+            assert_eq!(log.matches("tls=true").count(), 1, "{words:?}: {log}");
+        }
+        let mut command = folder.configured(&keys);
+        command.env(PASSPHRASE.0, PASSPHRASE.1);
+        let server = Server::start(command);
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains(warning)).unwrap();
+        assert!(line.contains("\"level\":\"warning\""), "{line}");
+        assert!(!log.contains(database.login().1), "{log}");
+    }
+    // Nothing is said where the database proves who it is.
+    let folder = Folder::new();
+    let ca = folder.write("ca.crt", &database.ca_pem().unwrap());
+    let proven = format!("tls=true&tls-ca={}", ca.display());
+    let keys = keys(&database).replace("tls=skip-verify", &proven);
+    let configured = folder.configured(&keys);
+    let mut command = folder.program();
+    command.arg("check").args(configured.get_args());
+    let (status, _, log) = run(command);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(!log.contains("storage.db_url"), "{log}");
+}

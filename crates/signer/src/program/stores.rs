@@ -6,7 +6,7 @@ use signet_keys::KeyDatabase;
 use signet_keys::database::{DatabaseError, MemoryKeys, Options, ServiceKeys};
 use signet_service::config::Configuration;
 use signet_service::health::Health;
-use signet_service::process::chain;
+use signet_service::process::{chain, complain};
 use signet_service::secrets::AliasVariables;
 use signet_sql::{Database, PoolLimits, mysql, postgres, sqlite};
 use tokio::task::JoinSet;
@@ -14,17 +14,32 @@ use tokio::task::JoinSet;
 use super::config::{self, ENVIRONMENT_PREFIX, Engine, Storage};
 use super::failure::Failure;
 
-/// Connects to a database.
-pub(super) async fn connect(engine: Engine, source: &str) -> Result<Database, Failure> {
+/// Connects to a database, and tells what its operator should know of the data source.
+pub(super) async fn connect(
+    engine: Engine,
+    source: &str,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Database, Failure> {
     let limits = PoolLimits::default();
     let database = match engine {
-        Engine::MySql => mysql::connect(source, limits).await.map(Database::MySql),
+        Engine::MySql => {
+            let source = mysql::Source::parse(source)?;
+            for warning in source.warnings() {
+                tell(&format!("storage.db_url: {warning}"));
+            }
+            source.connect(limits).await.map(Database::MySql)
+        }
         Engine::Postgres => postgres::connect(source, limits)
             .await
             .map(Database::Postgres),
         Engine::Sqlite => sqlite::connect(source, limits).await.map(Database::Sqlite),
     };
     Ok(database?)
+}
+
+/// For commands, which tell whatever the level of the log is.
+pub(super) fn on_standard_error(warning: &str) {
+    complain(&format!("{warning}\n"));
 }
 
 /// Opens the keys of a database to look at them: no file and no table is made.
@@ -39,7 +54,7 @@ pub(super) async fn open_to_read(
         let pool = sqlite::connect_to_read(source).await?;
         Database::Sqlite(pool.ok_or_else(|| Failure::NoFile(source.clone()))?)
     } else {
-        connect(*engine, source).await?
+        connect(*engine, source, &on_standard_error).await?
     };
     let passphrases = passphrases(configuration);
     // No key is made, for no alias.
@@ -64,7 +79,8 @@ pub(super) async fn open(
         return Ok(ServiceKeys::Memory(MemoryKeys::new()));
     };
     let alias = config::default_alias(configuration)?;
-    let database = connect(engine, &source).await?;
+    let log = |warning: &str| tracing::warn!("{warning}");
+    let database = connect(engine, &source, &log).await?;
     let passphrases = passphrases(configuration);
     if passphrases.passphrase(&alias).is_none() {
         tracing::warn!(

@@ -91,7 +91,7 @@ async fn migrate(storage: &Storage, dry_run: bool) -> Result<u8, Failure> {
     let steps = if dry_run && *engine == Engine::Sqlite {
         plan_in_file(source).await?
     } else {
-        let database = stores::connect(*engine, source).await?;
+        let database = stores::connect(*engine, source, &stores::on_standard_error).await?;
         let steps = database::migrate(&database, dry_run).await;
         database.close().await;
         steps.map_err(Failure::Migration)?

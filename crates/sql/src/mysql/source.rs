@@ -39,6 +39,7 @@ const SOCKET: &str = "/tmp/mysql.sock";
 /// What Go says of every name that it cannot read.
 const UNREADABLE: &str = "failed to parse the database source for mysql";
 const UNVERIFIED: &str = "the connection to the database is encrypted, but whoever answers is believed: set tls=true, with tls-ca=FILE for a CA of your own";
+const MAYBE_PLAIN: &str = "the connection to the database is not encrypted where the database, or somebody on the way to it, offers no TLS, and whoever answers is believed: set tls=true, with tls-ca=FILE for a CA of your own";
 
 /// TLS as the parameters say.
 #[derive(Debug, Default)]
@@ -169,6 +170,7 @@ impl Source {
                 return Err(told("tls-cert and tls-key have no effect with tls=false"));
             }
             MySqlSslMode::Disabled => {}
+            MySqlSslMode::Preferred => self.warnings.push(MAYBE_PLAIN),
             _ => self.warnings.push(UNVERIFIED),
         }
         match (tls.cert, tls.key) {

@@ -71,22 +71,26 @@ fn tls_is_as_go_reads_it_with_files_of_ours() {
         let source = parse(&format!("u@tcp(h)/n?{parameters}"));
         (
             format!("{:?}", source.options.get_ssl_mode()),
-            source.warnings().len(),
+            source.warnings().to_vec(),
         )
     };
     for (parameters, expected, warnings) in [
-        ("", "Disabled", 0),
-        ("tls=false", "Disabled", 0),
-        ("tls=true", "VerifyIdentity", 0),
-        ("tls=skip-verify", "Required", 1),
-        ("tls=Preferred", "Preferred", 1),
-        ("tls-ca=/x.pem", "VerifyIdentity", 0),
-        ("tls-cert=/c&tls-key=/k", "VerifyIdentity", 0),
-        ("tls=skip-verify&tls-cert=/c&tls-key=/k", "Required", 1),
+        ("", "Disabled", [].as_slice()),
+        ("tls=false", "Disabled", &[]),
+        ("tls=true", "VerifyIdentity", &[]),
+        ("tls=skip-verify", "Required", &[UNVERIFIED]),
+        ("tls=Preferred", "Preferred", &[MAYBE_PLAIN]),
+        ("tls-ca=/x.pem", "VerifyIdentity", &[]),
+        ("tls-cert=/c&tls-key=/k", "VerifyIdentity", &[]),
+        (
+            "tls=skip-verify&tls-cert=/c&tls-key=/k",
+            "Required",
+            &[UNVERIFIED],
+        ),
     ] {
         assert_eq!(
             mode(parameters),
-            (expected.to_owned(), warnings),
+            (expected.to_owned(), warnings.to_vec()),
             "{parameters}"
         );
     }
