@@ -19,6 +19,7 @@ mod connection;
 mod failures;
 mod migration;
 mod names;
+mod zone;
 
 /// A pool of at most so many connections.
 pub(crate) async fn pool(url: &str, connections: u32) -> MySqlPool {
@@ -102,7 +103,7 @@ async fn mysql_conforms_where_transactions_are_logged_as_statements() {
 }
 
 /// What the storage engine was asked for on the one connection of a pool.
-async fn rows_read(pool: &MySqlPool) -> u64 {
+pub(crate) async fn rows_read(pool: &MySqlPool) -> u64 {
     let status = "SELECT VARIABLE_NAME, CAST(VARIABLE_VALUE AS UNSIGNED) AS number \
         FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN \
         ('Handler_read_first', 'Handler_read_key', 'Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd_next')";

@@ -39,9 +39,19 @@ const CURRENT: &str = concat!(
     " AND deleted_at IS NULL ORDER BY version DESC LIMIT 1)"
 );
 const INSERT_FILES: &str = "INSERT INTO tuf_files (created_at, updated_at, deleted_at, gun, role, version, sha256, data) VALUES ";
-const FILE: &str = "(?, ?, NULL, ?, ?, ?, ?, ?)";
-const INSERT_CHANGE: &str =
-    "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)";
+/// A moment, as the column holds it. The session is in the server's zone, as Go's are, and the text is UTC all the same: where the zone
+/// skips an hour in spring, that hour is no time of the column's. Its rows get the end of it, and all others what the text says.
+macro_rules! moment {
+    () => {
+        "FROM_UNIXTIME(UNIX_TIMESTAMP(?))"
+    };
+}
+const FILE: &str = concat!("(", moment!(), ", ", moment!(), ", NULL, ?, ?, ?, ?, ?)");
+const INSERT_CHANGE: &str = concat!(
+    "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (",
+    moment!(),
+    ", ?, ?, ?, ?)"
+);
 const DELETE: &str = concat!("DELETE FROM tuf_files WHERE ", of_gun!());
 /// Waits for a transaction that may have stored the row and is not over.
 const IS_STORED: &str = concat!(
