@@ -4,6 +4,8 @@ use bytes::Bytes;
 use signet_sql::Database;
 use sqlx::{ColumnIndex, Decode, Row as SqlRow, Type};
 
+use crate::{mysql, postgres};
+
 /// A row of the table of documents, as it is.
 #[derive(Clone, Debug)]
 pub struct HistoricRow {
@@ -23,55 +25,36 @@ pub struct HistoricRow {
 #[derive(Clone, Debug)]
 pub struct HistoryReader(Database);
 
-struct Statements {
-    guns: &'static str,
-    rows: &'static str,
+/// Most names in a portion.
+const NAMES: u32 = 100;
+
+pub(crate) struct Statements {
+    pub(crate) rows: &'static str,
     has_change: &'static str,
 }
 
-const SQLITE: Statements = Statements {
-    guns: "SELECT DISTINCT CAST(gun AS BLOB) AS name FROM tuf_files \
-        WHERE gun > CAST(? AS TEXT) AND deleted_at IS NULL ORDER BY gun LIMIT 100",
+/// The sign keeps SQLite from taking the index of that column, which has all rows in one place.
+pub(crate) const SQLITE_GUNS: &str = "SELECT CAST(gun AS BLOB) AS name FROM (SELECT gun FROM tuf_files \
+    WHERE gun > CAST(? AS TEXT) AND +deleted_at IS NULL GROUP BY gun ORDER BY gun LIMIT ?)";
+pub(crate) const SQLITE: Statements = Statements {
     rows: "SELECT id, role, version, sha256, data FROM tuf_files \
-        WHERE gun = CAST(? AS TEXT) AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT 16",
+        WHERE gun = CAST(? AS TEXT) AND id > ? AND +deleted_at IS NULL ORDER BY id LIMIT 16",
     has_change: "SELECT count(*) FROM changefeed \
         WHERE gun = CAST(? AS TEXT) AND version = ? AND sha256 = ? AND category = 'update'",
 };
 const POSTGRES: Statements = Statements {
-    guns: "SELECT DISTINCT convert_to(gun, 'UTF8') AS name FROM tuf_files \
-        WHERE convert_to(gun, 'UTF8') > $1 AND deleted_at IS NULL ORDER BY name LIMIT 100",
     rows: "SELECT id::bigint AS id, role, version::bigint AS version, sha256::text AS sha256, data FROM tuf_files \
         WHERE gun = convert_from($1, 'UTF8') AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT 16",
     has_change: "SELECT count(*) FROM changefeed \
         WHERE gun = convert_from($1, 'UTF8') AND version = $2 AND sha256 = $3 AND category = 'update'",
 };
+/// The name twice: as a text, which the key finds, and as bytes, which decide.
 const MYSQL: Statements = Statements {
-    guns: "SELECT DISTINCT CAST(gun AS BINARY) AS name FROM tuf_files \
-        WHERE CAST(gun AS BINARY) > ? AND deleted_at IS NULL ORDER BY name LIMIT 100",
     rows: "SELECT CAST(id AS SIGNED) AS id, role, CAST(version AS SIGNED) AS version, sha256, data FROM tuf_files \
-        WHERE CAST(gun AS BINARY) = ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT 16",
+        WHERE gun = ? AND CAST(gun AS BINARY) = ? AND id > ? AND deleted_at IS NULL ORDER BY id LIMIT 16",
     has_change: "SELECT count(*) FROM changefeed \
-        WHERE CAST(gun AS BINARY) = ? AND version = ? AND sha256 = ? AND category = 'update'",
+        WHERE gun = ? AND CAST(gun AS BINARY) = ? AND version = ? AND sha256 = ? AND category = 'update'",
 };
-
-macro_rules! on_any {
-    ($reader:expr, |$pool:ident, $sql:ident| $body:expr) => {
-        match &$reader.0 {
-            Database::MySql($pool) => {
-                let $sql = &MYSQL;
-                $body
-            }
-            Database::Postgres($pool) => {
-                let $sql = &POSTGRES;
-                $body
-            }
-            Database::Sqlite($pool) => {
-                let $sql = &SQLITE;
-                $body
-            }
-        }
-    };
-}
 
 impl HistoryReader {
     /// Reads this database.
@@ -80,17 +63,41 @@ impl HistoryReader {
         Self(database)
     }
 
-    /// The names of repositories that come after this one, in the order of their bytes, at most 100. They are as they are stored: any bytes.
+    /// The names of repositories that come after this one in the order of the database's index, at most 100. They are as they are stored: any
+    /// bytes.
     ///
     /// # Errors
     /// What the database says.
     pub async fn guns(&self, after: &[u8]) -> Result<Vec<Vec<u8>>, sqlx::Error> {
-        on_any!(self, |pool, sql| {
-            sqlx::query_scalar(sql.guns)
-                .bind(after)
-                .fetch_all(pool)
-                .await
-        })
+        let text = String::from_utf8_lossy(after);
+        let limit = i64::from(NAMES);
+        match &self.0 {
+            Database::MySql(pool) => {
+                sqlx::query_scalar(mysql::GUNS)
+                    .bind(&*text)
+                    .bind(limit + 1)
+                    .bind(&*text)
+                    .bind(after)
+                    .bind(limit)
+                    .fetch_all(pool)
+                    .await
+            }
+            Database::Postgres(pool) => {
+                let names: Vec<String> = sqlx::query_scalar(postgres::GUNS)
+                    .bind(&*text)
+                    .bind(limit)
+                    .fetch_all(pool)
+                    .await?;
+                Ok(names.into_iter().map(String::into_bytes).collect())
+            }
+            Database::Sqlite(pool) => {
+                sqlx::query_scalar(SQLITE_GUNS)
+                    .bind(after)
+                    .bind(limit)
+                    .fetch_all(pool)
+                    .await
+            }
+        }
     }
 
     /// The documents of a repository after this row, in the order of their rows, at most 16.
@@ -98,14 +105,33 @@ impl HistoryReader {
     /// # Errors
     /// What the database says.
     pub async fn rows(&self, gun: &[u8], after: i64) -> Result<Vec<HistoricRow>, sqlx::Error> {
-        on_any!(self, |pool, sql| {
-            let rows = sqlx::query(sql.rows)
-                .bind(gun)
-                .bind(after)
-                .fetch_all(pool)
-                .await?;
-            rows.iter().map(HistoricRow::read).collect()
-        })
+        match &self.0 {
+            Database::MySql(pool) => {
+                let rows = sqlx::query(MYSQL.rows)
+                    .bind(String::from_utf8_lossy(gun))
+                    .bind(gun)
+                    .bind(after)
+                    .fetch_all(pool)
+                    .await?;
+                rows.iter().map(HistoricRow::read).collect()
+            }
+            Database::Postgres(pool) => {
+                let rows = sqlx::query(POSTGRES.rows)
+                    .bind(gun)
+                    .bind(after)
+                    .fetch_all(pool)
+                    .await?;
+                rows.iter().map(HistoricRow::read).collect()
+            }
+            Database::Sqlite(pool) => {
+                let rows = sqlx::query(SQLITE.rows)
+                    .bind(gun)
+                    .bind(after)
+                    .fetch_all(pool)
+                    .await?;
+                rows.iter().map(HistoricRow::read).collect()
+            }
+        }
     }
 
     /// Whether the changefeed tells of the publication of this timestamp.
@@ -118,14 +144,33 @@ impl HistoryReader {
         version: i64,
         sha256: &str,
     ) -> Result<bool, sqlx::Error> {
-        let changes: i64 = on_any!(self, |pool, sql| {
-            sqlx::query_scalar(sql.has_change)
-                .bind(gun)
-                .bind(version)
-                .bind(sha256)
-                .fetch_one(pool)
-                .await?
-        });
+        let changes: i64 = match &self.0 {
+            Database::MySql(pool) => {
+                sqlx::query_scalar(MYSQL.has_change)
+                    .bind(String::from_utf8_lossy(gun))
+                    .bind(gun)
+                    .bind(version)
+                    .bind(sha256)
+                    .fetch_one(pool)
+                    .await?
+            }
+            Database::Postgres(pool) => {
+                sqlx::query_scalar(POSTGRES.has_change)
+                    .bind(gun)
+                    .bind(version)
+                    .bind(sha256)
+                    .fetch_one(pool)
+                    .await?
+            }
+            Database::Sqlite(pool) => {
+                sqlx::query_scalar(SQLITE.has_change)
+                    .bind(gun)
+                    .bind(version)
+                    .bind(sha256)
+                    .fetch_one(pool)
+                    .await?
+            }
+        };
         Ok(changes > 0)
     }
 }

@@ -302,7 +302,8 @@ pub trait MetadataStore: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<Vec<Change>, StoreError>;
 
-    /// At most `limit` GUNs that have documents, in byte order, after the given one.
+    /// At most `limit` GUNs that have documents, from the one after the given one, in an order of the store's own that never changes. Page
+    /// after page, each that is there all the time comes once.
     async fn guns(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError>;
 
     /// Removes the versions of a role below `below`. Says how many there were.

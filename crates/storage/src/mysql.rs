@@ -90,8 +90,14 @@ const CHANGES_AFTER: &str = changes!("id > ? ORDER BY id LIMIT ?");
 const CHANGES_OF_GUN_AFTER: &str = changes!(of_gun!(), " AND id > ? ORDER BY id LIMIT ?");
 const CHANGES_BEFORE: &str = changes!("id < ? ORDER BY id DESC LIMIT ?");
 const CHANGES_OF_GUN_BEFORE: &str = changes!(of_gun!(), " AND id < ? ORDER BY id DESC LIMIT ?");
-const GUNS: &str = "SELECT DISTINCT CAST(gun AS BINARY) AS name FROM tuf_files \
-    WHERE CAST(gun AS BINARY) > ? AND deleted_at IS NULL ORDER BY name LIMIT ?";
+/// A page of names as the key orders them, those that it takes for equal by their bytes: what is bound is the last name of the page
+/// before, one more than the page takes, the name again as a text and as bytes, and what the page takes. The names of the page are found
+/// first, so that only their rows are looked at.
+pub(crate) const GUNS: &str = "SELECT STRAIGHT_JOIN CAST(f.gun AS BINARY) AS name FROM \
+    (SELECT DISTINCT gun FROM tuf_files WHERE gun >= ? AND deleted_at IS NULL ORDER BY gun LIMIT ?) AS page \
+    JOIN tuf_files AS f ON f.gun = page.gun \
+    WHERE f.deleted_at IS NULL AND (f.gun > ? OR CAST(f.gun AS BINARY) > ?) \
+    GROUP BY name ORDER BY MIN(f.gun), name LIMIT ?";
 const PRUNE: &str = concat!(
     "DELETE FROM tuf_files WHERE ",
     of_role!(),
@@ -355,7 +361,11 @@ impl MetadataStore for MySqlStore {
 
     async fn guns(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
         let mut arguments = MySqlArguments::default();
-        bind(&mut arguments, after.unwrap_or_default().as_bytes())?;
+        let after = after.unwrap_or_default();
+        bind(&mut arguments, after)?;
+        bind(&mut arguments, i64::from(limit) + 1)?;
+        bind(&mut arguments, after)?;
+        bind(&mut arguments, after.as_bytes())?;
         bind(&mut arguments, i64::from(limit))?;
         let rows = self.rows(GUNS.into_sql_str(), arguments).await?;
         rows.iter()

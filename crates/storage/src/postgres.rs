@@ -79,13 +79,14 @@ const BY_VERSION: &str = "SELECT id, version, sha256, data, created_at FROM tuf_
     WHERE gun = $1 AND role = $2 AND version = $3 AND deleted_at IS NULL";
 const BY_CHECKSUM: &str = "SELECT id, version, sha256, data, created_at FROM tuf_files \
     WHERE gun = $1 AND role = $2 AND sha256 = $3 AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
-/// From one name to the next in the order of the index, whatever that is; the order of the answer is that of bytes.
-const GUNS: &str = "WITH RECURSIVE names AS ( \
-        (SELECT gun FROM tuf_files WHERE deleted_at IS NULL ORDER BY gun LIMIT 1) \
+/// From one name to the next in the order of the index, and no further than the page.
+pub(crate) const GUNS: &str = "WITH RECURSIVE names AS ( \
+        (SELECT gun, 1::bigint AS n FROM tuf_files WHERE gun > $1 AND deleted_at IS NULL ORDER BY gun LIMIT 1) \
         UNION ALL \
-        SELECT (SELECT f.gun FROM tuf_files f WHERE f.gun > names.gun AND f.deleted_at IS NULL ORDER BY f.gun LIMIT 1) \
-        FROM names WHERE names.gun IS NOT NULL) \
-    SELECT gun FROM names WHERE gun COLLATE \"C\" > $1 ORDER BY gun COLLATE \"C\" LIMIT $2";
+        SELECT next.gun, names.n + 1 FROM names CROSS JOIN LATERAL \
+            (SELECT f.gun FROM tuf_files f WHERE f.gun > names.gun AND f.deleted_at IS NULL ORDER BY f.gun LIMIT 1) AS next \
+        WHERE names.n < $2) \
+    SELECT gun FROM names ORDER BY n";
 const PRUNE: &str = "DELETE FROM tuf_files WHERE gun = $1 AND role = $2 AND version < $3";
 const CHECK: &str = "SELECT 1 FROM tuf_files LIMIT 1";
 

@@ -157,11 +157,12 @@ struct Seen {
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const POSTGRES_ARCHIVE: &[u8] = b"PGDMP";
 
-/// Values are measured before they are read: a text or a document can be as long as the file.
-const DOCUMENTS: &str = "SELECT id, CASE WHEN octet_length(role) <= 255 THEN CAST(role AS BLOB) END AS role, \
+/// Values are measured before they are read: a text or a document can be as long as the file. The sign before `deleted_at` keeps SQLite
+/// from taking the index of that column, which has all rows in one place.
+pub(crate) const DOCUMENTS: &str = "SELECT id, CASE WHEN octet_length(role) <= 255 THEN CAST(role AS BLOB) END AS role, \
     CASE WHEN octet_length(version) <= 20 THEN CAST(version AS INTEGER) ELSE 0 END AS version, octet_length(data) AS length, \
     CASE WHEN octet_length(created_at) <= 64 THEN CAST(created_at AS BLOB) END AS created_at \
-    FROM tuf_files WHERE gun = ? COLLATE BINARY AND deleted_at IS NULL ORDER BY id LIMIT ?";
+    FROM tuf_files WHERE gun = ? COLLATE BINARY AND +deleted_at IS NULL ORDER BY id LIMIT ?";
 const DATA: &str =
     "SELECT CAST(data AS BLOB) FROM tuf_files WHERE id = ? AND octet_length(data) <= ?";
 const CHANGES: &str = "SELECT id, CASE WHEN octet_length(created_at) <= 64 THEN CAST(created_at AS BLOB) END AS created_at, \
@@ -170,9 +171,9 @@ const CHANGES: &str = "SELECT id, CASE WHEN octet_length(created_at) <= 64 THEN 
     CASE WHEN octet_length(category) <= 64 THEN CAST(category AS BLOB) END AS category \
     FROM changefeed WHERE gun = ? COLLATE BINARY ORDER BY id LIMIT ?";
 /// A name that is no text is none: it would be greater than every other, page after page.
-const GUNS: &str = "SELECT DISTINCT CAST(gun AS BLOB) AS name FROM tuf_files \
-    WHERE deleted_at IS NULL AND typeof(gun) = 'text' AND octet_length(gun) <= 4096 AND gun > CAST(? AS TEXT) COLLATE BINARY \
-    ORDER BY gun COLLATE BINARY LIMIT ?";
+pub(crate) const GUNS: &str = "SELECT CAST(gun AS BLOB) AS name FROM (SELECT gun FROM tuf_files \
+    WHERE +deleted_at IS NULL AND typeof(gun) = 'text' AND octet_length(gun) <= 4096 AND gun > CAST(? AS TEXT) COLLATE BINARY \
+    GROUP BY gun COLLATE BINARY ORDER BY gun COLLATE BINARY LIMIT ?)";
 const NAMELESS: &str = "SELECT count(*) FROM tuf_files \
     WHERE deleted_at IS NULL AND NOT (typeof(gun) = 'text' AND octet_length(gun) <= 4096)";
 

@@ -194,6 +194,8 @@ async fn create_tables(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     transaction.commit().await
 }
 
+/// The sign keeps SQLite from taking the index of that column, which has all rows in one place.
+const GUNS: &str = "SELECT gun FROM tuf_files WHERE gun > ? AND +deleted_at IS NULL GROUP BY gun ORDER BY gun LIMIT ?";
 const NEWEST: &str = "SELECT id, role, version, sha256, data, CAST(created_at AS TEXT) AS created_at FROM tuf_files \
     WHERE gun = ? AND role = ? AND deleted_at IS NULL ORDER BY version DESC LIMIT 1";
 const NEWEST_VERSION: &str = "SELECT MAX(version) AS version FROM tuf_files WHERE gun = ? AND role = ? AND deleted_at IS NULL";
@@ -345,13 +347,11 @@ impl MetadataStore for SqliteStore {
     }
 
     async fn guns(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT gun FROM tuf_files WHERE gun > ? AND deleted_at IS NULL ORDER BY gun LIMIT ?",
-        )
-        .bind(after.unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = sqlx::query(GUNS)
+            .bind(after.unwrap_or_default())
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
         let guns = rows.iter().map(|row| row.try_get("gun"));
         Ok(guns.collect::<Result<_, sqlx::Error>>()?)
     }
@@ -376,7 +376,36 @@ impl MetadataStore for SqliteStore {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::AssertSqlSafe;
+
     use super::*;
+    use crate::{history, reader};
+
+    #[tokio::test]
+    async fn repositories_are_found_by_the_index_of_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+        for (statement, sorts) in [
+            (GUNS, false),
+            (history::SQLITE_GUNS, false),
+            (history::SQLITE.rows, true),
+            (reader::GUNS, false),
+            (reader::DOCUMENTS, true),
+        ] {
+            let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let steps = sqlx::query(plan).fetch_all(store.pool()).await.unwrap();
+            let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+            let plan = steps.join("\n");
+            assert!(
+                plan.contains("tuf_files USING INDEX idx_gun (gun"),
+                "{plan}"
+            );
+            assert!(!plan.contains("SCAN tuf_files"), "{plan}");
+            // The rows of one repository only.
+            assert_eq!(plan.contains("TEMP B-TREE"), sorts, "{plan}");
+        }
+    }
 
     #[test]
     fn takes_paths_and_file_urls() {

@@ -355,6 +355,36 @@ async fn odd_names_do_not_keep_the_others_back() {
     reader.finish().await.unwrap();
 }
 
+/// The work that a database of this size may cost is enough for every repository in it.
+#[tokio::test]
+async fn many_repositories_are_read_by_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path()).await;
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut other = options.connect().await.unwrap();
+    let many = "INSERT INTO tuf_files (gun, role, version, data) \
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4000) \
+        SELECT 'many/' || n, 'root', 1, x'7b7d' FROM numbers";
+    other.execute(many).await.unwrap();
+    other.close().await.unwrap();
+    let mut reader = DatabaseReader::open(&path, folder.path()).await.unwrap();
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    loop {
+        let after = names.last().cloned().unwrap_or_default();
+        match reader.guns(&after, 200).await.unwrap() {
+            page if page.is_empty() => break,
+            page => names.extend(page),
+        }
+    }
+    assert!(names.is_sorted() && names.len() == 4001, "{}", names.len());
+    for name in names {
+        let name = String::from_utf8(name).unwrap();
+        let rows = reader.documents(&name, 100_000, 100, 1_000_000).await;
+        assert!(!rows.unwrap().unwrap().is_empty(), "{name}");
+    }
+    reader.finish().await.unwrap();
+}
+
 /// Publishers choose names; what they write does not say which database a dump is of.
 #[tokio::test]
 async fn the_engine_is_told_by_the_beginning_alone() {
