@@ -23,9 +23,13 @@ mod dump;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod hanging;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
+mod listing;
 #[cfg(test)]
 mod museum;
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod renewal;
 mod replicas;
 #[cfg(test)]
 mod shared;
+#[cfg(test)]
+mod stored_roots;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

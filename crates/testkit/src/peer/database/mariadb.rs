@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::Database;
@@ -231,6 +232,15 @@ impl MariaDb {
             .args(arguments)
             .arg(&self.name);
         process::run(&mut command, "", COMMAND_LIMIT)?.success()
+    }
+
+    /// Sends it a signal. Only for a server of its own.
+    ///
+    /// # Errors
+    /// When others share the server, or it is gone.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let server = self.server.as_ref().context("others use this server")?;
+        server.service.signal(signal)
     }
 
     /// Kills it, as a crash of its process would. Only for a server of its own.
