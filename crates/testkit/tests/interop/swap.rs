@@ -2,6 +2,7 @@
 //!
 //! Go's client judges every repository after every change of a program.
 
+mod bootstrapped;
 mod recorded;
 mod repository;
 mod tables;
