@@ -1,8 +1,8 @@
-//! The acceptance cases of `docker trust`, of `notary` and of `notary-signer`: for each one the tests that hold it.
+//! The acceptance cases of `docker trust`, of `notary`, `notary-server` and `notary-signer`: for each one the tests that hold it.
 //!
 //! The numbers are those of the specifications' lists (76b between 76 and 77 of `docker trust`). A test is written as `crate: name`; what the name
-//! stands for is looked up in the sources, so that a case cannot lose its test unnoticed. The lists are in `cases.txt`, `cases-notary.txt` and
-//! `cases-signer.txt`.
+//! stands for is looked up in the sources, so that a case cannot lose its test unnoticed. The lists are in `cases.txt`, `cases-notary.txt`,
+//! `cases-server.txt` and `cases-signer.txt`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 const CASES: &str = include_str!("cases.txt");
 /// The same for `notary`.
 const NOTARY_CASES: &str = include_str!("cases-notary.txt");
+/// The same for `notary-server`.
+const SERVER_CASES: &str = include_str!("cases-server.txt");
 /// The same for `notary-signer`, a part of the list on keys.
 const SIGNER_CASES: &str = include_str!("cases-signer.txt");
 
@@ -66,7 +68,7 @@ fn tests(folder: &Path, found: &mut BTreeSet<String>) {
 fn every_case_has_a_test_that_exists() {
     let mut known: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for case in [CASES, NOTARY_CASES, SIGNER_CASES]
+    for case in [CASES, NOTARY_CASES, SERVER_CASES, SIGNER_CASES]
         .into_iter()
         .flat_map(cases)
     {
@@ -95,14 +97,14 @@ fn every_case_has_a_test_that_exists() {
 
 #[test]
 fn no_case_is_left_out() {
-    let numbers: Vec<&str> = cases(CASES).map(|case| case[0]).collect();
-    let mut expected: Vec<String> = (1..=109).map(|number: u32| number.to_string()).collect();
+    let numbers = |list| -> Vec<&str> { cases(list).map(|case| case[0]).collect() };
+    let through = |first: u32, last: u32| -> Vec<String> {
+        (first..=last).map(|number| number.to_string()).collect()
+    };
+    let mut expected = through(1, 109);
     expected.insert(76, "76b".to_owned());
-    assert_eq!(numbers, expected);
-    let numbers: Vec<&str> = cases(NOTARY_CASES).map(|case| case[0]).collect();
-    let expected: Vec<String> = (1..=95).map(|number: u32| number.to_string()).collect();
-    assert_eq!(numbers, expected);
-    let numbers: Vec<&str> = cases(SIGNER_CASES).map(|case| case[0]).collect();
-    let expected: Vec<String> = (27..=44).map(|number: u32| number.to_string()).collect();
-    assert_eq!(numbers, expected);
+    assert_eq!(numbers(CASES), expected);
+    assert_eq!(numbers(NOTARY_CASES), through(1, 95));
+    assert_eq!(numbers(SERVER_CASES), through(1, 62));
+    assert_eq!(numbers(SIGNER_CASES), through(27, 44));
 }
