@@ -182,8 +182,29 @@ impl Library {
             // Not kept: anyone can ask for any name.
             return Ok(Arc::new(View::empty()));
         };
-        self.views.insert(gun.clone(), Arc::clone(&view));
+        self.keep(gun, &view);
         Ok(view)
+    }
+
+    /// Keeps what is current, and nothing of what it replaces: a document that no snapshot names any more is hardly asked for again, and is in the
+    /// store.
+    fn keep(&self, gun: &Gun, view: &Arc<View>) {
+        let before = self.views.get(gun);
+        self.views.insert(gun.clone(), Arc::clone(view));
+        let Some(before) = before else {
+            return;
+        };
+        for (role, checksum) in before.documents() {
+            let stays = before.epoch() == view.epoch() && view.document(&role) == Some(checksum);
+            if !stays {
+                self.documents.invalidate(&DocumentKey {
+                    gun: gun.clone(),
+                    epoch: before.epoch(),
+                    role,
+                    name: DocumentName::Checksum(checksum),
+                });
+            }
+        }
     }
 
     async fn shared_view(&self, heads: &Heads, gun: &Gun) -> Result<Arc<View>, StoreError> {
@@ -212,7 +233,7 @@ impl Library {
             // Several queries are no snapshot of the store: only when nothing has changed meanwhile do they belong together.
             if view.is_at(&head) && heads.of(gun).await? == Some(head) {
                 let view = Arc::new(view);
-                self.views.insert(gun.clone(), Arc::clone(&view));
+                self.keep(gun, &view);
                 return Ok(view);
             }
         }
@@ -386,7 +407,7 @@ impl Library {
             floor,
         ));
         if epoch != NO_EPOCH {
-            self.views.insert(commit.gun.clone(), Arc::clone(&next));
+            self.keep(commit.gun, &next);
         }
         Ok(next)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use http::HeaderValue;
-use signet_tuf::{HashAlgorithm, RoleName, Snapshot, Version};
+use signet_tuf::{BaseRole, HashAlgorithm, RoleName, Snapshot, Version};
 use time::{Duration, OffsetDateTime};
 
 use crate::http::{EntityTags, http_date};
@@ -118,6 +118,24 @@ impl View {
     /// The checksum that the snapshot has for a role.
     pub(super) fn checksum(&self, role: &RoleName) -> Option<&Sha256> {
         self.roles.get(role)
+    }
+
+    /// The checksum of the current document of a role, the timestamp's and the snapshot's too.
+    pub(super) fn document(&self, role: &RoleName) -> Option<Sha256> {
+        let of = |served: &Option<Arc<Served>>| Some(served.as_ref()?.document.sha256);
+        match role.base() {
+            Some(BaseRole::Timestamp) => of(&self.timestamp),
+            Some(BaseRole::Snapshot) => of(&self.snapshot),
+            Some(BaseRole::Root | BaseRole::Targets) | None => self.checksum(role).copied(),
+        }
+    }
+
+    /// The current documents.
+    pub(super) fn documents(&self) -> impl Iterator<Item = (RoleName, Sha256)> {
+        let own = [RoleName::timestamp(), RoleName::snapshot()];
+        own.into_iter()
+            .chain(self.roles.keys().cloned())
+            .filter_map(|role| self.document(&role).map(|checksum| (role, checksum)))
     }
 
     /// The current timestamp, when the snapshot that it names is there too.

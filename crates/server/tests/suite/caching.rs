@@ -225,3 +225,28 @@ async fn what_is_found_in_memory_is_counted() {
     assert_eq!(views_after, (views.0 + 6, views.1));
     assert_eq!(documents_after, (documents.0 + 5, documents.1 + 1));
 }
+
+#[tokio::test]
+async fn what_a_publish_replaces_leaves_the_memory() {
+    let server = Server::new(Backend::Memory).await;
+    let publisher = Publisher::published(&server, GUN).await;
+    let mut before = Vec::new();
+    for role in ["targets", "snapshot", "timestamp"] {
+        let body = server.file(GUN, &format!("{role}.json")).await.body;
+        before.push((format!("{role}.{}.json", hex(&body)), body));
+    }
+    let targets = publisher.targets(2, &["v2"]);
+    server.post(GUN, &[("targets", &targets)]).await.assert_ok();
+    let misses = || server.app.read_cache().map(|part| part.misses)[1];
+    for (name, body) in before {
+        let known = misses();
+        // It is still there for who has an older snapshot in hand.
+        let answer = server.file(GUN, &name).await;
+        assert_eq!((answer.status.as_u16(), &answer.body), (200, &body));
+        assert_eq!(misses(), known + 1, "{name} is in memory");
+    }
+    let known = misses();
+    let targets = format!("targets.{}.json", hex(&targets));
+    server.file(GUN, &targets).await.assert_ok();
+    assert_eq!(misses(), known, "{targets} is not in memory");
+}
