@@ -1,7 +1,8 @@
 //! The trust server: its address, TLS, and the connections to it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -182,7 +183,7 @@ fn tls_options(context: &Context, server: &Url) -> Result<TlsOptions, Failure> {
     if let Some(path) = globals.tls_ca.as_ref().or(config.root_ca.as_ref()) {
         let path = absolute(path)?;
         let shown = path.to_string_lossy();
-        let pem = fs::read(&path)
+        let pem = read_pem(&path)
             .map_err(|error| Failure::new(texts::tls_ca_unreadable(&shown, &os_error(&error))))?;
         if signet_tuf::certificate::parse_pem_certificates(&pem).is_none_or(|all| all.is_empty()) {
             return Err(Failure::new(texts::tls_ca_empty(&shown)));
@@ -200,7 +201,7 @@ fn tls_options(context: &Context, server: &Url) -> Result<TlsOptions, Failure> {
         (Some(certificate), Some(key)) => {
             let read = |path: &Path| {
                 let path = absolute(path)?;
-                fs::read(&path).map_err(|error| {
+                read_pem(&path).map_err(|error| {
                     let shown = path.to_string_lossy();
                     Failure::new(texts::tls_pair_unreadable(&shown, &os_error(&error)))
                 })
@@ -214,6 +215,19 @@ fn tls_options(context: &Context, server: &Url) -> Result<TlsOptions, Failure> {
     }
     Ok(options)
 }
+
+/// A file of certificates or a key. It may be a pipe; what goes on for ever is refused as too large.
+fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    let read = File::open(path)?.take(MAX_PEM + 1).read_to_end(&mut pem)?;
+    if read as u64 > MAX_PEM {
+        return Err(rustix::io::Errno::FBIG.into());
+    }
+    Ok(pem)
+}
+
+/// Far more than the authorities of a system.
+const MAX_PEM: u64 = 4 << 20;
 
 /// Messages name files as Go does, by their whole path.
 fn absolute(path: &Path) -> Result<std::path::PathBuf, Failure> {
@@ -244,6 +258,16 @@ fn user_agent() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_on_for_ever_is_no_certificate() {
+        let error = read_pem(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(os_error(&error), "file too large");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.crt");
+        std::fs::write(&path, "-----BEGIN").unwrap();
+        assert_eq!(read_pem(&path).unwrap(), b"-----BEGIN");
+    }
 
     #[test]
     fn passwords_in_addresses_are_neither_printed_nor_sent_in_clear() {
