@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use signet_testkit::peer::{Storage, TrustServer};
 use signet_testkit::user::{Tool, User};
 
@@ -101,7 +101,13 @@ struct Side {
     load: Load,
     publisher: Publisher,
     guns: Vec<String>,
+    /// Whether the server is started again where it ends under the load: Go's does, now and then, when many publish at once.
+    may_end: bool,
 }
+
+/// How often a block of publications is tried on a server that ends under it.
+const TRIES: usize = 5;
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 impl Side {
     fn new(server: TrustServer) -> anyhow::Result<Self> {
@@ -124,6 +130,7 @@ impl Side {
             load,
             publisher,
             guns,
+            may_end: false,
         };
         let requests = side.publications(1)?;
         side.load.run(&requests)?;
@@ -139,7 +146,9 @@ impl Side {
         let count: usize = requests.iter().map(Vec::len).sum();
         let connections = self.load.connect(requests.len())?;
         let before = self.cpu_time()?;
-        self.load.run_on(connections, requests)?;
+        self.load
+            .run_on(connections, requests)
+            .with_context(|| format!("the load on {}", self.server.url()))?;
         let spent = self.cpu_time()? - before;
         Ok(spent / u32::try_from(count)?)
     }
@@ -168,8 +177,18 @@ impl Side {
     }
 
     fn publish(&mut self) -> anyhow::Result<Duration> {
-        let requests = self.publications(PUBLICATIONS_PER_CONNECTION)?;
-        self.measured(&requests)
+        for _ in 1..TRIES {
+            let requests = self.publications(PUBLICATIONS_PER_CONNECTION)?;
+            match self.measured(&requests) {
+                // Its last words take a moment.
+                Err(error) if self.may_end && self.server.service().ends_within(LAST_WORDS)? => {
+                    println!("the server has ended, and is started again: {error:#}");
+                    self.server.crash_and_restart()?;
+                }
+                outcome => return outcome,
+            }
+        }
+        bail!("the server ended {TRIES} times under the load")
     }
 
     fn publications(&mut self, count: usize) -> anyhow::Result<Vec<Vec<Vec<u8>>>> {

@@ -42,6 +42,7 @@ pub(crate) fn run(kind: Option<&str>) -> anyhow::Result<()> {
     let mut go = Side::new(TrustServer::go_with(
         &TrustOptions::default().database(&*one).signer(&signer),
     )?)?;
+    go.may_end = true;
     let mut ours = Side::new(TrustServer::ours_with(
         &TrustOptions::default().database(&*other).signer(&signer),
     )?)?;

@@ -245,6 +245,21 @@ impl Service {
         }
     }
 
+    /// Whether the service ends within `limit`, or has ended already.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn ends_within(&mut self, limit: Duration) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + limit;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(true)
+    }
+
     /// Waits until the service accepts connections at `address`.
     ///
     /// # Errors

@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(os_error(&error), "file too large");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.crt");
-        std::fs::write(&path, "-----BEGIN").unwrap();
+        signet_testkit::file::write(&path, "-----BEGIN").unwrap();
         assert_eq!(read_pem(&path).unwrap(), b"-----BEGIN");
     }
 
