@@ -33,7 +33,7 @@ pub struct SqliteStore {
     writer: Writer,
     path: PathBuf,
     /// Held for as long as the store lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Why an SQLite file cannot be used.
@@ -95,6 +95,18 @@ const SCHEMA: [(&str, &[&str]); 2] = [
     ),
 ];
 
+/// A lock that is given back at once. Closing the file would leave it with a program that another thread is just starting, which has
+/// every open file until it runs.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Without that it goes with the last who has the file.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 impl SqliteStore {
     /// Opens the file, creating it (readable by its owner only) and its tables when missing.
     ///
@@ -113,8 +125,8 @@ impl SqliteStore {
         // Through links to the real file, so that two names for it find the same lock.
         let path = path.canonicalize().map_err(|e| in_file(&path, e))?;
         let lock_path = with_suffix(&path, ".lock");
-        let lock = open_private(&lock_path).map_err(|e| in_file(&lock_path, e))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        let lock = Lock(open_private(&lock_path).map_err(|e| in_file(&lock_path, e))?);
+        match flock(&lock.0, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::InUse { path }),
             Err(e) => return Err(in_file(&lock_path, e.into())),
@@ -405,6 +417,24 @@ mod tests {
             // The rows of one repository only.
             assert_eq!(plan.contains("TEMP B-TREE"), sorts, "{plan}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_lock_is_given_back_though_a_starting_program_has_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        let store = SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+        // As a child has it between fork and exec.
+        let inherited = store._lock.0.try_clone().unwrap();
+        let second = SqliteStore::open(path.to_str().unwrap()).await;
+        assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+        drop(second);
+        let second = SqliteStore::open(path.to_str().unwrap()).await;
+        assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+        store.close().await;
+        drop(store);
+        SqliteStore::open(path.to_str().unwrap()).await.unwrap();
+        drop(inherited);
     }
 
     #[test]
