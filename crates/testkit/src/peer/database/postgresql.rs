@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -389,14 +390,20 @@ impl Cluster {
 
     fn kill(&mut self) {
         let id = self.service.id();
+        // One that stands still starts nobody who would not be seen.
+        let _ = self.service.signal(Signal::STOP);
+        wait_for(|| state(id).is_none_or(|state| state == 'T'));
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         self.service.kill();
-        // Each has a session of its own.
-        for child in children.unwrap_or_default().split_whitespace() {
-            if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
+        // Each has a session of its own, and a part in the memory that the next server must not find in use.
+        let children = children.unwrap_or_default();
+        let children = || children.split_whitespace().flat_map(str::parse::<u32>);
+        for child in children() {
+            if let Some(child) = i32::try_from(child).ok().and_then(Pid::from_raw) {
                 let _ = kill_process(child, Signal::KILL);
             }
         }
+        wait_for(|| children().all(|child| state(child).is_none_or(|state| state == 'Z')));
     }
 }
 
@@ -404,6 +411,23 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // At once, but with all its processes and its shared memory.
         let _ = self.service.stop_by(Signal::QUIT, Duration::from_secs(10));
+    }
+}
+
+/// The state of a process as `/proc` has it.
+fn state(id: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.chars().next()
+}
+
+/// Looks for at most some seconds whether something is so.
+fn wait_for(is_so: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if is_so() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
