@@ -115,16 +115,17 @@ impl MetadataStore for Watched {
         self.seen(self.store.by_checksum(gun, role, sha256)).await
     }
 
+    // Of what writes, nobody is told to come back: the connection may have been missing only for the question whether it was stored.
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.seen(self.store.commit(commit)).await
+        self.store.commit(commit).await
     }
 
     async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
-        self.seen(self.store.import(import)).await
+        self.store.import(import).await
     }
 
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.seen(self.store.delete(gun, now)).await
+        self.store.delete(gun, now).await
     }
 
     async fn changes(

@@ -27,6 +27,7 @@ impl Failure {
         match error {
             Error::Database(error) if error.is_unique_violation() => Self::Taken,
             Error::Database(error) if mysql::is_contended(&**error) => Self::Contended,
+            Error::Database(error) if mysql::is_end(&**error) => Self::Unreachable,
             Error::Database(error) => Self::of_state(error.code().as_deref().unwrap_or_default()),
             Error::Io(_)
             | Error::Tls(_)
@@ -68,8 +69,23 @@ impl Failure {
     #[must_use]
     pub fn is_lost(error: &Error) -> bool {
         match error {
-            Error::Database(error) => error.code().is_some_and(|code| is_end(&code)),
+            Error::Database(error) => {
+                mysql::is_end(&**error) || error.code().is_some_and(|code| is_end(&code))
+            }
             Error::Io(_) | Error::Protocol(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the database gave a statement up because it took too long, or was told to.
+    #[must_use]
+    pub fn is_cut_short(error: &Error) -> bool {
+        match error {
+            // PostgreSQL's state for a cancelled statement, and the SQL standard's for an interrupted one.
+            Error::Database(error) => {
+                mysql::is_too_long(&**error)
+                    || matches!(error.code().as_deref(), Some("57014" | "70100"))
+            }
             _ => false,
         }
     }

@@ -3,12 +3,13 @@
 //! A pool tests each connection that it gets back, which is a question of its own to the database. For what is asked thousands of times a second
 //! and is one small query that is twice the cost: such a connection stays with who asks, and goes back to the pool when nobody does.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::pool::{CloseEvent, PoolConnection};
 use sqlx::{Database, Pool};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Most connections that are kept, and no more than the fourth part of the pool's.
 const MOST: u32 = 2;
@@ -46,7 +47,7 @@ pub struct Loan<'a, DB: Database> {
 }
 
 impl<DB: Database> Kept<DB> {
-    /// Keeps none yet. Must be called within a runtime: when the pool is closed, a task gives back what is kept.
+    /// Keeps none yet. Must be called within a runtime: a task gives back what is kept when nobody asks, or the pool is closed.
     #[must_use]
     pub fn of(pool: Pool<DB>) -> Self {
         let idle = Arc::new(Idle(Mutex::default()));
@@ -110,10 +111,19 @@ impl<DB: Database> Idle<DB> {
     }
 }
 
-/// A pool that is closed waits for all of its connections.
+/// Gives back what nobody uses any more; all of it when the pool is closed, which waits for its connections.
 async fn give_back<DB: Database>(closed: CloseEvent, idle: Weak<Idle<DB>>) {
-    closed.await;
-    if let Some(idle) = idle.upgrade() {
-        idle.list().clear();
+    let mut closed = pin!(closed);
+    loop {
+        let is_closed = timeout(TRUSTED_IDLE, &mut closed).await.is_ok();
+        let Some(idle) = idle.upgrade() else {
+            return;
+        };
+        if is_closed {
+            idle.list().clear();
+            return;
+        }
+        idle.list()
+            .retain(|rested| rested.used.elapsed() < TRUSTED_IDLE);
     }
 }

@@ -108,6 +108,20 @@ pub(crate) fn is_contended(error: &dyn sqlx::error::DatabaseError) -> bool {
         .is_some_and(|error| matches!(error.number(), 1020 | 1205))
 }
 
+/// Whether the server ends, or an administrator has ended the connection.
+pub(crate) fn is_end(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .is_some_and(|error| matches!(error.number(), 1053 | 1927))
+}
+
+/// Whether a statement reached the limit of MySQL or MariaDB on its time.
+pub(crate) fn is_too_long(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .is_some_and(|error| matches!(error.number(), 1969 | 3024))
+}
+
 fn is_unknown_variable(error: &dyn sqlx::error::DatabaseError) -> bool {
     error
         .try_downcast_ref::<MySqlDatabaseError>()

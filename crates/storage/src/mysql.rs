@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
-use signet_sql::{Kept, again};
+use signet_sql::{Failure, Kept, again};
 use signet_tuf::{Gun, RoleName, Version};
 use sqlx::mysql::{MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::{Arguments as _, AssertSqlSafe, MySql, Row as _, SqlSafeStr as _, SqlStr};
@@ -144,7 +144,7 @@ impl MySqlStore {
                     .fetch_all(&mut *connection)
                     .await;
                 match outcome {
-                    Err(error) if tried <= tries && server::is_broken(&error) => {
+                    Err(error) if tried <= tries && Failure::is_lost(&error) => {
                         drop(connection.detach());
                     }
                     outcome => return outcome,

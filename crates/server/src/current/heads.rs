@@ -180,7 +180,9 @@ async fn ask(store: &dyn SharedStore, guns: &[Gun]) -> Result<Vec<HeadAnswer>, S
 
 /// Whether a query may have failed for what one of the names is, which must not concern those who ask for others.
 fn is_about_a_name(error: &StoreError) -> bool {
-    matches!(error, StoreError::Database(error) if signet_sql::Failure::of(error) == signet_sql::Failure::Other)
+    use signet_sql::Failure;
+    // What takes too long for all of them would for each half, too.
+    matches!(error, StoreError::Database(error) if Failure::of(error) == Failure::Other && !Failure::is_cut_short(error))
 }
 
 fn tell(senders: Vec<oneshot::Sender<Answer>>, answer: &Answer) {

@@ -2,7 +2,7 @@
 
 use signet_tuf::Gun;
 use sqlx::Row as _;
-use sqlx::mysql::{MySqlDatabaseError, MySqlPool};
+use sqlx::mysql::MySqlPool;
 
 use crate::StoreError;
 
@@ -24,10 +24,6 @@ pub(super) const BEGIN_REPEATABLE: &str =
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION";
 /// What a statement has beside its values.
 const OVERHEAD: usize = 16 * 1024;
-/// The connection was ended by an administrator.
-const KILLED: u16 = 1927;
-/// The server is ending.
-const SHUTDOWN: u16 = 1053;
 
 impl Server {
     /// Asks the server of these connections.
@@ -59,16 +55,5 @@ impl Server {
     /// Whether the tables can have a GUN. In a comparison it would be an error.
     pub(super) fn can_hold(&self, gun: &Gun) -> bool {
         self.holds_all_characters || gun.as_str().chars().all(|c| c <= '\u{ffff}')
-    }
-}
-
-/// Whether a connection broke, and nothing more: the same may succeed on another one.
-pub(super) fn is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error
-            .try_downcast_ref::<MySqlDatabaseError>()
-            .is_some_and(|error| matches!(error.number(), KILLED | SHUTDOWN)),
-        _ => false,
     }
 }

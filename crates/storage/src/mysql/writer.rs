@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, MySql, Row as _, SqlSafeStr as _, Transaction};
 use time::OffsetDateTime;
 
 use super::rows::read_revision;
-use super::server::{self, BEGIN_REPEATABLE};
+use super::server::BEGIN_REPEATABLE;
 use super::{MySqlStore, PRUNE, bind, bind_gun, bounded, named, of_gun, of_role};
 use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError, sql_time};
 
@@ -130,7 +130,7 @@ impl Tries {
                 Next::Again
             }
             Failure::Unreachable if looks && may_repeat => Next::Look,
-            Failure::Unreachable if may_repeat && server::is_broken(&error) => {
+            Failure::Unreachable if may_repeat && Failure::is_lost(&error) => {
                 tokio::time::sleep(pause(self.count)).await;
                 Next::Again
             }
@@ -185,7 +185,7 @@ impl MySqlStore {
         let mut left = self.pool.options().get_max_connections();
         loop {
             match bounded(self.pool.begin_with(statement)).await {
-                Err(error) if left > 0 && server::is_broken(&error) => left -= 1,
+                Err(error) if left > 0 && Failure::is_lost(&error) => left -= 1,
                 outcome => return outcome,
             }
         }
