@@ -22,11 +22,11 @@ use serde_json::{Map, Value, json};
 use signet_tuf::{KeyId, RoleName, Version};
 use time::format_description::well_known::Rfc3339;
 
-use crate::http::{Caller, Origin, Route};
+use crate::http::{Caller, Route};
 use crate::settings::Clock;
 use crate::store::Revision;
 
-use refusals::{LeftOut, Refusals};
+use refusals::{LeftOut, Refusals, Whose};
 use writer::{Record, Writer};
 
 pub use file::AuditFile;
@@ -34,7 +34,7 @@ pub use file::AuditFile;
 /// Most documents of an update that a line names, and most keys of each.
 const MAX_DOCUMENTS: usize = 256;
 const MAX_KEYS: usize = 32;
-/// Longest text that a line takes from a request, in characters.
+/// Longest text that a line takes from a request, in bytes of the line.
 const MAX_TEXT: usize = 512;
 
 /// Where lines go.
@@ -116,11 +116,11 @@ impl Audit {
     async fn write_refusal(
         &self,
         line: Map<String, Value>,
-        origin: &Origin,
+        caller: &Caller,
     ) -> Result<(), Unwritten> {
         let is_recorded = {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            refusals.admit(origin, Instant::now())
+            refusals.admit(caller.origin(), caller.name(), Instant::now())
         };
         if is_recorded {
             self.write(line, false).await
@@ -159,9 +159,11 @@ fn summary(left_out: &LeftOut, clock: &Clock) -> Map<String, Value> {
     line.insert("outcome".to_owned(), Value::from("refused"));
     line.insert("time".to_owned(), now(clock));
     line.insert("left_out".to_owned(), Value::from(left_out.number));
-    if let Some(network) = &left_out.network {
-        line.insert("remote".to_owned(), Value::from(network.as_str()));
-    }
+    match &left_out.whose {
+        Whose::Network(network) => line.insert("remote".to_owned(), Value::from(network.as_str())),
+        Whose::User(user) => line.insert("user".to_owned(), Value::from(user.as_str())),
+        Whose::Others => None,
+    };
     let reason = format!("{} more refused", left_out.number);
     line.insert("reason".to_owned(), Value::from(reason));
     line
@@ -189,8 +191,18 @@ fn text(line: &Map<String, Value>) -> String {
     text
 }
 
+/// As much of a text as has room in a line, where most that is not ASCII takes six or twelve bytes.
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    let mut room = MAX_TEXT;
+    let fits = |c: &char| {
+        let size = match *c {
+            '"' | '\\' => 2,
+            ' '..='~' => 1,
+            c => 6 * c.len_utf16(),
+        };
+        room.checked_sub(size).map(|left| room = left).is_some()
+    };
+    text.chars().take_while(fits).collect()
 }
 
 tokio::task_local!(static ENTRY: Arc<Entry>);
@@ -392,7 +404,7 @@ impl Entry {
         }
         match stage {
             Stage::Asked if outcome.status >= 400 => {
-                self.audit.write_refusal(line, self.caller.origin()).await
+                self.audit.write_refusal(line, &self.caller).await
             }
             Stage::Asked | Stage::Begun => self.audit.write(line, true).await,
             // That it cannot be written has been found, told and counted.

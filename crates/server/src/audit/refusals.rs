@@ -1,6 +1,7 @@
 //! How many refused requests are recorded: each network's first, then few, and how many more there were.
 //!
-//! Whoever can connect can be refused as often as he likes. His lines must not fill the disk, nor drown those of others.
+//! Whoever can connect can be refused as often as he likes. His lines must not fill the disk, nor drown those of others. Whose name is proven
+//! has lines of his own, whatever else comes from his network: behind a proxy all come from one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,15 +51,25 @@ struct Source {
 /// What is recorded of refusals.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    sources: BTreeMap<String, Source>,
+    sources: BTreeMap<Whose, Source>,
     all: Instant,
+}
+
+/// Who was refused.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Whose {
+    /// Whoever came from this network without proving who he is.
+    Network(String),
+    /// A user who proved it.
+    User(String),
+    /// Several of them.
+    Others,
 }
 
 /// Refusals that have no line.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct LeftOut {
-    /// Whose they are; `None` for those of several networks.
-    pub(super) network: Option<String>,
+    pub(super) whose: Whose,
     pub(super) number: u64,
 }
 
@@ -70,22 +81,28 @@ impl Refusals {
         }
     }
 
-    /// Whether one more refusal of this origin is recorded. Those that are not are counted.
-    pub(super) fn admit(&mut self, origin: &Origin, now: Instant) -> bool {
+    /// Whether one more refusal of this origin, or of the user who proved his name, is recorded. Those that are not are counted.
+    pub(super) fn admit(&mut self, origin: &Origin, user: Option<&str>, now: Instant) -> bool {
         let peer = origin.peer.map(|peer| network(peer.ip()));
-        let mut name = peer.unwrap_or_default();
+        let mut name = match (user, peer) {
+            (Some(user), _) => Whose::User(user.to_owned()),
+            (None, Some(network)) => Whose::Network(network),
+            (None, None) => Whose::Others,
+        };
         if !self.sources.contains_key(&name) && self.sources.len() >= MOST {
             self.sources
                 .retain(|_, source| source.left_out > 0 || source.whole_at > now);
             if self.sources.len() >= MOST {
-                name.clear();
+                name = Whose::Others;
             }
         }
         let source = self.sources.entry(name).or_insert(Source {
             whole_at: now,
             left_out: 0,
         });
-        let is_recorded = OF_ONE.take(&mut source.whole_at, now) && OF_ALL.take(&mut self.all, now);
+        // Users are few and accountable; strangers must not take the room for their lines.
+        let is_recorded = OF_ONE.take(&mut source.whole_at, now)
+            && (user.is_some() || OF_ALL.take(&mut self.all, now));
         if !is_recorded {
             source.left_out = source.left_out.saturating_add(1);
         }
@@ -99,7 +116,7 @@ impl Refusals {
             .iter_mut()
             .filter(|(_, source)| source.left_out > 0)
             .map(|(name, source)| LeftOut {
-                network: Some(name.clone()).filter(|name| !name.is_empty()),
+                whose: name.clone(),
                 number: std::mem::take(&mut source.left_out),
             })
             .collect();
@@ -107,7 +124,7 @@ impl Refusals {
         let rest = all.split_off(all.len().min(MOST_NAMED));
         if !rest.is_empty() {
             all.push(LeftOut {
-                network: None,
+                whose: Whose::Others,
                 number: rest
                     .iter()
                     .fold(0, |sum, left| sum.saturating_add(left.number)),
@@ -133,17 +150,19 @@ mod tests {
         let start = Instant::now();
         let mut refusals = Refusals::new(start);
         let mallory = from("192.0.2.1");
-        let recorded = (0..100).filter(|_| refusals.admit(&mallory, start)).count();
+        let recorded = (0..100)
+            .filter(|_| refusals.admit(&mallory, None, start))
+            .count();
         assert_eq!(recorded, 20);
         assert!(
-            refusals.admit(&from("192.0.2.2"), start),
+            refusals.admit(&from("192.0.2.2"), None, start),
             "others have their own"
         );
         let later = start + Duration::from_secs(1);
-        assert!(refusals.admit(&mallory, later));
-        assert!(!refusals.admit(&mallory, later));
+        assert!(refusals.admit(&mallory, None, later));
+        assert!(!refusals.admit(&mallory, None, later));
         let expected = [LeftOut {
-            network: Some("192.0.2.1".to_owned()),
+            whose: Whose::Network("192.0.2.1".to_owned()),
             number: 81,
         }];
         assert_eq!(refusals.left_out(), expected);
@@ -156,7 +175,7 @@ mod tests {
         let mut refusals = Refusals::new(start);
         let addresses = (0..3000).map(|n| format!("10.0.{}.{}", n / 256, n % 256));
         let recorded = addresses
-            .filter(|address| refusals.admit(&from(address), start))
+            .filter(|address| refusals.admit(&from(address), None, start))
             .count();
         assert_eq!(recorded, 200);
         assert!(refusals.sources.len() <= MOST + 1);
@@ -167,8 +186,29 @@ mod tests {
         // What is no longer needed makes room.
         let later = start + Duration::from_secs(60);
         for n in 0..MOST {
-            refusals.admit(&from(&format!("10.1.{}.{}", n / 256, n % 256)), later);
+            refusals.admit(&from(&format!("10.1.{}.{}", n / 256, n % 256)), None, later);
         }
-        assert!(refusals.sources.contains_key("10.1.0.0"));
+        assert!(
+            refusals
+                .sources
+                .contains_key(&Whose::Network("10.1.0.0".to_owned()))
+        );
+    }
+
+    #[test]
+    fn strangers_do_not_take_the_lines_of_users_who_come_through_the_same_proxy() {
+        let start = Instant::now();
+        let mut refusals = Refusals::new(start);
+        let proxy = from("192.0.2.1");
+        for n in 0..3000 {
+            refusals.admit(&proxy, None, start);
+            refusals.admit(&from(&format!("10.2.{}.{}", n / 256, n % 256)), None, start);
+        }
+        let recorded = |refusals: &mut Refusals, user| {
+            let admitted = (0..100).filter(|_| refusals.admit(&proxy, Some(user), start));
+            admitted.count()
+        };
+        assert_eq!(recorded(&mut refusals, "alice"), 20);
+        assert_eq!(recorded(&mut refusals, "bob"), 20);
     }
 }

@@ -83,12 +83,13 @@ async fn run(
         let mut is_time = false;
         tokio::select! {
             biased;
+            // First, as records may wait always.
+            _ = ticks.tick() => is_time = true,
             received = receiver.recv_many(&mut batch, BATCH) => {
                 if received == 0 {
                     return;
                 }
             }
-            _ = ticks.tick() => is_time = true,
         }
         let mut lines = Vec::new();
         let (mut durable, mut answers) = (false, Vec::new());

@@ -197,11 +197,15 @@ pub(crate) async fn run(flags: Flags, log: &Telemetry) -> Result<u8, Failure> {
     })
     .await;
     tasks.shutdown().await;
-    if let Some(audit) = audited {
+    if let Some(audit) = &audited {
         audit.flush().await;
     }
     if let Source::Stores(stores) = source {
         stores.close().await;
+    }
+    // Also of what nobody waited for any more, and ended when it gave its connection back.
+    if let Some(audit) = audited {
+        audit.flush().await;
     }
     // The next server may have the folder now.
     drop(folder);
