@@ -72,12 +72,17 @@ struct Loaded {
 }
 
 /// What tells one state of the files from another, whatever names and links lead to them.
-type Stamps = Vec<Option<(u64, u64, u64, i64, i64)>>;
+type Stamps = Vec<Option<[i128; 7]>>;
 
 fn stamps(files: &Files) -> Stamps {
     let of = |path: &PathBuf| {
         let it = std::fs::metadata(path).ok()?;
-        Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
+        // Also when its owner or mode changed, which may be why it could not be read.
+        let changed = [it.ctime(), it.ctime_nsec(), it.mtime(), it.mtime_nsec()].map(i128::from);
+        let [ctime, ctime_nsec, mtime, mtime_nsec] = changed;
+        let it = [it.dev(), it.ino(), it.len()].map(i128::from);
+        let [dev, ino, len] = it;
+        Some([dev, ino, len, ctime, ctime_nsec, mtime, mtime_nsec])
     };
     let paths = [
         Some(&files.certificate),
