@@ -115,17 +115,17 @@ impl MetadataStore for Watched {
         self.seen(self.store.by_checksum(gun, role, sha256)).await
     }
 
-    // Of what writes, nobody is told to come back: the connection may have been missing only for the question whether it was stored.
     async fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        self.store.commit(commit).await
+        self.seen(self.store.commit(commit)).await
     }
 
+    // Nobody is told to come back: the connection may have been missing only for the question whether it was stored.
     async fn import(&self, import: &Import<'_>) -> Result<Imported, StoreError> {
         self.store.import(import).await
     }
 
     async fn delete(&self, gun: &Gun, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.store.delete(gun, now).await
+        self.seen(self.store.delete(gun, now)).await
     }
 
     async fn changes(

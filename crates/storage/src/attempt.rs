@@ -2,8 +2,22 @@
 
 use std::time::Duration;
 
+use signet_sql::Failure;
+
+use crate::StoreError;
+
 /// How long an operation may take before it is given up, whatever the server says.
 const LIMIT: Duration = Duration::from_secs(90);
+
+/// An error after a try of which nothing was heard. That there is no connection now does not say that nothing was done then.
+pub(crate) fn after_unknown(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(error) if Failure::is_out_of_connections(&error) => {
+            StoreError::Database(sqlx::Error::Io(std::io::Error::other(error)))
+        }
+        error => error,
+    }
+}
 
 /// Gives up after [`LIMIT`], for a server that neither answers nor goes away.
 pub(crate) async fn bounded<T, E: From<sqlx::Error>>(

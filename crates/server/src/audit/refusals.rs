@@ -89,10 +89,12 @@ impl Refusals {
             (None, Some(network)) => Whose::Network(network),
             (None, None) => Whose::Others,
         };
-        if !self.sources.contains_key(&name) && self.sources.len() >= MOST {
+        // Strangers fill the half that is theirs.
+        let most = if user.is_some() { 2 * MOST } else { MOST };
+        if !self.sources.contains_key(&name) && self.sources.len() >= most {
             self.sources
                 .retain(|_, source| source.left_out > 0 || source.whole_at > now);
-            if self.sources.len() >= MOST {
+            if self.sources.len() >= most {
                 name = Whose::Others;
             }
         }

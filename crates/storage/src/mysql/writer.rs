@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use super::rows::read_revision;
 use super::server::BEGIN_REPEATABLE;
 use super::{MySqlStore, PRUNE, bind, bind_gun, bounded, named, of_gun, of_role};
+use crate::attempt::after_unknown;
 use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError, sql_time};
 
 /// How often a transaction is tried that others stand in the way of, or whose connection breaks.
@@ -158,6 +159,7 @@ impl MySqlStore {
         self.check_sizes(commit.all())?;
         self.check_characters(commit.gun)?;
         let mut tries = Tries::new();
+        let mut is_unknown = false;
         loop {
             let Err(fault) = self.try_store(commit).await else {
                 return Ok(());
@@ -165,13 +167,16 @@ impl MySqlStore {
             match tries.after(fault).await {
                 Next::Again => {}
                 Next::Look => {
-                    if self.is_stored(commit.gun, commit.timestamp).await? {
+                    is_unknown = true;
+                    let stored = self.is_stored(commit.gun, commit.timestamp).await;
+                    if stored.map_err(after_unknown)? {
                         return Ok(());
                     }
                 }
                 Next::Refuse(StoreError::Conflict) => {
                     return Err(self.why_taken(commit.gun, commit.all()).await);
                 }
+                Next::Refuse(error) if is_unknown => return Err(after_unknown(error)),
                 Next::Refuse(error) => return Err(error),
             }
         }

@@ -14,7 +14,7 @@ use sqlx::postgres::PgPool;
 use time::OffsetDateTime;
 
 use super::{ask, column, utc};
-use crate::attempt::bounded;
+use crate::attempt::{after_unknown, bounded};
 use crate::{Commit, MAX_VERSION, NewDocument, StoreError};
 
 /// Parameters: GUN, base version, base checksum, moment, roles, versions, checksums, bytes, and version and checksum of the timestamp.
@@ -77,13 +77,27 @@ pub(super) async fn commit(pool: &PgPool, commit: &Commit<'_>) -> Result<(), Sto
         };
         let failure = error.as_ref().map_or(Failure::Taken, Failure::of);
         match failure {
-            Failure::Taken if is_unknown && is_stored(pool, commit).await? => return Ok(()),
+            Failure::Taken
+                if is_unknown
+                    && is_stored(pool, commit)
+                        .await
+                        .map_err(|error| after_unknown(error.into()))? =>
+            {
+                return Ok(());
+            }
             Failure::Taken => return Err(StoreError::Conflict),
             Failure::Contended if backoff.wait().await => {}
             Failure::Contended => return Err(StoreError::Conflict),
-            Failure::Unreachable if backoff.wait().await => is_unknown = true,
+            Failure::Unreachable if backoff.wait().await => {
+                is_unknown |= !error.as_ref().is_some_and(Failure::is_out_of_connections);
+            }
             Failure::Unreachable | Failure::Other => {
-                return Err(error.map_or(StoreError::Conflict, StoreError::Database));
+                let error = error.map_or(StoreError::Conflict, StoreError::Database);
+                return Err(if is_unknown {
+                    after_unknown(error)
+                } else {
+                    error
+                });
             }
         }
     }
