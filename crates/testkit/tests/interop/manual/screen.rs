@@ -52,7 +52,8 @@ impl Names {
             text = text.replace(place, name);
         }
         let mut lines = Vec::new();
-        for line in text.lines().filter(|line| !is_progress(line)) {
+        let stands = text.lines().map(without_sign_of_life);
+        for line in stands.filter(|line| !is_progress(line)) {
             let line = without_times(&without_colors(line));
             lines.push(self.without_ids(&line));
         }
@@ -88,6 +89,11 @@ impl Names {
             .into_iter()
             .fold(steady, |line, name| line.replacen('\0', &name, 1))
     }
+}
+
+/// What was written over the line that says what takes its time, which ours draw after a second and take away again.
+fn without_sign_of_life(line: &str) -> &str {
+    line.rsplit("\r\u{1b}[K").next().unwrap_or(line)
 }
 
 /// Lines about layers, which are drawn again and again while the daemon works.
