@@ -1,8 +1,8 @@
 //! `notary-server` beside Go's on the same database server in one run: CPU time of the server for a request, how many requests it answers
 //! in a second, and its memory.
 //!
-//! Each has a database of its own in one PostgreSQL (or MariaDB, `cargo xtask bench server mysql`), TLS, and connections that are kept. The load
-//! comes from this process and takes a part of the same processors, as the database does.
+//! Each has a database of its own in one PostgreSQL (or MariaDB, `cargo xtask bench server mysql`), TLS, and connections that are kept; both have
+//! their keys at one signer, Go's. The load comes from this process and takes a part of the same processors, as the database does.
 
 use std::time::Duration;
 
