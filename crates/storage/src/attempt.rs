@@ -7,7 +7,7 @@ use signet_sql::Failure;
 use crate::StoreError;
 
 /// How long an operation may take before it is given up, whatever the server says.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// An error after a try of which nothing was heard. That there is no connection now does not say that nothing was done then.
 pub(crate) fn after_unknown(error: StoreError) -> StoreError {

@@ -4,8 +4,6 @@
 //! or blanks at the end. Every query therefore compares twice: as the unique key does, which finds the rows by the key, and by bytes, which
 //! decides. A second name that the key takes for one that is there is refused.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use signet_sql::{Failure, Kept, again};
@@ -16,6 +14,7 @@ use time::OffsetDateTime;
 
 use self::rows::{read_change, read_document, read_head};
 use self::server::Server;
+use crate::attempt::bounded;
 use crate::{
     Change, Commit, Document, HeadAnswer, Import, Imported, MetadataStore, Sha256, SharedStore,
     StoreError, Window,
@@ -36,8 +35,6 @@ pub struct MySqlStore {
     server: Server,
 }
 
-/// How long an operation may take before it is given up, whatever the server says.
-const LIMIT: Duration = Duration::from_secs(90);
 /// Most repositories in one question about heads.
 const MAX_HEADS: usize = 256;
 
@@ -239,16 +236,6 @@ fn named(gun: &Gun, role: &RoleName) -> Result<MySqlArguments, StoreError> {
     bind(&mut arguments, role.as_str())?;
     bind(&mut arguments, role.as_str().as_bytes())?;
     Ok(arguments)
-}
-
-/// Gives up after [`LIMIT`], for a server that neither answers nor goes away.
-async fn bounded<T>(
-    asking: impl Future<Output = Result<T, sqlx::Error>> + Send,
-) -> Result<T, sqlx::Error> {
-    match tokio::time::timeout(LIMIT, asking).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-    }
 }
 
 #[async_trait]

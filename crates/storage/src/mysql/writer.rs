@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 
 use super::rows::read_revision;
 use super::server::BEGIN_REPEATABLE;
-use super::{MySqlStore, PRUNE, bind, bind_gun, bounded, named, of_gun, of_role};
-use crate::attempt::after_unknown;
+use super::{MySqlStore, PRUNE, bind, bind_gun, named, of_gun, of_role};
+use crate::attempt::{LIMIT, after_unknown, bounded};
 use crate::{ChangeCategory, Commit, MAX_VERSION, NewDocument, Revision, StoreError, sql_time};
 
 /// How often a transaction is tried that others stand in the way of, or whose connection breaks.
@@ -515,7 +515,7 @@ pub(super) async fn insert_change(
 pub(super) async fn limited<T>(
     work: impl Future<Output = Result<T, Fault>> + Send,
 ) -> Result<T, Fault> {
-    match tokio::time::timeout(super::LIMIT, work).await {
+    match tokio::time::timeout(LIMIT, work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Fault::Failed(sqlx::Error::Io(
             std::io::ErrorKind::TimedOut.into(),
